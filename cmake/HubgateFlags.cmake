@@ -1,0 +1,34 @@
+# hubgate_flags: what every target of ours is compiled with.
+add_library(hubgate_flags INTERFACE)
+target_compile_features(hubgate_flags INTERFACE cxx_std_20)
+target_include_directories(hubgate_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(hubgate_flags INTERFACE -Wall -Wextra -Wpedantic -Wconversion -Wshadow
+                       -Wnon-virtual-dtor -Wno-missing-field-initializers)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  # HUBGATE_TRY is a statement expression, which clang names even behind __extension__.
+  target_compile_options(hubgate_flags INTERFACE -Wno-gnu-statement-expression)
+endif()
+if(HUBGATE_WERROR)
+  target_compile_options(hubgate_flags INTERFACE -Werror)
+endif()
+target_compile_definitions(hubgate_flags INTERFACE HUBGATE_VERSION="${PROJECT_VERSION}"
+                           _GLIBCXX_ASSERTIONS)
+target_compile_options(hubgate_flags INTERFACE -fstack-protector-strong)
+target_link_options(hubgate_flags INTERFACE -Wl,-z,relro,-z,now)
+if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+  # -g1 keeps back traces and a third of the size; fortify needs optimisation.
+  target_compile_options(hubgate_flags INTERFACE -g1)
+  target_compile_definitions(hubgate_flags INTERFACE _FORTIFY_SOURCE=2)
+endif()
+if(HUBGATE_SANITIZE)
+  target_compile_options(hubgate_flags INTERFACE -O0 -g1 -fsanitize=address,undefined
+                         -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(hubgate_flags INTERFACE -fsanitize=address,undefined)
+  target_compile_definitions(hubgate_flags INTERFACE HUBGATE_SANITIZED)
+endif()
+if(HUBGATE_FUZZ)
+  target_compile_options(hubgate_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined
+                         -fno-sanitize-recover=all)
+  target_link_options(hubgate_flags INTERFACE -fsanitize=address,undefined)
+  target_compile_definitions(hubgate_flags INTERFACE HUBGATE_SANITIZED)
+endif()

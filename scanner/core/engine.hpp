@@ -1,0 +1,43 @@
+#pragma once
+// Engine: runs every format that claims a stream, recurses into members, compares the readings.
+// Internal to scanner/core; callers use scan_object() and formats use Session.
+#include "scanner/core/session.hpp"
+
+namespace hubgate {
+
+class Engine {
+public:
+  Engine(FormatTable formats, const Limits& limits, ReportSink* sink);
+  Report scan(Source& source);
+
+private:
+  friend class Session;
+  using Stream = EngineStream;
+  enum class Opaque { is_gap, is_fine };
+  struct HeldOpaque {
+    std::string where;
+    std::uint64_t size;
+  };
+
+  void add(Finding finding);
+  void add(Gap gap);
+  void release_moved(Stream& stream);
+  void claim(Stream& stream, const Probe& probe);
+  void run(Stream& stream, std::size_t index);
+  void scan_stream(Stream& stream, Opaque opaque);
+  void scan_member(Stream& parent, std::string_view name, Source& source, Opaque opaque);
+  void judge(Stream& stream, std::uint64_t size, Opaque opaque);
+
+  FormatTable formats_;
+  Budget budget_;
+  ReportSink* sink_;
+  Report report_;
+  std::uint64_t released_ = 0;
+  /// Opaque members wait here until the formats of the enclosing streams had their say.
+  std::vector<HeldOpaque> held_opaque_;
+};
+
+/// Rules of the engine itself (polyglots, trailing data).
+std::span<const Rule> engine_rules();
+
+} // namespace hubgate

@@ -1,0 +1,95 @@
+"""Every technique of the finished families has a fixture that is caught and a near miss that is not."""
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent))
+
+from fixtures.registry import FIXTURES, load_families, write_all  # noqa: E402
+
+HUBGATE = os.environ.get("HUBGATE", str(ROOT / "build/release/hubgate"))
+ORDER = ["clean", "informational", "inconclusive", "suspicious", "malicious"]
+SEVERITY = ["informational", "suspicious", "malicious"]
+
+# Ids that must have a pair: whole families, less those that a later format brings.
+FINISHED = ("PKL-", "SAF-", "PTH-", "JNP-", "ARC-")
+LATER = {
+    "PTH-011", "PTH-014", "PTH-015", "PTH-016", "PTH-017", "PTH-021",
+    # joblib, numpy, containers and safetensors carry the rest of these families
+    "JNP-012", "JNP-013", "JNP-014", "JNP-015", "JNP-016", "JNP-018", "JNP-019", "JNP-020",
+    "JNP-021", "JNP-022", "SAF-010", "SAF-011",
+}
+
+
+def rows():
+    with open(HERE / "ledger.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def catalogue():
+    with open(HERE / "catalogue.csv", newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="session")
+def scanned(tmp_path_factory):
+    """fixture name -> list of JSON reports (one per file)."""
+    out = tmp_path_factory.mktemp("fixtures")
+    write_all(out)
+    run = subprocess.run([HUBGATE, "scan", "--format", "jsonl", str(out)], capture_output=True, text=True, check=False)
+    assert run.returncode in (0, 1, 3), run.stderr
+    reports: dict[str, list] = {}
+    for line in run.stdout.splitlines():
+        report = json.loads(line)
+        name = Path(report["path"]).resolve().relative_to(out.resolve()).parts[0]
+        reports.setdefault(name, []).append(report)
+    return reports
+
+
+def fired(reports, rule):
+    if rule.startswith("gap:"):
+        return any(rule[4:] in report["reasons"] for report in reports)
+    return any(finding["rule"] == rule for report in reports for finding in report["findings"])
+
+
+def worst(reports):
+    """The worst verdict, where informational findings count for themselves."""
+    verdicts = [report["verdict"] for report in reports]
+    if any(report["findings"] for report in reports):
+        verdicts.append("informational")
+    return max(verdicts, key=ORDER.index)
+
+
+def test_every_finished_technique_has_a_row():
+    covered = {row["id"] for row in rows()}
+    wanted = {i for i in catalogue() if i.startswith(FINISHED)} - LATER
+    assert sorted(wanted - covered) == []
+
+
+def test_ledger_names_only_what_exists():
+    load_families()
+    for row in rows():
+        assert row["id"] in catalogue(), row
+        if row["note"].startswith("limit:"):
+            continue
+        assert row["fixture"] in FIXTURES, row
+        assert row["near_miss"] in FIXTURES, row
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: f"{row['id']}-{row['fixture']}")
+def test_technique(row, scanned):
+    if row["note"].startswith("limit:"):
+        return
+    caught = scanned[row["fixture"]]
+    assert fired(caught, row["rule"]), (row, caught)
+    assert ORDER.index(worst(caught)) >= ORDER.index(row["verdict"]), (row, caught)
+    near = scanned[row["near_miss"]]
+    assert not fired(near, row["rule"]), (row, near)
+    assert worst(near) in ("clean", "informational"), (row, near)
