@@ -1,0 +1,124 @@
+#pragma once
+// Isolation: one worker process an object, forked from a parent that was forked before the gate
+// opened anything. The worker holds the source (read-only), its progress and a pipe for its answer;
+// seccomp and rlimits leave it memory, reads and that pipe. What it says is data: decoded with
+// bounds here, and only ever about its own object.
+//
+//   main()  WorkerPool::start() first of all: before threads, sockets, keys
+//   scan    pool.submit(...) -> WorkerJob; poll job.answer_fd(); AnswerReader::feed() what it gives
+//   files   scan_file(), scan_batch() do that and wait
+#include "scanner/worker/spool.hpp"
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace hubgate {
+
+/// One object in a batch: a range of the batch's file.
+struct BatchItem {
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+};
+
+/// A running worker. Destroying it kills the worker, if it still runs.
+class WorkerJob {
+public:
+  WorkerJob() = default;
+  WorkerJob(WorkerJob&& other) noexcept;
+  WorkerJob& operator=(WorkerJob&& other) noexcept;
+  ~WorkerJob();
+
+  /// Non-blocking read end of the answer; ends after the worker's exit was announced on it.
+  int answer_fd() const { return answer_.get(); }
+  /// Ends the worker now, for instance at a deadline. The answer then ends.
+  void kill();
+
+private:
+  friend class WorkerPool;
+  class WorkerPool* pool_ = nullptr;
+  std::uint64_t id_ = 0;
+  Fd answer_;
+};
+
+class WorkerPool {
+public:
+  /// Forks the parent of all workers and runs a self-test in its sandbox. Must be called while the
+  /// process has one thread. Fails when the sandbox can't be set up: then nothing may be scanned.
+  static Result<std::unique_ptr<WorkerPool>> start(FormatTable formats);
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  /// Scans an arriving object. Thread-safe, like all of these.
+  Result<WorkerJob> submit(const Spool& spool, const Limits& limits);
+  /// Scans a complete file of `size` bytes; `fd` is duplicated and reopened read-only by the caller
+  /// if it matters. The file should not change meanwhile: if it shrinks, the object is unreadable.
+  Result<WorkerJob> submit(int fd, std::uint64_t size, const Limits& limits);
+  /// Scans ranges of one file, one report each, in one worker: for many small objects of one push.
+  Result<WorkerJob> submit(int fd, std::uint64_t size, const std::vector<BatchItem>& items,
+                           const Limits& limits);
+
+  FormatTable formats() const { return formats_; }
+
+private:
+  friend class WorkerJob;
+  WorkerPool(Fd control, int pid, FormatTable formats)
+      : control_(std::move(control)), pid_(pid), formats_(formats) {}
+  Result<WorkerJob> send(std::uint32_t kind, std::uint64_t size, const Limits& limits,
+                         const std::vector<int>& fds);
+  void kill(std::uint64_t id);
+
+  std::mutex mutex_;
+  Fd control_;
+  int pid_;
+  FormatTable formats_;
+  std::uint64_t next_id_ = 1;
+};
+
+/// Decodes what a worker answers. Bounds everything; a malformed answer counts as a crash.
+class AnswerReader {
+public:
+  /// `items`: how many reports are expected (1 unless a batch). `sink` (may be null) hears the
+  /// findings, gaps and releases of item 0 as they come.
+  explicit AnswerReader(std::size_t items = 1, ReportSink* sink = nullptr);
+
+  /// Bytes from answer_fd(), cut anywhere.
+  void feed(Bytes bytes);
+  /// The answer ended (end of file on answer_fd()). Every item without a complete report gets a
+  /// gap: crash, timeout, out-of-memory or unreadable, with what it had found so far kept.
+  void end();
+  /// True when all reports are complete: the result need not wait for the worker's exit.
+  bool done() const { return done_ == reports_.size(); }
+  bool done(std::size_t item) const { return finished_[item]; }
+  /// Says that the worker was killed at a deadline, for end() to give the right reason.
+  void set_killed(Reason reason) { killed_ = reason; }
+
+  std::vector<Report>& reports() { return reports_; }
+  Report& report() { return reports_.front(); }
+
+private:
+  void frame(std::uint8_t type, std::uint32_t item, Bytes payload);
+
+  std::vector<Report> reports_;
+  std::vector<bool> finished_;
+  std::size_t done_ = 0;
+  ReportSink* sink_;
+  std::vector<std::uint8_t> pending_;
+  std::optional<std::int32_t> wait_status_;
+  std::optional<Reason> killed_;
+  bool broken_ = false;
+};
+
+/// Scans a complete file in a worker and waits. `deadline_seconds`: wall-clock limit, after which
+/// the report has a timeout gap. Never fails: what goes wrong is a gap.
+Report scan_file(WorkerPool& pool, int fd, std::uint64_t size, const Limits& limits,
+                 double deadline_seconds = 600);
+
+/// Scans the items of a batch; items whose shared worker died are tried again each in its own.
+std::vector<Report> scan_batch(WorkerPool& pool, int fd, std::uint64_t size,
+                               const std::vector<BatchItem>& items, const Limits& limits,
+                               double deadline_seconds = 600);
+
+} // namespace hubgate
