@@ -55,7 +55,9 @@ Sha256 sha256(Bytes bytes) {
   return out;
 }
 
-BlockHasher::BlockHasher() : state_(std::make_unique<State>()) { SHA256_Init(&state_->context); }
+BlockHasher::BlockHasher() : state_(std::make_unique<State>()) {
+  SHA256_Init(&state_->context);
+}
 BlockHasher::~BlockHasher() = default;
 BlockHasher::BlockHasher(BlockHasher&&) noexcept = default;
 BlockHasher& BlockHasher::operator=(BlockHasher&&) noexcept = default;
@@ -71,7 +73,9 @@ void BlockHasher::update(Bytes bytes) {
   }
 }
 
-std::uint64_t BlockHasher::size() const { return state_->size; }
+std::uint64_t BlockHasher::size() const {
+  return state_->size;
+}
 
 ObjectDigest BlockHasher::finish() {
   ObjectDigest out;

@@ -34,8 +34,9 @@ namespace {
 
 constexpr std::array<Rule, 2> k_rules{{
     {"polyglot", "polyglot", Severity::suspicious, Reach::load, "CWE-436", "AML.T0076",
-     "POL-001 POL-002", "the same bytes are a complete object of more than one format, so a "
-                        "scanner and a loader may read different things"},
+     "POL-001 POL-002",
+     "the same bytes are a complete object of more than one format, so a "
+     "scanner and a loader may read different things"},
     {"trailing-data", "structure", Severity::informational, Reach::data, "CWE-436", "AML.T0076",
      "POL-001 SAF-003", "bytes follow the end that the format states"},
 }};
@@ -45,24 +46,33 @@ const Rule& k_trailing_data = k_rules[1];
 
 Reason reason_of(Fault fault) {
   switch (fault) {
-  case Fault::truncated: return Reason::truncated;
-  case Fault::budget: return Reason::budget;
-  case Fault::malformed: return Reason::malformed;
+  case Fault::truncated:
+    return Reason::truncated;
+  case Fault::budget:
+    return Reason::budget;
+  case Fault::malformed:
+    return Reason::malformed;
   case Fault::none:
   case Fault::discarded:
-  case Fault::io: break;
+  case Fault::io:
+    break;
   }
   return Reason::unreadable;
 }
 
 std::string_view words_of(Fault fault) {
   switch (fault) {
-  case Fault::truncated: return "the bytes end early";
-  case Fault::budget: return "decoding spent the budget";
-  case Fault::malformed: return "the stream can't be decoded";
-  case Fault::discarded: return "the bytes were given up before they were wanted";
+  case Fault::truncated:
+    return "the bytes end early";
+  case Fault::budget:
+    return "decoding spent the budget";
+  case Fault::malformed:
+    return "the stream can't be decoded";
+  case Fault::discarded:
+    return "the bytes were given up before they were wanted";
   case Fault::none:
-  case Fault::io: break;
+  case Fault::io:
+    break;
   }
   return "reading failed";
 }
@@ -71,8 +81,8 @@ std::string_view words_of(Fault fault) {
 bool only_padding(Source& source, std::uint64_t begin, std::uint64_t end) {
   constexpr std::size_t k_step = std::size_t{64} << 10;
   for (std::uint64_t at = begin; at < end;) {
-    const Bytes piece = source.view(at, static_cast<std::size_t>(std::min<std::uint64_t>(
-                                            k_step, end - at)));
+    const Bytes piece =
+        source.view(at, static_cast<std::size_t>(std::min<std::uint64_t>(k_step, end - at)));
     if (piece.empty()) return true;
     const bool blank = std::all_of(piece.begin(), piece.end(), [](std::uint8_t c) {
       return c == 0 || c == ' ' || c == '\n' || c == '\r' || c == '\t';
@@ -95,7 +105,9 @@ std::string hex_offset(std::uint64_t offset) {
 
 } // namespace
 
-std::span<const Rule> engine_rules() { return k_rules; }
+std::span<const Rule> engine_rules() {
+  return k_rules;
+}
 
 Engine::Engine(FormatTable formats, const Limits& limits, ReportSink* sink)
     : formats_(formats), budget_(limits), sink_(sink) {}
@@ -220,7 +232,9 @@ void Engine::judge(Stream& stream, std::uint64_t size, Opaque opaque) {
   if (families.size() > 1) {
     std::string evidence = "valid as ";
     for (std::size_t i = 0; i < families.size(); ++i)
-      evidence += (i == 0 ? "" : i + 1 == families.size() ? " and as " : ", ") +
+      evidence += (i == 0                     ? ""
+                   : i + 1 == families.size() ? " and as "
+                                              : ", ") +
                   std::string(families[i]);
     session.find(k_polyglot, 0, size, evidence);
   }
@@ -312,7 +326,9 @@ void Session::release(std::uint64_t upto) {
   engine_.release_moved(stream_);
 }
 
-void Session::ends_at(std::uint64_t end) { stream_.claimants[stream_.current].end = end; }
+void Session::ends_at(std::uint64_t end) {
+  stream_.claimants[stream_.current].end = end;
+}
 
 void Session::rest_is_inert(std::uint64_t from) {
   const auto size = stream_.source.size();
@@ -338,9 +354,15 @@ void Session::embedded(std::string_view name, Source& source) {
   engine_.scan_member(stream_, name, source, Engine::Opaque::is_fine);
 }
 
-Budget& Session::budget() { return engine_.budget_; }
-const std::string& Session::where() const { return stream_.where; }
-std::uint32_t Session::depth() const { return stream_.depth; }
+Budget& Session::budget() {
+  return engine_.budget_;
+}
+const std::string& Session::where() const {
+  return stream_.where;
+}
+std::uint32_t Session::depth() const {
+  return stream_.depth;
+}
 
 Report scan_object(FormatTable formats, Source& source, const Limits& limits, ReportSink* sink) {
   return Engine(formats, limits, sink).scan(source);
@@ -350,9 +372,9 @@ std::string rules_digest(FormatTable formats) {
   std::string text(engine_version());
   const auto append = [&text](std::span<const Rule> rules) {
     for (const Rule& rule: rules) {
-      for (const std::string_view field: {rule.id, rule.klass, to_string(rule.severity),
-                                          to_string(rule.reach), rule.cwe, rule.atlas,
-                                          rule.techniques, rule.meaning}) {
+      for (const std::string_view field:
+           {rule.id, rule.klass, to_string(rule.severity), to_string(rule.reach), rule.cwe,
+            rule.atlas, rule.techniques, rule.meaning}) {
         text += field;
         text += '\0';
       }

@@ -49,10 +49,17 @@ bool deceives(std::uint32_t c) {
 void append_escaped(std::string& out, std::uint32_t value, bool raw_byte) {
   std::array<char, 16> buffer{};
   switch (value) {
-  case '\n': out += "\\n"; return;
-  case '\r': out += "\\r"; return;
-  case '\t': out += "\\t"; return;
-  default: break;
+  case '\n':
+    out += "\\n";
+    return;
+  case '\r':
+    out += "\\r";
+    return;
+  case '\t':
+    out += "\\t";
+    return;
+  default:
+    break;
   }
   std::snprintf(buffer.data(), buffer.size(), raw_byte || value < 0x80 ? "\\x%02x" : "\\u{%x}",
                 static_cast<unsigned>(value));

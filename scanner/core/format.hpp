@@ -34,8 +34,8 @@ enum class Claim {
 };
 
 struct Probe {
-  Bytes head;        ///< the first bytes, up to k_head
-  Bytes tail;        ///< the last bytes, up to k_tail; empty while they are still arriving
+  Bytes head;         ///< the first bytes, up to k_head
+  Bytes tail;         ///< the last bytes, up to k_tail; empty while they are still arriving
   std::uint64_t size; ///< length of the object; meaningful when `tail` is not empty or `size_known`
   bool size_known;
   static constexpr std::size_t k_head = 4096;

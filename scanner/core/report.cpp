@@ -30,7 +30,8 @@ constexpr std::array<std::pair<Reason, std::string_view>, 10> k_reasons{{
     {Reason::unreadable, "unreadable"},
 }};
 
-template <typename Table, typename Value> std::string_view name_of(const Table& table, Value value) {
+template <typename Table, typename Value>
+std::string_view name_of(const Table& table, Value value) {
   for (const auto& [key, name]: table)
     if (key == value) return name;
   return "?";
@@ -45,18 +46,28 @@ std::optional<Value> value_of(const Table& table, std::string_view text) {
 
 } // namespace
 
-std::string_view to_string(Severity value) { return name_of(k_severities, value); }
-std::string_view to_string(Reach value) { return name_of(k_reaches, value); }
-std::string_view to_string(Reason value) { return name_of(k_reasons, value); }
+std::string_view to_string(Severity value) {
+  return name_of(k_severities, value);
+}
+std::string_view to_string(Reach value) {
+  return name_of(k_reaches, value);
+}
+std::string_view to_string(Reason value) {
+  return name_of(k_reasons, value);
+}
 
 std::optional<Severity> severity_from(std::string_view text) {
   return value_of<Severity>(k_severities, text);
 }
-std::optional<Reach> reach_from(std::string_view text) { return value_of<Reach>(k_reaches, text); }
+std::optional<Reach> reach_from(std::string_view text) {
+  return value_of<Reach>(k_reaches, text);
+}
 std::optional<Reason> reason_from(std::string_view text) {
   return value_of<Reason>(k_reasons, text);
 }
 
-std::string_view engine_version() { return HUBGATE_VERSION; }
+std::string_view engine_version() {
+  return HUBGATE_VERSION;
+}
 
 } // namespace hubgate

@@ -32,18 +32,19 @@ enum class Reason {
 };
 
 struct Finding {
-  std::string rule;       ///< stable id, kebab-case, e.g. "pickle-dangerous-call"
-  std::string klass;      ///< "class" in every output: what policies match, e.g. "unknown-call"
+  std::string rule;  ///< stable id, kebab-case, e.g. "pickle-dangerous-call"
+  std::string klass; ///< "class" in every output: what policies match, e.g. "unknown-call"
   Severity severity = Severity::informational;
   Reach reach = Reach::data;
-  std::string where;      ///< path inside the containers, "" = the object itself; parts joined by '!'
+  std::string where; ///< path inside the containers, "" = the object itself; parts joined by '!'
   std::uint64_t offset = 0; ///< first byte, in the innermost container named by `where`
   std::uint64_t length = 0; ///< bytes
-  std::string evidence;   ///< already escaped, masked and bounded (see evidence.hpp)
-  std::string cwe;        ///< "CWE-502" or ""
-  std::string atlas;      ///< MITRE ATLAS technique id or ""
-  std::string techniques; ///< ids of the technique catalogue, space-separated, or ""
-  std::string condition;  ///< glob that the object's file name must match for it to hold, "" = always
+  std::string evidence;     ///< already escaped, masked and bounded (see evidence.hpp)
+  std::string cwe;          ///< "CWE-502" or ""
+  std::string atlas;        ///< MITRE ATLAS technique id or ""
+  std::string techniques;   ///< ids of the technique catalogue, space-separated, or ""
+  std::string
+      condition; ///< glob that the object's file name must match for it to hold, "" = always
 };
 
 /// One reason why the status is inconclusive.
@@ -56,7 +57,7 @@ struct Gap {
 };
 
 struct Report {
-  std::string format;   ///< the format that accounts for the first byte, "" = none
+  std::string format;     ///< the format that accounts for the first byte, "" = none
   std::uint64_t size = 0; ///< bytes that the scanner saw
   std::vector<Finding> findings;
   std::vector<Gap> gaps;

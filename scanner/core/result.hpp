@@ -54,7 +54,6 @@ private:
 #define HUBGATE_TRY(expression)                                                                    \
   __extension__({                                                                                  \
     auto hubgate_result_ = (expression);                                                           \
-    if (!hubgate_result_.ok())                                                                     \
-      return hubgate_result_.error();                                                              \
+    if (!hubgate_result_.ok()) return hubgate_result_.error();                                     \
     std::move(hubgate_result_).value();                                                            \
   })

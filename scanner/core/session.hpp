@@ -26,11 +26,11 @@ public:
 inline constexpr std::uint64_t k_held_tail = std::uint64_t{1} << 20;
 
 struct FindOptions {
-  std::optional<Severity> severity;       ///< instead of the rule's
-  std::optional<Reach> reach;             ///< instead of the rule's
-  std::string_view condition = {};        ///< glob on the file name, see Finding::condition
-  std::string_view techniques = {};       ///< instead of the rule's
-  std::string_view klass = {};            ///< instead of the rule's
+  std::optional<Severity> severity; ///< instead of the rule's
+  std::optional<Reach> reach;       ///< instead of the rule's
+  std::string_view condition = {};  ///< glob on the file name, see Finding::condition
+  std::string_view techniques = {}; ///< instead of the rule's
+  std::string_view klass = {};      ///< instead of the rule's
 };
 
 class Engine;
@@ -39,8 +39,8 @@ struct EngineStream;
 class Session {
 public:
   /// Reports a finding. `evidence` is raw text or bytes; it is escaped, masked and bounded here.
-  void find(const Rule& rule, std::uint64_t offset, std::uint64_t length,
-            std::string_view evidence, const FindOptions& options = {});
+  void find(const Rule& rule, std::uint64_t offset, std::uint64_t length, std::string_view evidence,
+            const FindOptions& options = {});
 
   /// Reports that something could not be accounted for. `detail` may hold raw text.
   void gap(Reason reason, Reach reach, std::uint64_t offset, std::string_view detail);

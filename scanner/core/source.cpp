@@ -59,9 +59,13 @@ std::optional<std::uint64_t> DecodedSource::size() {
   return std::nullopt;
 }
 
-bool DecodedSource::random_access() { return ended_ && window_begin_ == 0; }
+bool DecodedSource::random_access() {
+  return ended_ && window_begin_ == 0;
+}
 
-Fault DecodedSource::fault() const { return fault_; }
+Fault DecodedSource::fault() const {
+  return fault_;
+}
 
 bool DecodedSource::fill(std::uint64_t end) {
   constexpr std::size_t k_step = std::size_t{256} << 10;
@@ -84,8 +88,11 @@ bool DecodedSource::fill(std::uint64_t end) {
       break;
     }
     switch (decoder_->state()) {
-    case Decoder::State::more: break;
-    case Decoder::State::end: ended_ = true; break;
+    case Decoder::State::more:
+      break;
+    case Decoder::State::end:
+      ended_ = true;
+      break;
     case Decoder::State::truncated:
       fault_ = Fault::truncated;
       ended_ = true;

@@ -8,6 +8,8 @@ bool generic_scan(Source& source, Session& session) {
   return false;
 }
 
-std::span<const Rule> generic_rules() { return {}; }
+std::span<const Rule> generic_rules() {
+  return {};
+}
 
 } // namespace hubgate

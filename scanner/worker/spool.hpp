@@ -44,7 +44,7 @@ struct ArrivalState {
 
   std::atomic<std::uint32_t> sequence{0};
   std::atomic<std::uint32_t> phase{arriving};
-  std::atomic<std::uint64_t> arrived{0};    ///< every byte before this can be read
+  std::atomic<std::uint64_t> arrived{0};      ///< every byte before this can be read
   std::atomic<std::uint64_t> size{k_unknown}; ///< as announced; the true one once complete
   /// Bytes [arrived, tail_begin) were given up; [tail_begin, size) can be read once complete.
   std::atomic<std::uint64_t> tail_begin{k_unknown};

@@ -95,6 +95,10 @@ public:
   /// Says that the worker was killed at a deadline, for end() to give the right reason.
   void set_killed(Reason reason) { killed_ = reason; }
 
+  /// Whether the worker said that its sandbox is up, and what it complained of if it is not.
+  bool ready() const { return ready_; }
+  const std::string& complaint() const { return complaint_; }
+
   std::vector<Report>& reports() { return reports_; }
   Report& report() { return reports_.front(); }
 
@@ -109,6 +113,8 @@ private:
   std::optional<std::int32_t> wait_status_;
   std::optional<Reason> killed_;
   bool broken_ = false;
+  bool ready_ = false;
+  std::string complaint_;
 };
 
 /// Scans a complete file in a worker and waits. `deadline_seconds`: wall-clock limit, after which
