@@ -1,0 +1,28 @@
+// The JavaScript client as the end-to-end tests drive it:
+//
+//     node client.mjs file HUB REPO PATH OUT
+//     node client.mjs snapshot HUB REPO CACHE
+//
+// Prints what it wrote, or the client's own error on standard error with exit status 1.
+import { createWriteStream } from "node:fs";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { inspect } from "node:util";
+import { downloadFile, snapshotDownload } from "@huggingface/hub";
+
+const [verb, hubUrl, repo, ...rest] = process.argv.slice(2);
+const accessToken = process.env.HF_TOKEN || undefined;
+try {
+  if (verb === "file") {
+    const [path, out] = rest;
+    const blob = await downloadFile({ repo, path, hubUrl, accessToken });
+    if (!blob) throw new Error(`no such file: ${path}`);
+    await pipeline(Readable.fromWeb(blob.stream()), createWriteStream(out));
+    console.log(out);
+  } else {
+    console.log(await snapshotDownload({ repo, hubUrl, accessToken, cacheDir: rest[0] }));
+  }
+} catch (error) {
+  console.error(error instanceof Error ? String(error) + (error.cause ? ` (${error.cause})` : "") : inspect(error));
+  process.exit(1);
+}

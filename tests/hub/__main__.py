@@ -1,0 +1,34 @@
+"""python3 -m hub --root DIR: runs the stand-in until it is ended. Run in tests/."""
+import argparse
+import ssl
+import threading
+from pathlib import Path
+
+from .samples import fill
+from .server import Hub
+from .store import Store
+
+parser = argparse.ArgumentParser(prog="hub", description="A hub stand-in on loopback.")
+parser.add_argument("--root", type=Path, required=True, help="repositories and LFS bytes; filled with samples when new")
+parser.add_argument("--host", default="127.0.0.1")
+parser.add_argument("--port", type=int, default=0)
+parser.add_argument("--cdn-port", type=int, default=0)
+parser.add_argument("--page-size", type=int, default=1000, help="entries of a tree page")
+parser.add_argument("--no-xet", action="store_true", help="no Xet metadata")
+parser.add_argument("--no-samples", action="store_true")
+parser.add_argument("--tls-cert", type=Path)
+parser.add_argument("--tls-key", type=Path)
+arguments = parser.parse_args()
+
+store = Store(arguments.root)
+if not arguments.no_samples and not (arguments.root / "repos").exists():
+    fill(store)
+context = None
+if arguments.tls_cert:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
+hub = Hub(store, arguments.port, arguments.cdn_port, arguments.page_size, not arguments.no_xet,
+          host=arguments.host, tls=context)
+hub.start()
+print(f"hub {hub.url} cdn {hub.cdn_url}", flush=True)
+threading.Event().wait()

@@ -1,0 +1,118 @@
+"""Pushes: LFS batch, uploads, and the hub API's preupload and commit."""
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .store import LFS_SUFFIXES, Repository
+from .wire import Reply, json_reply
+
+if TYPE_CHECKING:
+    from .server import HubHandler
+
+LFS_JSON = "application/vnd.git-lfs+json"
+
+
+def lfs_reply(value, status: int = 200) -> Reply:
+    return Reply(status, {"Content-Type": LFS_JSON}, json.dumps(value).encode())
+
+
+def lfs(handler: "HubHandler", repo: Repository, rest: list[str], method: str) -> Reply:
+    """{repo}.git/info/lfs/…: batch, locks, verify."""
+    if rest == ["locks", "verify"]:
+        return lfs_reply({"ours": [], "theirs": []})
+    if rest == ["locks"]:
+        return lfs_reply({"locks": []})
+    if method != "POST":
+        return lfs_reply({"message": "Not found"}, 404)
+    request = json.loads(handler.read_body())
+    if rest == ["verify"]:
+        path = handler.hub.store.lfs_path(request["oid"])
+        good = path.exists() and path.stat().st_size == request["size"]
+        return lfs_reply({}) if good else lfs_reply({"message": "Object not found"}, 404)
+    if rest == ["objects", "batch"]:
+        return lfs_reply({"transfer": "basic", "hash_algo": "sha256",
+                          "objects": [batch_object(handler, repo, request["operation"], item) for item in request["objects"]]})
+    return lfs_reply({"message": "Not found"}, 404)
+
+
+def batch_object(handler: "HubHandler", repo: Repository, operation: str, item: dict) -> dict:
+    oid, size = item["oid"], item["size"]
+    answer = {"oid": oid, "size": size, "authenticated": True}
+    if not re.fullmatch(r"[0-9a-f]{64}", oid):
+        return {**answer, "error": {"code": 422, "message": "Invalid oid"}}
+    path = handler.hub.store.lfs_path(oid)
+    href = handler.hub.sign(f"/lfs/{repo.kind}/{repo.name}/{oid}")
+    if operation == "download":
+        if not path.exists():
+            return {**answer, "error": {"code": 404, "message": "Object does not exist on the server"}}
+        return {**answer, "actions": {"download": {"href": href, "expires_in": 3600}}}
+    if path.exists():
+        return answer
+    verify = f"{handler.hub.url}/{'' if repo.kind == 'models' else repo.kind + '/'}{repo.name}.git/info/lfs/verify"
+    return {**answer, "actions": {"upload": {"href": href, "header": {}}, "verify": {"href": verify, "header": {}}}}
+
+
+def put_object(handler, oid: str) -> Reply:
+    """A PUT to a signed link: kept only if the bytes are what the oid says."""
+    digest = hashlib.sha256()
+    store = handler.hub.store
+    store.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=store.root, delete=False) as file:
+        for piece in handler.body_pieces():
+            digest.update(piece)
+            file.write(piece)
+    spool = Path(file.name)
+    if digest.hexdigest() != oid:
+        spool.unlink()
+        return Reply(400, {"Content-Type": "application/xml"}, b"<Error><Code>XAmzContentSHA256Mismatch</Code></Error>")
+    path = store.lfs_path(oid)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    spool.rename(path)
+    return Reply(200, {"ETag": f'"{oid[:32]}"'})
+
+
+def create(handler: "HubHandler", request: dict) -> Reply:
+    kind = request.get("type", "model") + "s"
+    owner = request.get("organization") or handler.user()
+    if not owner:
+        return json_reply({"error": "Invalid username or password."}, 401)
+    name = f"{owner}/{request['name'].split('/')[-1]}"
+    url = f"{handler.hub.url}/{'' if kind == 'models' else kind + '/'}{name}"
+    if handler.hub.store.repository(kind, name):
+        return json_reply({"error": "You already created this repo", "url": url}, 409)
+    handler.hub.store.create(kind, name)
+    return json_reply({"url": url, "name": name, "id": name})
+
+
+def preupload(handler: "HubHandler", repo: Repository, _revision: str) -> Reply:
+    files = json.loads(handler.read_body())["files"]
+    return json_reply({"files": [
+        {"path": item["path"], "shouldIgnore": False,
+         "uploadMode": "lfs" if item["path"].endswith(LFS_SUFFIXES) or item["size"] > 10_000_000 else "regular"}
+        for item in files]})
+
+
+def commit(handler: "HubHandler", repo: Repository, revision: str) -> Reply:
+    files, pointers, message = {}, {}, "Upload"
+    for line in handler.read_body().splitlines():
+        item = json.loads(line)
+        value = item["value"]
+        if item["key"] == "header":
+            message = value["summary"]
+        elif item["key"] == "file":
+            files[value["path"]] = base64.b64decode(value["content"])
+        elif item["key"] == "lfsFile":
+            if not handler.hub.store.lfs_path(value["oid"]).exists():
+                return json_reply({"error": f"LFS object {value['oid']} is missing"}, 400)
+            pointers[value["path"]] = (value["oid"], value["size"])
+        elif item["key"] in ("deletedFile", "deletedFolder"):
+            files[value["path"]] = None
+    sha = handler.hub.store.commit(repo, files, message, revision, pointers)
+    url = f"{handler.hub.url}/{'' if repo.kind == 'models' else repo.kind + '/'}{repo.name}"
+    return json_reply({"success": True, "commitOid": sha, "commitUrl": f"{url}/commit/{sha}", "hookOutput": ""})
