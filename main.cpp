@@ -1,8 +1,98 @@
+// The program: a table of verbs. Each verb's flags and work live with its part.
+#include "policy/commands/verb.hpp"
+#include "policy/yaml.hpp"
 #include "scanner/core/report.hpp"
 
-#include <cstdio>
+#include <algorithm>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
 
-int main() {
-  std::printf("hubgate %s\n", std::string(hubgate::engine_version()).c_str());
-  return 0;
+namespace hubgate {
+
+// A new verb is a declaration (`extern const Verb verb_NAME;`) and a line in the table.
+
+namespace {
+
+/// In the order of `hubgate --help`.
+const std::vector<const Verb*>& verbs() {
+  static const std::vector<const Verb*> k_verbs{
+      // &verb_policy,
+  };
+  return k_verbs;
+}
+
+// One line: CLI11 puts some messages on several.
+std::string one_line(std::string text) {
+  for (char& c: text)
+    if (c == '\n') c = ' ';
+  while (!text.empty() && text.back() == ' ')
+    text.pop_back();
+  return text;
+}
+
+// The deepest verb that was named, for "see hubgate policy check --help".
+const CLI::App* named(const CLI::App& app) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty())
+    at = at->get_subcommands().front();
+  return at;
+}
+
+std::string full_name(const CLI::App* app) {
+  std::string name = app->get_name();
+  for (app = app->get_parent(); app != nullptr; app = app->get_parent())
+    name = app->get_name() + " " + name;
+  return name;
+}
+
+int unknown_verb(const std::string& word) {
+  std::vector<std::string_view> names;
+  for (const Verb* verb: verbs())
+    names.push_back(verb->name);
+  const std::string_view near = yaml::nearest(word, names);
+  std::string message = "unknown verb '" + word + "'";
+  if (!near.empty()) message += ": did you mean '" + std::string(near) + "'?";
+  return complain(message + " (see hubgate --help)", exit_usage);
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"A gate for AI model hubs: scans every model and dataset on its way, and lets your "
+               "policy decide.",
+               "hubgate"};
+  app.set_version_flag("--version", "hubgate " + std::string(engine_version()));
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(30);
+  app.footer("Exit codes: 0 fine, 1 something found, 2 bad flags or configuration, "
+             "3 something missing or failed.");
+  int code = exit_ok;
+  for (const Verb* verb: verbs())
+    verb->setup(*app.add_subcommand(std::string(verb->name), std::string(verb->summary)), code);
+
+  if (argc < 2) return complain("a verb is missing (see hubgate --help)", exit_usage);
+  const bool known = std::any_of(verbs().begin(), verbs().end(),
+                                 [&](const Verb* verb) { return verb->name == argv[1]; });
+  if (argv[1][0] != '-' && !known) return unknown_verb(argv[1]);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) { // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    return complain(one_line(error.what()) + " (see " + full_name(named(app)) + " --help)",
+                    exit_usage);
+  }
+  return code;
+}
+
+} // namespace
+} // namespace hubgate
+
+int main(int argc, char** argv) {
+  try {
+    return hubgate::run(argc, argv);
+  } catch (const std::exception& error) {
+    // Only what no part expects, memory running out for instance.
+    return hubgate::complain(error.what(), hubgate::exit_error);
+  }
 }
