@@ -318,18 +318,24 @@ void AnswerReader::end() {
   }
 }
 
+Report wait_for_report(WorkerJob job, double deadline_seconds) {
+  AnswerReader reader;
+  drain(job, reader, wall_now() + deadline_seconds, /*until_exit=*/false);
+  return std::move(reader.report());
+}
+
 Report scan_file(WorkerPool& pool, int fd, std::uint64_t size, const Limits& limits,
                  double deadline_seconds) {
   auto job = pool.submit(fd, size, limits);
-  AnswerReader reader;
   if (!job) {
-    reader.report().gaps.push_back(
+    Report report;
+    report.gaps.push_back(
         Gap{Reason::crash, Reach::load, "", 0, "no worker: " + job.error().message});
-    return std::move(reader.report());
+    return report;
   }
-  drain(*job, reader, wall_now() + deadline_seconds, /*until_exit=*/false);
-  reader.report().size = size;
-  return std::move(reader.report());
+  Report report = wait_for_report(std::move(*job), deadline_seconds);
+  report.size = size;
+  return report;
 }
 
 std::vector<Report> scan_batch(WorkerPool& pool, int fd, std::uint64_t size,

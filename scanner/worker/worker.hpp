@@ -117,6 +117,9 @@ private:
   std::string complaint_;
 };
 
+/// Waits for the answer of a worker that scans one object. Never fails: what goes wrong is a gap.
+Report wait_for_report(WorkerJob job, double deadline_seconds = 600);
+
 /// Scans a complete file in a worker and waits. `deadline_seconds`: wall-clock limit, after which
 /// the report has a timeout gap. Never fails: what goes wrong is a gap.
 Report scan_file(WorkerPool& pool, int fd, std::uint64_t size, const Limits& limits,
