@@ -18,7 +18,8 @@ bool limit(__rlimit_resource resource, rlim_t value) {
   return setrlimit(resource, &both) == 0;
 }
 
-// Pages that count against RLIMIT_DATA already.
+#ifndef HUBGATE_SANITIZED
+// Bytes that count against RLIMIT_DATA already.
 rlim_t data_in_use() {
   unsigned long total = 0, resident = 0, shared = 0, text = 0, lib = 0, data = 0;
   std::FILE* file = std::fopen("/proc/self/statm", "re");
@@ -28,6 +29,7 @@ rlim_t data_in_use() {
   std::fclose(file);
   return fields == 6 ? static_cast<rlim_t>(data) * static_cast<rlim_t>(sysconf(_SC_PAGESIZE)) : 0;
 }
+#endif
 
 constexpr auto k_allowed = std::to_array<int>({
     SCMP_SYS(read),

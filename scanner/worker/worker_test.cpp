@@ -263,9 +263,10 @@ TEST_F(Worker, what_was_given_up_is_not_read_as_zeros) {
 }
 
 TEST(AnswerReader, an_answer_of_nonsense_is_a_crash) {
-  for (const std::string_view nonsense: {"\xff\xff\xff\xff", "\x05\0\0\0\x09\0\0\0\0"}) {
+  for (const std::string_view nonsense: {std::string_view("\xff\xff\xff\xff-----", 9),
+                                         std::string_view("\x05\0\0\0\x09\0\0\0\0", 9)}) {
     AnswerReader reader;
-    reader.feed(as_bytes(std::string_view(nonsense.data(), 9)));
+    reader.feed(as_bytes(nonsense));
     reader.end();
     ASSERT_EQ(reader.report().gaps.size(), 1u);
     EXPECT_EQ(reader.report().gaps[0].reason, Reason::crash);
