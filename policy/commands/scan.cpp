@@ -1,6 +1,7 @@
 // `hubgate scan`: files and directories through the workers, results in the order of the paths.
 #include "policy/commands/scan_output.hpp"
 #include "policy/commands/verb.hpp"
+#include "policy/store.hpp"
 #include "scanner/core/digest.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/worker/worker.hpp"
