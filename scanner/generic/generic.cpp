@@ -1,5 +1,9 @@
 #include "scanner/generic/generic.hpp"
 
+#include "scanner/generic/text_value.hpp"
+
+#include <array>
+
 namespace hubgate {
 
 bool generic_scan(Source& source, Session& session) {
@@ -9,7 +13,8 @@ bool generic_scan(Source& source, Session& session) {
 }
 
 std::span<const Rule> generic_rules() {
-  return {};
+  static const std::array<Rule, 2> rules{k_rule_embedded_script, k_rule_embedded_url};
+  return rules;
 }
 
 } // namespace hubgate
