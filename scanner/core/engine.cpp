@@ -52,6 +52,8 @@ Reason reason_of(Fault fault) {
     return Reason::budget;
   case Fault::malformed:
     return Reason::malformed;
+  case Fault::unsupported:
+    return Reason::unsupported;
   case Fault::none:
   case Fault::discarded:
   case Fault::io:
@@ -68,6 +70,8 @@ std::string_view words_of(Fault fault) {
     return "decoding spent the budget";
   case Fault::malformed:
     return "the stream can't be decoded";
+  case Fault::unsupported:
+    return "the stream needs a codec that hubgate does not have";
   case Fault::discarded:
     return "the bytes were given up before they were wanted";
   case Fault::none:

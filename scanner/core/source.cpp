@@ -101,8 +101,11 @@ bool DecodedSource::fill(std::uint64_t end) {
       fault_ = Fault::budget;
       ended_ = true;
       break;
-    case Decoder::State::malformed:
     case Decoder::State::unsupported:
+      fault_ = Fault::unsupported;
+      ended_ = true;
+      break;
+    case Decoder::State::malformed:
       fault_ = Fault::malformed;
       ended_ = true;
       break;

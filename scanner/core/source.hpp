@@ -17,6 +17,7 @@ enum class Fault {
   discarded, ///< the bytes were given up (Session::rest_is_inert) and can't be read back
   budget,    ///< a decoder ran out of budget
   malformed, ///< a decoder met bytes that it can't decode
+  unsupported, ///< a decoder met a variant of its codec that it does not read
   io,        ///< reading failed
 };
 
