@@ -177,7 +177,7 @@ def datasets() -> dict[str, dict[str, bytes]]:
         "demo/clean-data": {"README.md": card("Data"), "train.csv": b"id,text,label\n" + rows.encode(),
                             "test.csv": b"id,text,label\n1,one,1\n"},
         "demo/poisoned-data": {"README.md": card("Poisoned data"), "train.csv": b"id,text,label\n" + rows.encode(),
-                               "cache.pkl": pickle_of(call("os", "system", COMMAND))},
+                               "test.csv": pickle_of(call("os", "system", COMMAND))},
     }
 
 
