@@ -7,8 +7,12 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
+#include <fstream>
 #include <sstream>
 #include <stdexcept>
 
@@ -138,7 +142,7 @@ private:
   std::vector<Frame> stack_;
 };
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return "'" + printable(text, 60) + "'";
 }
 
@@ -239,6 +243,25 @@ std::optional<std::chrono::milliseconds> duration_from(std::string_view text) {
   return std::nullopt;
 }
 
+Result<std::string> read_file(const std::filesystem::path& file, std::uintmax_t max) {
+  const std::string name = printable(file.string(), 300);
+  std::error_code error;
+  const auto status = std::filesystem::status(file, error);
+  if (!std::filesystem::exists(status)) return Error{name + ": no such file"};
+  if (std::filesystem::is_directory(status)) return Error{name + ": is a directory"};
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) return Error{name + ": can't be opened: " + std::strerror(errno)};
+  std::string text;
+  std::array<char, 65536> piece{};
+  while (stream.read(piece.data(), piece.size()), stream.gcount() > 0) {
+    text.append(piece.data(), static_cast<std::size_t>(stream.gcount()));
+    if (text.size() > max)
+      return Error{name + ": larger than " + std::to_string(max >> 10) + " KiB"};
+  }
+  if (stream.bad()) return Error{name + ": can't be read"};
+  return text;
+}
+
 std::string_view nearest(std::string_view word, std::span<const std::string_view> names) {
   if (word.size() > 64) return {};
   std::string_view best;
@@ -325,7 +348,7 @@ std::optional<bool> Mapping::flag(std::string_view key) {
   if (!word) return std::nullopt;
   if (*word == "true" || *word == "yes" || *word == "on") return true;
   if (*word == "false" || *word == "no" || *word == "off") return false;
-  error(key, quoted(*word) + " is neither true nor false");
+  error(key, in_quotes(*word) + " is neither true nor false");
   return std::nullopt;
 }
 
@@ -335,7 +358,7 @@ std::optional<std::uint64_t> Mapping::number(std::string_view key) {
   std::uint64_t number = 0;
   const auto [end, failed] = std::from_chars(word->data(), word->data() + word->size(), number);
   if (failed == std::errc{} && end == word->data() + word->size()) return number;
-  error(key, quoted(*word) + " is not a whole number");
+  error(key, in_quotes(*word) + " is not a whole number");
   return std::nullopt;
 }
 
@@ -343,7 +366,7 @@ std::optional<std::uint64_t> Mapping::size(std::string_view key) {
   const auto word = text(key);
   if (!word) return std::nullopt;
   const auto bytes = size_from(*word);
-  if (!bytes) error(key, quoted(*word) + " is not a size, like 512, 64KiB, 1.5GB");
+  if (!bytes) error(key, in_quotes(*word) + " is not a size, like 512, 64KiB, 1.5GB");
   return bytes;
 }
 
@@ -351,7 +374,7 @@ std::optional<std::chrono::milliseconds> Mapping::duration(std::string_view key)
   const auto word = text(key);
   if (!word) return std::nullopt;
   const auto time = duration_from(*word);
-  if (!time) error(key, quoted(*word) + " is not a duration, like 250ms, 30s, 5m, 12h, 30d");
+  if (!time) error(key, in_quotes(*word) + " is not a duration, like 250ms, 30s, 5m, 12h, 30d");
   return time;
 }
 
@@ -388,7 +411,7 @@ std::optional<std::size_t> Mapping::choice(std::string_view key,
   if (!word) return std::nullopt;
   const auto at = std::find(names.begin(), names.end(), *word);
   if (at != names.end()) return static_cast<std::size_t>(at - names.begin());
-  error(key, with_suggestion(quoted(*word) + " is not one of " + joined(names), *word, names));
+  error(key, with_suggestion(in_quotes(*word) + " is not one of " + joined(names), *word, names));
   return std::nullopt;
 }
 
@@ -427,7 +450,7 @@ void Mapping::finish() {
   const std::vector<std::string_view> known(known_.begin(), known_.end());
   for (const auto& [name, value]: value_->entries) {
     if (std::find(known_.begin(), known_.end(), name) != known_.end()) continue;
-    std::string message = "unknown key " + quoted(name);
+    std::string message = "unknown key " + in_quotes(name);
     if (nearest(name, known).empty() && known.size() <= 20)
       message += "; known here: " + joined(known);
     note("", value.line, with_suggestion(std::move(message), name, known), false);

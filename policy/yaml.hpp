@@ -13,6 +13,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -113,6 +114,9 @@ private:
 
 /// Never throws; syntax errors are problems of the document.
 Document parse(std::string_view text, std::string_view source);
+
+/// A file's bytes, at most `max` of them; the error names the file.
+Result<std::string> read_file(const std::filesystem::path& file, std::uintmax_t max);
 
 /// The name of `names` nearest to `word`, or "" when none is near.
 std::string_view nearest(std::string_view word, std::span<const std::string_view> names);

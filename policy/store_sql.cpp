@@ -1,0 +1,96 @@
+#include "policy/store_sql.hpp"
+
+namespace hubgate::sql {
+
+Error failure(sqlite3* db, std::string_view doing) {
+  const int code = sqlite3_errcode(db);
+  std::string message = "store: can't ";
+  message += doing;
+  message += ": ";
+  switch (code) {
+  case SQLITE_CORRUPT:
+  case SQLITE_NOTADB:
+    message += "the database is damaged (move hubgate.db away to start a new one; the audit log "
+               "keeps the decisions)";
+    break;
+  case SQLITE_FULL: message += "the disk is full"; break;
+  case SQLITE_BUSY: message += "another process has held it locked for too long"; break;
+  case SQLITE_READONLY: message += "it is read-only here"; break;
+  default: message += sqlite3_errmsg(db);
+  }
+  return Error{std::move(message)};
+}
+
+Result<void> run(sqlite3* db, const char* statements, std::string_view doing) {
+  if (sqlite3_exec(db, statements, nullptr, nullptr, nullptr) == SQLITE_OK) return {};
+  return failure(db, doing);
+}
+
+Statement::Statement(sqlite3* db, std::string_view text, std::string_view doing)
+    : db_(db), doing_(doing) {
+  result_ = sqlite3_prepare_v2(db, text.data(), static_cast<int>(text.size()), &statement_, nullptr);
+}
+
+Statement& Statement::bind(std::int64_t value) {
+  if (result_ == SQLITE_OK) result_ = sqlite3_bind_int64(statement_, ++next_, value);
+  return *this;
+}
+
+Statement& Statement::bind(std::string_view value) {
+  if (result_ == SQLITE_OK)
+    result_ = sqlite3_bind_text64(statement_, ++next_, value.data(), value.size(), SQLITE_TRANSIENT,
+                                  SQLITE_UTF8);
+  return *this;
+}
+
+Statement& Statement::bind(Bytes value) {
+  // A null pointer would bind NULL instead of an empty blob.
+  static constexpr std::uint8_t k_nothing = 0;
+  const void* data = value.empty() ? &k_nothing : value.data();
+  if (result_ == SQLITE_OK)
+    result_ = sqlite3_bind_blob64(statement_, ++next_, data, value.size(), SQLITE_TRANSIENT);
+  return *this;
+}
+
+Result<bool> Statement::row() {
+  if (result_ != SQLITE_OK) return failure(db_, doing_);
+  const int step = sqlite3_step(statement_);
+  if (step == SQLITE_ROW) return true;
+  if (step == SQLITE_DONE) return false;
+  return failure(db_, doing_);
+}
+
+Result<void> Statement::done() {
+  while (HUBGATE_TRY(row())) {
+  }
+  return {};
+}
+
+std::string Statement::text(int column) {
+  const auto* data = sqlite3_column_text(statement_, column);
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+  return data == nullptr ? std::string() : std::string(reinterpret_cast<const char*>(data), size);
+}
+
+Bytes Statement::blob(int column) {
+  const auto* data = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
+  const auto size = static_cast<std::size_t>(sqlite3_column_bytes(statement_, column));
+  return data == nullptr ? Bytes() : Bytes(data, size);
+}
+
+Result<std::unique_ptr<Transaction>> Transaction::begin(sqlite3* db, std::string_view doing) {
+  if (auto begun = run(db, "BEGIN IMMEDIATE", doing); !begun) return begun.error();
+  return std::unique_ptr<Transaction>(new Transaction(db, doing));
+}
+
+Transaction::~Transaction() {
+  if (open_) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+Result<void> Transaction::commit() {
+  auto committed = run(db_, "COMMIT", doing_);
+  open_ = !committed.ok();
+  return committed;
+}
+
+} // namespace hubgate::sql
