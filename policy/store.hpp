@@ -4,11 +4,13 @@
 // of scans that crashed. Owner-only (directory 0700, files 0600), WAL: a process killed at any
 // moment leaves every committed record and no half one. Several processes may hold it open; one
 // Store is used from any number of threads.
+#include "policy/json.hpp"
 #include "policy/policy.hpp"
 #include "scanner/core/digest.hpp"
 #include "scanner/core/result.hpp"
 
-#include <chrono>
+#include <boost/json.hpp>
+
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -16,8 +18,6 @@
 #include <string>
 #include <string_view>
 #include <vector>
-
-struct sqlite3;
 
 namespace hubgate {
 
@@ -64,17 +64,19 @@ struct Waiver {
   bool active(Time at) const { return revoked == 0 && at < expires; }
 };
 
-/// A decision as it was made.
+/// A decision as it was made; its JSON is the audit line. `decision.finding` and `decision.gap` are
+/// in the report, not here.
 struct DecisionRecord {
-  std::string id;
   Time time = 0;
   Context context;
-  Decision decision;
-  std::string policy;    ///< name and digest of the policy
-  std::string report;    ///< digest of the report's JSON, "" when there was none
-  std::uint64_t seq = 0; ///< of the audit line
-  std::string hash;      ///< of the audit line, hex
+  Decision decision;                      ///< with its id
+  std::vector<std::string> finding_rules; ///< every rule that found something, informational too
+  std::string format;                     ///< Report::format
+  std::string policy;                     ///< "NAME DIGEST"
+  std::string report;                     ///< digest of the report's JSON, "" when there was none
 };
+boost::json::object to_json(const DecisionRecord& record);
+Result<DecisionRecord> decision_from_json(const boost::json::object& fields);
 
 struct QuarantineRecord {
   Sha256 sha256{};
@@ -132,8 +134,8 @@ public:
   /// Keeps a report by the digest of its JSON (returned, hex), so that decisions can point at it.
   Result<std::string> keep_report(const Report& report);
   Result<std::optional<Report>> report(std::string_view digest);
-  /// In one transaction with the audit head.
-  Result<void> record(const DecisionRecord& record);
+  /// In one transaction with the audit head. A record whose id is there already is left as it is.
+  Result<void> record(const DecisionRecord& record, const AuditHead& head);
   Result<std::optional<DecisionRecord>> decision(std::string_view id);
   /// Oldest first, from `since` on, until `each` returns false.
   Result<void> decisions(Time since, const std::function<bool(const DecisionRecord&)>& each);

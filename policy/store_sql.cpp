@@ -13,10 +13,17 @@ Error failure(sqlite3* db, std::string_view doing) {
     message += "the database is damaged (move hubgate.db away to start a new one; the audit log "
                "keeps the decisions)";
     break;
-  case SQLITE_FULL: message += "the disk is full"; break;
-  case SQLITE_BUSY: message += "another process has held it locked for too long"; break;
-  case SQLITE_READONLY: message += "it is read-only here"; break;
-  default: message += sqlite3_errmsg(db);
+  case SQLITE_FULL:
+    message += "the disk is full";
+    break;
+  case SQLITE_BUSY:
+    message += "another process has held it locked for too long";
+    break;
+  case SQLITE_READONLY:
+    message += "it is read-only here";
+    break;
+  default:
+    message += sqlite3_errmsg(db);
   }
   return Error{std::move(message)};
 }
@@ -28,7 +35,8 @@ Result<void> run(sqlite3* db, const char* statements, std::string_view doing) {
 
 Statement::Statement(sqlite3* db, std::string_view text, std::string_view doing)
     : db_(db), doing_(doing) {
-  result_ = sqlite3_prepare_v2(db, text.data(), static_cast<int>(text.size()), &statement_, nullptr);
+  result_ =
+      sqlite3_prepare_v2(db, text.data(), static_cast<int>(text.size()), &statement_, nullptr);
 }
 
 Statement& Statement::bind(std::int64_t value) {
