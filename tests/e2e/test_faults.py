@@ -8,7 +8,7 @@ import pytest
 MODEL = "/demo/large/resolve/main/model.safetensors"
 PICKLE = "/demo/large/resolve/main/honest.pkl"
 PYTHON_AGENT = {"User-Agent": "unknown/None; hf_hub/2.4.0; python/3.11.7"}
-FAST = "limits:\n  upstream_idle_seconds: 3\n"
+FAST = "limits:\n  stall: 3s\n"
 
 
 @pytest.fixture
