@@ -11,14 +11,15 @@
 
 namespace hubgate {
 
-// A new verb is a declaration (`extern const Verb verb_NAME;`) and a line in the table.
+// A new verb is a declaration and a line in the table.
+extern const Verb verb_scan;
 
 namespace {
 
 /// In the order of `hubgate --help`.
 const std::vector<const Verb*>& verbs() {
   static const std::vector<const Verb*> k_verbs{
-      // &verb_policy,
+      &verb_scan,
   };
   return k_verbs;
 }

@@ -271,7 +271,8 @@ private:
       result->report.gaps.push_back(
           Gap{Reason::unreadable, Reach::load, "", 0, printable(result->error)});
     result->verdict = verdict_of(result->report, result->path);
-    if (policy_) {
+    // What could not be read at all is missing, not blocked.
+    if (policy_ && !result->sha256.empty()) {
       Context context;
       context.road = Road::scan;
       context.path = result->path;

@@ -1,0 +1,116 @@
+"""`hubgate scan` as people and scripts use it: exit statuses, the shapes of its output, bad input."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from clients import HUBGATE
+
+PICKLE = b"\x80\x04cos\nsystem\n\x8c\x18echo hubgate-inert-marker\x85R."
+OPAQUE = bytes(range(1, 256)) * 3
+
+
+def scan(*arguments, **options):
+    return subprocess.run([str(HUBGATE), "scan", *map(str, arguments)], capture_output=True, text=True, check=False,
+                          timeout=120, **options)
+
+
+def lines(run):
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+@pytest.fixture
+def tree(tmp_path):
+    (tmp_path / "clean.txt").write_text("hello\n")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "poisoned.pkl").write_bytes(PICKLE)
+    (tmp_path / "opaque.dat").write_bytes(OPAQUE)
+    return tmp_path
+
+
+def test_exit_status_says_the_worst(tree, tmp_path):
+    assert scan(tree / "clean.txt").returncode == 0
+    assert scan(tree / "sub" / "poisoned.pkl").returncode == 1
+    assert scan(tree / "opaque.dat").returncode == 3
+    assert scan(tmp_path / "missing").returncode == 3
+    assert scan(tree, tmp_path / "missing").returncode == 1, "a finding is never masked by an error"
+    assert scan("--policy", tmp_path / "missing.yaml", tree).returncode == 2
+    assert scan("--format", "xml", tree).returncode == 2
+    assert scan().returncode == 2
+
+
+def test_a_policy_decides_the_exit_status(tree):
+    assert scan("--policy", "audit", tree / "sub").returncode in (0, 3)
+    assert scan("--policy", "guarded", tree / "sub").returncode == 1
+    assert scan("--policy", "strict", tree / "opaque.dat").returncode == 1
+    assert scan("--policy", "guarded", tree / "missing").returncode == 3
+
+
+def test_json_lines_have_the_promised_shape(tree):
+    run = scan("--format", "jsonl", tree)
+    reports = {os.path.relpath(report["path"], tree): report for report in lines(run)}
+    assert list(reports) == ["clean.txt", "opaque.dat", "sub/poisoned.pkl"]
+    poisoned = reports["sub/poisoned.pkl"]
+    assert poisoned["verdict"] == "malicious" and poisoned["status"] == "complete"
+    assert poisoned["format"] == "pickle" and poisoned["size"] == len(PICKLE)
+    finding = poisoned["findings"][0]
+    for field in ("rule", "class", "severity", "reach", "where", "offset", "length", "evidence", "cwe", "atlas"):
+        assert field in finding
+    assert "hubgate-inert-marker" in finding["evidence"]
+    assert reports["opaque.dat"]["verdict"] == "inconclusive" and reports["opaque.dat"]["reasons"] == ["opaque"]
+    assert reports["clean.txt"]["verdict"] == "clean" and len(reports["clean.txt"]["sha256"]) == 64
+    assert "3 files" in run.stderr
+
+
+def test_order_does_not_depend_on_jobs(tree):
+    for number in range(300):
+        (tree / f"file-{number:03}.txt").write_text(f"{number}\n" * 3)
+    one = scan("--format", "jsonl", "--jobs", 1, tree).stdout
+    assert one == scan("--format", "jsonl", "--jobs", 8, tree).stdout
+    assert len(one.splitlines()) == 303
+
+
+def test_sarif_names_rule_place_and_bytes(tree):
+    document = json.loads(scan("--format", "sarif", tree).stdout)
+    assert document["version"] == "2.1.0"
+    results = document["runs"][0]["results"]
+    error = [result for result in results if result["level"] == "error"]
+    assert error and error[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"].endswith("poisoned.pkl")
+    assert error[0]["locations"][0]["physicalLocation"]["region"]["byteLength"] > 0
+    declared = {rule["id"] for rule in document["runs"][0]["tool"]["driver"]["rules"]}
+    assert {result["ruleId"] for result in results} <= declared
+
+
+def test_text_is_for_people(tree):
+    run = scan(tree / "sub" / "poisoned.pkl")
+    assert run.stdout.startswith("malicious"), "the verdict comes first"
+    assert "os.system" in run.stdout or "posix.system" in run.stdout
+    assert "\x1b" not in run.stdout, "colours are for terminals"
+
+
+def test_names_are_data(tmp_path):
+    (tmp_path / "evil\n\x1b[31m\u202e.txt").write_text("x\n")
+    run = scan(tmp_path)
+    assert run.returncode == 0
+    assert "\x1b" not in run.stdout and "\u202e" not in run.stdout and len(run.stdout.splitlines()) == 1
+    assert "\u202e" not in scan("--format", "jsonl", tmp_path).stdout
+
+
+def test_links_and_special_files_lead_nowhere(tree):
+    (tree / "loop").symlink_to(tree)
+    (tree / "link.pkl").symlink_to(tree / "sub" / "poisoned.pkl")
+    os.mkfifo(tree / "fifo")
+    run = scan("--format", "jsonl", tree)
+    names = {os.path.basename(report["path"]): report for report in lines(run)}
+    assert set(names) == {"clean.txt", "opaque.dat", "poisoned.pkl", "fifo"}
+    assert names["fifo"]["verdict"] == "inconclusive"
+    assert scan(tree / "link.pkl").returncode == 1, "a link that is asked for is followed"
+
+
+def test_a_large_file_is_scanned_in_its_own_worker(tmp_path):
+    large = tmp_path / "large.pkl"
+    large.write_bytes(b"\x80\x04]" + b"B" + (8 << 20).to_bytes(4, "little") + bytes(8 << 20) + b"a0" + PICKLE[2:])
+    report = lines(scan("--format", "jsonl", large))[0]
+    assert report["verdict"] == "malicious" and report["size"] == large.stat().st_size
+    assert report["findings"][0]["offset"] > 8 << 20
