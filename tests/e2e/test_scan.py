@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from clients import HUBGATE
+from gate import HUBGATE
 
 PICKLE = b"\x80\x04cos\nsystem\n\x8c\x18echo hubgate-inert-marker\x85R."
 OPAQUE = bytes(range(1, 256)) * 3
