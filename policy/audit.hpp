@@ -22,26 +22,27 @@ namespace hubgate {
 
 class AuditLog {
 public:
+  struct Line {
+    std::uint64_t seq = 0;
+    std::string hash; ///< sha256 of the line without its line feed, hex
+  };
   struct Options {
     std::filesystem::path dir; ///< DATA/audit, created when missing, 0700
     bool sync = false;
     std::uint64_t segment_bytes = std::uint64_t{256} << 20; ///< a new segment beyond this
-  };
-  struct Line {
-    std::uint64_t seq = 0;
-    std::string hash; ///< sha256 of the line without its line feed, hex
+    /// Where the chain goes on when the folder holds no line: the store's audit head.
+    Line head = {};
   };
 
   static Result<std::unique_ptr<AuditLog>> open(Options options);
   ~AuditLog();
 
-  /// Appends `fields` (with "seq", "prev" and "time" put in front), then calls `commit` while the
+  /// Appends `fields` (with "seq" and "prev" put in front), then calls `commit` while the
   /// log is still locked; when that fails the line is taken back and its error returned. Thread
   /// safe. The caller has redacted the fields.
   Result<Line> append(const boost::json::object& fields,
                       const std::function<Result<void>(const Line&)>& commit = {});
 
-  /// Reads all complete lines from sequence number `from` on, oldest first, until `each` is false.
   Result<void> read(std::uint64_t from,
                     const std::function<bool(const Line&, const boost::json::object&)>& each) const;
 
@@ -50,6 +51,12 @@ private:
   explicit AuditLog(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+/// Reads all complete lines from sequence number `from` on, oldest first, until `each` is false.
+/// Needs no lock and no open log.
+Result<void>
+read_audit(const std::filesystem::path& dir, std::uint64_t from,
+           const std::function<bool(const AuditLog::Line&, const boost::json::object&)>& each);
 
 /// What audit verify found.
 struct AuditCheck {

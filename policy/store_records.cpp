@@ -66,7 +66,9 @@ QuarantineRecord quarantine_of(sql::Statement& row) {
 }
 
 Result<void> write_head(sqlite3* db, const AuditHead& head) {
-  sql::Statement statement(db, "INSERT OR REPLACE INTO audit_head VALUES(1, ?, ?)",
+  sql::Statement statement(db,
+                           "INSERT INTO audit_head VALUES(1, ?, ?) ON CONFLICT(one) DO UPDATE SET "
+                           "seq = excluded.seq, hash = excluded.hash WHERE excluded.seq > seq",
                            "note the end of the audit log");
   return statement.bind(head.seq).bind(head.hash).done();
 }

@@ -1,0 +1,294 @@
+#include "policy/gatekeeper.hpp"
+
+#include "policy/glob.hpp"
+#include "scanner/core/evidence.hpp"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+
+namespace hubgate {
+namespace json = boost::json;
+namespace {
+
+// "HG-" and 12 characters that can be read out over a telephone: no I, L, O, U.
+std::string new_reference() {
+  static constexpr std::string_view k_digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+  std::array<unsigned char, 12> random{};
+  if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) return {};
+  std::string out = "HG-";
+  for (const unsigned char byte: random)
+    out += k_digits[byte & 31];
+  return out;
+}
+
+// What of the context may be written down.
+Context loggable(const Context& context) {
+  Context out = context;
+  out.hub = redacted(context.hub, 200);
+  out.repo = printable(context.repo, 300);
+  out.revision = printable(context.revision, 300);
+  out.path = printable(context.path, 1000);
+  out.user = printable(context.user, 200);
+  out.from = redacted(context.from, 100);
+  out.client = redacted(context.client, 300);
+  constexpr std::size_t k_groups = 64;
+  if (out.groups.size() > k_groups) out.groups.resize(k_groups);
+  for (auto& group: out.groups)
+    group = printable(group, 200);
+  return out;
+}
+
+std::vector<std::string> rules_of(const Report& report, std::string_view path) {
+  std::vector<std::string> out;
+  for (const auto& finding: report.findings)
+    if (holds_under(finding, path) && std::find(out.begin(), out.end(), finding.rule) == out.end())
+      out.push_back(finding.rule);
+  for (const auto& gap: report.gaps) {
+    std::string rule = "gap:" + std::string(to_string(gap.reason));
+    if (std::find(out.begin(), out.end(), rule) == out.end()) out.push_back(std::move(rule));
+  }
+  return out;
+}
+
+bool covers(const Waiver& waiver, const std::vector<std::string>& blockers) {
+  const auto named = [&](const std::string& rule) {
+    return std::find(waiver.rules.begin(), waiver.rules.end(), rule) != waiver.rules.end();
+  };
+  return named("*") || std::all_of(blockers.begin(), blockers.end(), named);
+}
+
+} // namespace
+
+std::filesystem::path default_data_dir() {
+  const auto variable = [](const char* name) -> std::string {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::string() : value;
+  };
+  if (auto dir = variable("HUBGATE_DATA"); !dir.empty()) return dir;
+  if (auto dir = variable("STATE_DIRECTORY"); !dir.empty()) return dir.substr(0, dir.find(':'));
+  if (auto dir = variable("XDG_STATE_HOME"); !dir.empty())
+    return std::filesystem::path(dir) / "hubgate";
+  if (auto home = variable("HOME"); !home.empty())
+    return std::filesystem::path(home) / ".local/state/hubgate";
+  return "/var/lib/hubgate";
+}
+
+Result<std::unique_ptr<Gatekeeper>> Gatekeeper::open(Options options) {
+  if (options.data_dir.empty()) options.data_dir = default_data_dir();
+  auto out = std::unique_ptr<Gatekeeper>(new Gatekeeper());
+  out->policy_ = std::move(options.policy);
+  out->store_ = HUBGATE_TRY(
+      Store::open({options.data_dir, options.engine, options.rules, options.sync, false}));
+  const AuditHead head = HUBGATE_TRY(out->store_->audit_head());
+  AuditLog::Options audit;
+  audit.dir = options.data_dir / "audit";
+  audit.sync = options.sync;
+  audit.head = {head.seq, head.hash};
+  out->audit_ = HUBGATE_TRY(AuditLog::open(audit));
+  out->quarantine_ = std::make_unique<Quarantine>(
+      *out->store_, Quarantine::Options{options.data_dir / "quarantine", options.quarantine_bytes,
+                                        options.quarantine_keep});
+  if (auto settled = out->settle(); !settled) return settled.error();
+  if (auto purged = out->quarantine_->purge_expired(); !purged) return purged.error();
+  return out;
+}
+
+// The audit line comes first, its row in the store second. What a killed process left between the
+// two is brought over; the line holds all that the row does.
+Result<void> Gatekeeper::settle() {
+  const AuditHead head = HUBGATE_TRY(store_->audit_head());
+  std::optional<Error> failed;
+  auto read =
+      audit_->read(head.seq + 1, [&](const AuditLog::Line& line, const json::object& fields) {
+        Result<void> done;
+        if (const auto record = decision_from_json(fields))
+          done = store_->record(*record, {line.seq, line.hash});
+        else
+          done = store_->set_audit_head({line.seq, line.hash});
+        if (!done) failed = done.error();
+        return done.ok();
+      });
+  if (failed) return *failed;
+  return read;
+}
+
+Policy Gatekeeper::policy() const {
+  const std::lock_guard lock(policy_mutex_);
+  return *policy_;
+}
+
+void Gatekeeper::replace_policy(Policy policy) {
+  const std::lock_guard lock(policy_mutex_);
+  policy_ = std::move(policy);
+}
+
+std::optional<StoredAnalysis> Gatekeeper::lookup(const Sha256& sha256, std::uint64_t size) {
+  auto found = store_->analysis({sha256, size});
+  return found ? std::move(found).value() : std::nullopt;
+}
+
+Decision Gatekeeper::preview(const Report& report, const Context& context) const {
+  return policy().decide(report, context);
+}
+
+Decision Gatekeeper::decide(const Report& report, const Context& context) {
+  Decision decision = preview(report, context);
+  if (!decision.passes() && context.sha256) {
+    // A store that can't be read grants nothing.
+    if (const auto waivers = store_->waivers_for(*context.sha256)) {
+      // What is not listed can't be waived by name.
+      std::vector<std::string> blockers = decision.blockers;
+      if (unlisted_gap(report)) blockers.emplace_back("unlisted");
+      for (const Waiver& waiver: *waivers) {
+        if (!waiver.active(now()) || !repo_glob_matches(waiver.scope, context.repo)) continue;
+        if (!covers(waiver, blockers)) continue;
+        decision.action = Action::annotate;
+        decision.waiver = waiver.id;
+        break;
+      }
+    }
+  }
+  return record(std::move(decision), &report, context);
+}
+
+Decision Gatekeeper::refuse(std::string_view rule, std::string_view reason,
+                            const Context& context) {
+  Decision decision;
+  decision.action = Action::block;
+  decision.would_be = Action::block;
+  decision.rule = rule;
+  decision.would_be_rule = rule;
+  decision.reason = printable(reason, 300);
+  decision.blockers.push_back("policy:" + std::string(rule));
+  return record(std::move(decision), nullptr, context);
+}
+
+Decision Gatekeeper::record(Decision decision, const Report* report, const Context& context) {
+  const auto not_recorded = [&](const Error& error) {
+    Decision out = std::move(decision);
+    out.action = Action::block;
+    out.would_be = Action::block;
+    out.mode = Mode::enforce;
+    out.rule = "not-recorded";
+    out.would_be_rule = "not-recorded";
+    out.reason = "the gate could not record its decision: " + printable(error.message, 200);
+    out.waiver.reset();
+    out.id.clear();
+    return out;
+  };
+  DecisionRecord record;
+  record.time = now();
+  record.context = loggable(context);
+  if (report != nullptr) {
+    if (record.context.size == 0) record.context.size = report->size;
+    record.finding_rules = rules_of(*report, context.path);
+    record.format = report->format;
+    auto kept = store_->keep_report(*report);
+    if (!kept) return not_recorded(kept.error());
+    record.report = *kept;
+  }
+  {
+    const std::lock_guard lock(policy_mutex_);
+    record.policy = policy_->name() + " " + policy_->digest();
+  }
+  decision.id = new_reference();
+  if (decision.id.empty()) return not_recorded({"no random numbers"});
+  record.decision = decision;
+  const auto line = audit_->append(to_json(record), [&](const AuditLog::Line& written) {
+    return store_->record(record, {written.seq, written.hash});
+  });
+  if (!line) return not_recorded(line.error());
+  return decision;
+}
+
+Result<void> Gatekeeper::remember(const ObjectDigest& object, const Report& report) {
+  if (Store::storable(report)) return store_->remember(object, report);
+  const auto failed = std::find_if(report.gaps.begin(), report.gaps.end(), [](const Gap& gap) {
+    Report alone;
+    alone.gaps.push_back(gap);
+    return !Store::storable(alone);
+  });
+  const auto noted = store_->note_failure({object.sha256, object.size}, to_string(failed->reason));
+  if (!noted) return noted.error();
+  return {};
+}
+
+Result<QuarantineRecord> Gatekeeper::quarantine(const Decision& decision, const Context& context,
+                                                Source& bytes) {
+  if (!context.sha256) return Error{"quarantine: the object was not hashed to its end"};
+  const Context shown = loggable(context);
+  QuarantineRecord record;
+  record.sha256 = *context.sha256;
+  record.size = context.size;
+  record.decision = decision.id;
+  record.repo = shown.repo;
+  record.path = shown.path;
+  auto kept = quarantine_->keep(std::move(record), bytes);
+  if (!kept) return kept;
+  json::object fields;
+  fields["sha256"] = hex(kept->sha256);
+  fields["size"] = kept->size;
+  fields["decision_id"] = kept->decision;
+  fields["kept"] = kept->kept;
+  if (!kept->note.empty()) fields["note"] = kept->note;
+  if (auto told = event("quarantine", fields); !told) return told.error();
+  return kept;
+}
+
+Result<std::int64_t> Gatekeeper::add_waiver(Waiver waiver) {
+  // The event first: a waiver that the log does not know must not exist.
+  json::object fields;
+  fields["who"] = printable(waiver.approver, 200);
+  fields["sha256"] = hex(waiver.sha256);
+  json::array rules;
+  for (const auto& rule: waiver.rules)
+    rules.emplace_back(printable(rule, 100));
+  fields["rules"] = std::move(rules);
+  fields["scope"] = printable(waiver.scope, 300);
+  fields["reason"] = printable(waiver.reason, 500);
+  fields["expires"] = to_iso(waiver.expires);
+  if (auto told = event("waiver-add", fields); !told) return told.error();
+  const std::int64_t id = HUBGATE_TRY(store_->add_waiver(waiver));
+  if (HUBGATE_TRY(store_->quarantined(waiver.sha256)))
+    if (auto purged = purge(waiver.sha256, waiver.approver); !purged) return purged.error();
+  return id;
+}
+
+Result<bool> Gatekeeper::revoke_waiver(std::int64_t id, std::string_view by) {
+  json::object fields;
+  fields["who"] = printable(by, 200);
+  fields["waiver"] = id;
+  if (!HUBGATE_TRY(store_->revoke_waiver(id, by))) return false;
+  if (auto told = event("waiver-revoke", fields); !told) return told.error();
+  return true;
+}
+
+Result<void> Gatekeeper::purge(const Sha256& sha256, std::string_view by) {
+  json::object fields;
+  fields["who"] = printable(by, 200);
+  fields["sha256"] = hex(sha256);
+  if (auto purged = quarantine_->purge(sha256); !purged) return purged;
+  return event("quarantine-purge", fields);
+}
+
+Result<void> Gatekeeper::event(std::string_view what, const json::object& fields) {
+  json::object line;
+  line["time"] = to_iso(now());
+  line["event"] = what;
+  for (const auto& field: fields) {
+    if (field.value().is_string())
+      line[field.key()] = redacted(field.value().get_string(), 1000);
+    else
+      line[field.key()] = field.value();
+  }
+  const auto written = audit_->append(line, [&](const AuditLog::Line& done) {
+    return store_->set_audit_head({done.seq, done.hash});
+  });
+  if (!written) return written.error();
+  return {};
+}
+
+} // namespace hubgate
