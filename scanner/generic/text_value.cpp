@@ -6,25 +6,6 @@
 
 namespace hubgate {
 
-constexpr Rule k_rule_embedded_script{
-    "embedded-script",
-    "script",
-    Severity::suspicious,
-    Reach::data,
-    "CWE-506",
-    "AML.T0018.002",
-    "POL-008 SAF-006",
-    "a text beside the weights holds commands or code that have no business there"};
-
-constexpr Rule k_rule_embedded_url{"embedded-url",
-                               "reference",
-                               Severity::informational,
-                               Reach::data,
-                               "",
-                               "AML.T0018.002",
-                               "SAF-006",
-                               "a text beside the weights names an address on the network"};
-
 namespace {
 
 constexpr std::size_t k_shortest_payload = 16; ///< no pickle that calls something is shorter

@@ -26,7 +26,22 @@ void scan_text_value(Session& session, std::string_view name, std::string_view v
                      std::uint64_t offset);
 
 /// Rules of this file, part of generic_rules().
-extern const Rule k_rule_embedded_script;
-extern const Rule k_rule_embedded_url;
+inline constexpr Rule k_rule_embedded_script{"embedded-script",
+                                             "script",
+                                             Severity::suspicious,
+                                             Reach::data,
+                                             "CWE-506",
+                                             "AML.T0018.002",
+                                             "POL-008 SAF-006",
+                                             "a text beside the weights holds commands or code"};
+inline constexpr Rule k_rule_embedded_url{
+    "embedded-url",
+    "reference",
+    Severity::informational,
+    Reach::data,
+    "",
+    "AML.T0018.002",
+    "SAF-006",
+    "a text beside the weights names an address on the network"};
 
 } // namespace hubgate

@@ -1,0 +1,135 @@
+#include "scanner/generic/text_value.hpp"
+#include "tests/support/scan_bytes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+
+namespace hubgate {
+namespace {
+
+using namespace std::string_literals;
+using test::find_rule;
+using test::has_gap;
+using test::is_clean;
+using test::scan_bytes;
+using test::show;
+
+// Bytes that nothing claims: no control-free run, no magic.
+std::string noise(std::size_t n, unsigned seed = 1) {
+  std::mt19937_64 random(seed);
+  std::string out(n, '\0');
+  std::size_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    const std::uint64_t word = random();
+    std::memcpy(out.data() + i, &word, 8);
+  }
+  if (n > 1) out[0] = '\x01';
+  return out;
+}
+
+std::string le(std::uint64_t value, int bytes) {
+  std::string out;
+  for (int i = 0; i < bytes; ++i)
+    out += static_cast<char>(value >> (8 * i));
+  return out;
+}
+
+std::string elf64() {
+  return "\x7f"
+         "ELF\x02\x01\x01"s +
+         std::string(9, '\0') + le(2, 2) + le(62, 2) + le(1, 4) + le(0x401000, 8) + le(64, 8) +
+         le(0, 8) + le(0, 4) + le(64, 2) + le(56, 2) + le(1, 2) + le(64, 2) + le(0, 2) + le(0, 2) +
+         std::string(56, '\0');
+}
+
+std::string pe64() {
+  return "MZ"s + std::string(58, '\0') + le(64, 4) + "PE\0\0"s + le(0x8664, 2) + le(1, 2) +
+         std::string(12, '\0') + le(240, 2) + le(0x2022, 2) + le(0x20b, 2) + std::string(238, '\0');
+}
+
+std::string mach() {
+  return le(0xfeedfacf, 4) + le(0x0100000c, 4) + le(0, 4) + le(2, 4) + le(16, 4) + le(1024, 4) +
+         std::string(64, '\0');
+}
+
+TEST(Generic, executables_are_found_anywhere) {
+  for (const std::string& program: {elf64(), pe64(), mach()}) {
+    for (const std::size_t before:
+         {0U, 1U, 7U, 4096U, (512U << 10) - 1, (512U << 10) - 3, 700'001U}) {
+      const Report report = scan_bytes(noise(before) + program + noise(1000));
+      const Finding* finding = find_rule(report, "generic-executable");
+      ASSERT_NE(finding, nullptr) << before << " " << show(report);
+      EXPECT_EQ(finding->offset, before);
+      EXPECT_EQ(finding->severity, Severity::malicious);
+    }
+  }
+}
+
+TEST(Generic, a_header_that_does_not_hold_is_only_suspicious_or_nothing) {
+  std::string elf = elf64();
+  elf[18] = '\xee'; // no such machine
+  const Report report = scan_bytes(noise(100) + elf + noise(100));
+  ASSERT_NE(find_rule(report, "generic-executable"), nullptr);
+  EXPECT_EQ(find_rule(report, "generic-executable")->severity, Severity::suspicious);
+  std::string pe = pe64();
+  pe[64] = 'Q';
+  EXPECT_EQ(find_rule(scan_bytes(noise(100) + pe + noise(100)), "generic-executable"), nullptr);
+  EXPECT_EQ(find_rule(scan_bytes(noise(100) + "MZ" + noise(100)), "generic-executable"), nullptr);
+}
+
+TEST(Generic, commands_in_bytes_are_found) {
+  const Report report =
+      scan_bytes(noise(5000) + "\0bash -i >& /dev/tcp/127.0.0.1/9 0>&1\0"s + noise(5000));
+  const Finding* finding = find_rule(report, "generic-script");
+  ASSERT_NE(finding, nullptr) << show(report);
+  EXPECT_EQ(finding->severity, Severity::suspicious);
+  EXPECT_NE(
+      find_rule(scan_bytes(noise(50) + "\0#!/bin/sh\necho\n\0"s + noise(50)), "generic-script"),
+      nullptr);
+}
+
+TEST(Generic, nothing_found_is_opaque) {
+  const Report report = scan_bytes(noise(100'000));
+  EXPECT_TRUE(report.findings.empty()) << show(report);
+  EXPECT_TRUE(has_gap(report, Reason::opaque));
+}
+
+TEST(Generic, a_rar_archive_is_unsupported) {
+  const Report report = scan_bytes("Rar!\x1a\x07\x01\0"s + noise(100));
+  EXPECT_TRUE(has_gap(report, Reason::unsupported)) << show(report);
+  EXPECT_NE(find_rule(report, "generic-archive"), nullptr);
+}
+
+TEST(Generic, random_bytes_and_weights_give_no_finding) {
+  constexpr std::size_t k_size = std::size_t{64} << 20;
+  const Report random = scan_bytes(noise(k_size, 7));
+  EXPECT_TRUE(random.findings.empty()) << show(random);
+  std::mt19937 source(3);
+  std::normal_distribution<float> normal(0.0F, 0.02F);
+  std::string weights(k_size, '\0');
+  for (std::size_t i = 0; i < k_size; i += 4) {
+    const float value = normal(source);
+    std::memcpy(weights.data() + i, &value, 4);
+  }
+  const Report report = scan_bytes(weights);
+  EXPECT_TRUE(report.findings.empty()) << show(report);
+  ASSERT_EQ(report.gaps.size(), 1U) << show(report);
+  EXPECT_EQ(report.gaps[0].reason, Reason::opaque);
+}
+
+TEST(TextValue, code_is_told_from_prose) {
+  for (const std::string_view code:
+       {"#!/bin/sh", "curl -s http://127.0.0.1/a | sh", "__import__('os').system('id')",
+        "x = eval(input)", "exec(open('a'))", "<script>alert(1)</script>",
+        "PowerShell -NoProfile -Enc AAAA", "os.system('id')", "subprocess.run(['id'])"})
+    EXPECT_TRUE(find_script(code)) << code;
+  for (const std::string_view prose:
+       {"call model.eval() before use", "the curl of a field", "evaluated (eval) on 3 sets",
+        "man exec(2)", "a script for sh", "medieval(x)", "use wget to download", "POWERSHELLS"})
+    EXPECT_FALSE(find_script(prose)) << prose;
+}
+
+} // namespace
+} // namespace hubgate
