@@ -84,7 +84,8 @@ TEST(Gguf, reads_version_1_with_its_short_counts) {
 
 TEST(Gguf, is_never_clean_when_cut) {
   const std::string whole = good();
-  for (std::size_t n = 1; n < whole.size(); ++n) {
+  // Less than the magic is text.
+  for (std::size_t n = 4; n < whole.size(); ++n) {
     const Report report = scan_bytes(std::string_view(whole).substr(0, n));
     EXPECT_FALSE(is_clean(report)) << n << " " << show(report);
     test::ArrivingSource arriving(as_bytes(whole).first(n));
