@@ -23,7 +23,7 @@ constexpr std::array<Rule, 2> k_rules{{
 }};
 
 // Below this a raw stream is too short to be told from chance.
-constexpr std::size_t k_least_raw = 24;
+constexpr std::size_t k_least_raw = 48;
 
 bool has_zlib_header(Bytes head) {
   return head.size() >= 2 && (head[0] & 15) == 8 && (head[0] >> 4) <= 7 &&
