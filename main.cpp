@@ -13,17 +13,15 @@ namespace hubgate {
 
 // A new verb is a declaration and a line in the table.
 extern const Verb verb_scan;
-extern const Verb verb_policy;
-extern const Verb verb_waiver;
-extern const Verb verb_quarantine;
-extern const Verb verb_audit;
+extern const Verb verb_serve;
 
 namespace {
 
 /// In the order of `hubgate --help`.
 const std::vector<const Verb*>& verbs() {
   static const std::vector<const Verb*> k_verbs{
-      &verb_scan, &verb_policy, &verb_waiver, &verb_quarantine, &verb_audit,
+      &verb_scan,
+      &verb_serve,
   };
   return k_verbs;
 }

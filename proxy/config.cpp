@@ -1,0 +1,227 @@
+#include "proxy/config.hpp"
+
+#include "policy/yaml.hpp"
+#include "proxy/http/head.hpp"
+
+#include <array>
+#include <fstream>
+#include <iterator>
+
+namespace hubgate::proxy {
+
+namespace {
+
+std::optional<Error> check_host_pattern(std::string_view host) {
+  std::string_view name = host.starts_with("*.") ? host.substr(2) : host;
+  if (name.empty() ||
+      name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789.-_:") != std::string_view::npos)
+    return Error{"\"" + std::string(host) +
+                 "\" is no host name (lower case, perhaps with *. before)"};
+  return std::nullopt;
+}
+
+void read_limits(yaml::Mapping& map, ServeLimits& limits) {
+  const auto count = [&](const char* key, std::uint32_t& into) {
+    const auto value = map.number(key);
+    if (!value) return;
+    if (*value == 0 || *value > 1'000'000)
+      map.error(key, "must be between 1 and 1000000");
+    else
+      into = static_cast<std::uint32_t>(*value);
+  };
+  const auto bytes = [&](const char* key, std::uint64_t& into) {
+    if (const auto value = map.size(key)) into = *value;
+  };
+  const auto time = [&](const char* key, std::chrono::milliseconds& into) {
+    const auto value = map.duration(key);
+    if (!value) return;
+    if (value->count() < 1000)
+      map.error(key, "must be at least 1s");
+    else
+      into = *value;
+  };
+  count("connections", limits.connections);
+  count("scans", limits.scans);
+  count("scans_per_user", limits.scans_per_user);
+  bytes("spool", limits.spool);
+  bytes("spool_per_user", limits.spool_per_user);
+  bytes("json", limits.json);
+  bytes("request_body", limits.request_body);
+  time("head", limits.head);
+  time("idle", limits.idle);
+  time("stall", limits.stall);
+  time("scan", limits.scan);
+  map.finish();
+}
+
+// Hands a field's value to `parse` and notes its error at the field.
+template <typename Parse> void read_text(yaml::Mapping& map, const char* key, Parse parse) {
+  const auto text = map.text(key);
+  if (!text) return;
+  if (Result<void> done = parse(*text); !done.ok()) map.error(key, done.error().message);
+}
+
+Result<void> set_listen(ServeConfig& config, std::string_view text) {
+  auto address = parse_address(text);
+  if (!address) return address.error();
+  config.listen = *address;
+  return {};
+}
+
+Result<void> set_admin(ServeConfig& config, std::string_view text) {
+  auto address = parse_address(text);
+  if (!address) return address.error();
+  config.admin = *address;
+  return {};
+}
+
+Result<void> set_upstream(ServeConfig& config, std::string_view text) {
+  auto url = parse_url(text);
+  if (!url) return Error{"\"" + std::string(text) + "\": " + url.error().message};
+  if (url->target != "/") return Error{"the upstream must be a host, without a path"};
+  config.upstream = *url;
+  return {};
+}
+
+Result<void> set_public_url(ServeConfig& config, std::string_view text) {
+  auto url = parse_url(text);
+  if (!url) return Error{"\"" + std::string(text) + "\": " + url.error().message};
+  if (url->target != "/") return Error{"the gate's URL must have no path"};
+  config.public_url = url->origin.text();
+  return {};
+}
+
+Result<void> set_tls(ServeConfig& config, std::string_view text) {
+  if (text == "off")
+    config.tls = ServeConfig::Tls::off;
+  else if (text == "self-made")
+    config.tls = ServeConfig::Tls::self_made;
+  else
+    return Error{"\"" + std::string(text) + "\" is neither \"off\" nor \"self-made\""};
+  return {};
+}
+
+void read_tls(yaml::Mapping& top, ServeConfig& config) {
+  auto tls = top.mapping("tls");
+  if (!tls) return;
+  read_text(*tls, "mode", [&](const std::string& text) { return set_tls(config, text); });
+  config.tls_cert = tls->text("cert").value_or("");
+  config.tls_key = tls->text("key").value_or("");
+  config.upstream_ca = tls->text("upstream_ca").value_or("");
+  tls->finish();
+}
+
+void read_follow(yaml::Mapping& top, ServeConfig& config) {
+  const auto hosts = top.list("follow");
+  if (!hosts) return;
+  for (const yaml::Item& host: *hosts) {
+    if (const auto error = check_host_pattern(host.text))
+      top.error("follow", host, error->message);
+    else
+      config.follow.push_back(host.text);
+  }
+}
+
+void read_file(yaml::Mapping& top, ServeConfig& config) {
+  read_text(top, "listen", [&](const std::string& text) { return set_listen(config, text); });
+  read_text(top, "admin", [&](const std::string& text) { return set_admin(config, text); });
+  read_text(top, "upstream", [&](const std::string& text) { return set_upstream(config, text); });
+  read_text(top, "public_url",
+            [&](const std::string& text) { return set_public_url(config, text); });
+  read_tls(top, config);
+  config.data = top.text("data").value_or("");
+  config.policy = top.text("policy").value_or("");
+  read_follow(top, config);
+  if (auto git = top.mapping("git")) {
+    static constexpr std::array<std::string_view, 2> k_choices = {"refuse", "pass"};
+    config.unscanned_packs = git->choice("unscanned_packs", k_choices) == 1u;
+    git->finish();
+  }
+  if (const auto trickle = top.duration("trickle")) {
+    if (trickle->count() < 500 || trickle->count() > 9000)
+      top.error("trickle", "must be between 500ms and 9s: clients give up after 10s of silence");
+    else
+      config.trickle = *trickle;
+  }
+  if (const auto life = top.duration("link_life"))
+    config.link_life = std::chrono::duration_cast<std::chrono::seconds>(*life);
+  if (auto limits = top.mapping("limits")) read_limits(*limits, config.limits);
+  top.finish();
+}
+
+Result<void> flag(std::string_view name, Result<void> result) {
+  if (result.ok()) return result;
+  return Error{std::string(name) + ": " + result.error().message};
+}
+
+Result<void> apply_flags(ServeConfig& config, const ServeFlags& flags) {
+  if (!flags.listen.empty())
+    if (auto done = flag("--listen", set_listen(config, flags.listen)); !done) return done;
+  if (!flags.admin.empty())
+    if (auto done = flag("--admin", set_admin(config, flags.admin)); !done) return done;
+  if (!flags.upstream.empty())
+    if (auto done = flag("--upstream", set_upstream(config, flags.upstream)); !done) return done;
+  if (!flags.tls.empty())
+    if (auto done = flag("--tls", set_tls(config, flags.tls)); !done) return done;
+  if (!flags.tls_cert.empty()) config.tls_cert = flags.tls_cert;
+  if (!flags.tls_key.empty()) config.tls_key = flags.tls_key;
+  if (!flags.upstream_ca.empty()) config.upstream_ca = flags.upstream_ca;
+  if (!flags.data.empty()) config.data = flags.data;
+  if (!flags.policy.empty()) config.policy = flags.policy;
+  for (const std::string& host: flags.follow) {
+    if (auto error = check_host_pattern(host)) return Error{"--follow: " + error->message};
+    config.follow.push_back(host);
+  }
+  return {};
+}
+
+} // namespace
+
+Result<Address> parse_address(std::string_view text) {
+  const std::string shown = "\"" + std::string(text) + "\"";
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return Error{shown + " is not HOST:PORT"};
+  const auto port = parse_decimal(text.substr(colon + 1));
+  if (!port || *port > 65535) return Error{shown + " has no port between 0 and 65535"};
+  std::string_view host = text.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']'))
+    host = host.substr(1, host.size() - 2);
+  else if (host.find(':') != std::string_view::npos)
+    return Error{shown + " is not HOST:PORT"};
+  return Address{host.empty() ? "0.0.0.0" : std::string(host), static_cast<std::uint16_t>(*port)};
+}
+
+Result<ServeConfig> config_from(std::string_view text, std::string_view source,
+                                const ServeFlags& flags) {
+  ServeConfig config;
+  auto document = yaml::parse(text, source);
+  auto top = document.top();
+  read_file(top, config);
+  if (auto error = document.first_error()) return *error;
+  if (auto done = apply_flags(config, flags); !done) return done.error();
+  if (config.upstream.target.empty())
+    return Error{"no upstream: give --upstream URL or \"upstream:\" in the configuration"};
+  if (config.tls_cert.empty() != config.tls_key.empty())
+    return Error{"a certificate needs its key: give both --tls-cert and --tls-key"};
+  if (!config.tls_cert.empty()) {
+    if (config.tls == ServeConfig::Tls::off)
+      return Error{"--tls off and a certificate exclude each other"};
+    config.tls = ServeConfig::Tls::files;
+  }
+  if (config.tls == ServeConfig::Tls::off && !is_loopback_host(config.listen.host))
+    return Error{"--tls off is for loopback addresses only, and " + config.listen.host +
+                 " is none"};
+  for (std::string& host: default_follow_hosts(config.upstream.origin))
+    config.follow.push_back(std::move(host));
+  return config;
+}
+
+Result<ServeConfig> load_config(const ServeFlags& flags) {
+  if (flags.config.empty()) return config_from("{}\n", "defaults", flags);
+  std::ifstream file(flags.config);
+  if (!file) return Error{flags.config + ": can't be read"};
+  const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  return config_from(text, flags.config, flags);
+}
+
+} // namespace hubgate::proxy

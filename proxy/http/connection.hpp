@@ -1,0 +1,47 @@
+#pragma once
+// Connection: HTTP/1.1 messages over a Stream, for either side. Reads heads (bounded, checked) and
+// bodies by their framing; writes heads and bodies that somebody else has framed.
+#include "proxy/http/chunks.hpp"
+#include "proxy/http/head.hpp"
+#include "proxy/tls/stream.hpp"
+
+namespace hubgate::proxy {
+
+class Connection {
+public:
+  explicit Connection(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
+
+  enum class Got { head, nothing, too_large, failed };
+  /// Reads up to the empty line into `head`. `nothing`: the peer ended, or failed, before its first
+  /// byte. `too_large`: more than k_max_head.
+  Task<Got> read_head(std::string& head);
+
+  /// What the body that follows looks like; read_body() obeys.
+  void expect_body(Framing framing, std::uint64_t length);
+  /// 0: the body is complete. -1: it broke off or is malformed; error() says how.
+  Task<std::int64_t> read_body(std::span<std::uint8_t> out);
+  /// The whole body, or nothing when it is longer than `most` or breaks; error() says which.
+  Task<std::optional<std::string>> read_all(std::uint64_t most);
+  bool body_complete() const { return complete_; }
+
+  Stream& stream() { return *stream_; }
+  std::string error() const { return error_.empty() ? stream_->error() : error_; }
+  /// Bytes of the next message came already.
+  bool has_more() const { return begin_ < buffer_.size(); }
+  void relax();
+
+private:
+  Task<std::int64_t> read_raw(std::span<std::uint8_t> out);
+  std::int64_t fail(std::string message);
+
+  std::unique_ptr<Stream> stream_;
+  std::vector<std::uint8_t> buffer_; ///< received, not yet used: [begin_, size)
+  std::size_t begin_ = 0;
+  Framing framing_ = Framing::none;
+  std::uint64_t left_ = 0;
+  bool complete_ = true;
+  ChunkDecoder chunks_;
+  std::string error_;
+};
+
+} // namespace hubgate::proxy

@@ -1,0 +1,149 @@
+#include "proxy/hub/listing.hpp"
+
+#include "proxy/hub/rewrite.hpp"
+#include "proxy/relay/object.hpp"
+
+#include <boost/json.hpp>
+
+namespace hubgate::proxy {
+
+namespace {
+
+constexpr std::uint64_t k_error_body = std::uint64_t{64} << 10;
+/// Above this JSON is parsed on another thread.
+constexpr std::size_t k_small = std::size_t{64} << 10;
+
+enum class Kind { json, html, other };
+
+Kind kind_of(const Headers& headers) {
+  const std::string type = lower(headers.get("content-type").value_or(""));
+  const std::string_view name = trimmed(std::string_view(type).substr(0, type.find(';')));
+  if (name == "application/json" || name.ends_with("+json")) return Kind::json;
+  return name == "text/html" ? Kind::html : Kind::other;
+}
+
+Headers passed_fields(const Visit& visit, const Headers& from) {
+  Headers out;
+  for (const char* name:
+       {"Content-Type", "ETag", "X-Repo-Commit", "X-Error-Code", "X-Error-Message", "X-HF-Warning",
+        "X-Total-Count", "Last-Modified", "RateLimit", "RateLimit-Policy"})
+    if (const auto value = from.get(name)) out.add(name, *value);
+  const std::string link =
+      rewrite_link(from.joined("link"), visit.gate.config.upstream.origin, visit.gate_url);
+  if (!link.empty()) out.set("Link", link);
+  return out;
+}
+
+// The "error" text of an upstream's JSON, if it is one.
+std::string error_text(const std::string& body) {
+  boost::system::error_code failed;
+  const auto value = boost::json::parse(body, failed);
+  if (failed || !value.is_object()) return {};
+  const auto* text = value.get_object().if_contains("error");
+  return text && text->is_string() ? std::string(text->get_string()) : std::string{};
+}
+
+} // namespace
+
+Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::string name) {
+  Gate& gate = visit.gate;
+  const Sha256 digest = sha256(as_bytes(body));
+  const std::string key = hex(digest);
+  if (gate.clean_pages.find(key)) co_return true;
+  ++gate.metrics.scans_total;
+  const Report report = co_await scan_bytes(gate.loop, gate.pool, as_bytes(body),
+                                            gate.spool_directory, gate.config.limits.scan);
+  Context context = visit.context(road);
+  context.path = std::move(name);
+  context.sha256 = digest;
+  context.size = body.size();
+  if (gate.keeper.preview(report, context).passes()) {
+    if (Store::storable(report)) gate.clean_pages.put(key, true);
+    co_return true;
+  }
+  Gatekeeper& keeper = gate.keeper;
+  Decision decision = co_await gate.loop.offload([&] { return keeper.decide(report, context); });
+  if (decision.passes()) co_return true; // a waiver
+  co_await reply_refusal(visit, std::move(decision), std::move(context));
+  co_return false;
+}
+
+Task<void> serve_listing(Visit& visit) {
+  Gate& gate = visit.gate;
+  Headers fields = forwarded_fields(visit);
+  Url url = gate.config.upstream;
+  url.target = visit.request.target;
+  Fetch fetch(visit.request.method, std::move(url), std::move(fields));
+  if (visit.asked.route == Route::paths_info) {
+    auto body = co_await read_request_body(visit, gate.config.limits.request_body);
+    if (!body) co_return;
+    fetch.body = std::move(*body);
+    fetch.has_body = true;
+    if (const auto type = visit.request.headers.get("content-type"))
+      fetch.headers.set("Content-Type", *type);
+  }
+  Fetched got = co_await gate.upstream.follow(std::move(fetch));
+  if (!got.last || got.left_origin) {
+    if (got.refused || got.left_origin)
+      co_await refuse(visit, Road::hub, "not-followed",
+                      got.error.empty() ? "the upstream sends this listing from another host"
+                                        : got.error);
+    else
+      co_await reply_error(visit, 502, got.error);
+    co_return;
+  }
+  const ResponseHead& head = got.last->head;
+  if (head.status >= 400) {
+    auto body = co_await got.last->read_all(k_error_body);
+    std::string text = body ? error_text(*body) : std::string{};
+    co_await reply_upstream_error(visit, head, std::move(text));
+    co_return;
+  }
+  Headers headers = passed_fields(visit, head.headers);
+  if (visit.is_head() || head.status == 204 || head.status == 304) {
+    co_await reply(visit, head.status == 304 ? 200 : head.status, std::move(headers), {});
+    co_return;
+  }
+  const Kind kind = kind_of(head.headers);
+  const auto encoding = head.headers.get("content-encoding");
+  if (kind == Kind::other || (encoding && *encoding != "identity")) {
+    co_await refuse(visit, Road::hub, "unknown-content",
+                    "only JSON and HTML pass on this route, and not encoded");
+    co_return;
+  }
+  auto body = co_await got.last->read_all(gate.config.limits.json);
+  if (!body) {
+    const std::string why = got.last->error();
+    if (why == "the body is too large")
+      co_await refuse(visit, Road::hub, "page-too-large",
+                      "this page is larger than the gate passes");
+    else
+      co_await reply_error(visit, 502, "the upstream's answer broke off: " + why);
+    co_return;
+  }
+  const int status = head.status;
+  got.last.reset();
+  gate.metrics.bytes_in += body->size();
+  const bool passes = co_await page_passes(visit, *body, Road::hub, visit.asked.target.path());
+  if (!passes) co_return;
+  if (kind == Kind::json) {
+    const auto rewrite = [&] {
+      return rewrite_json(*body, gate.config.upstream.origin, visit.gate_url);
+    };
+    Result<std::string> rewritten = std::string{};
+    if (body->size() <= k_small)
+      rewritten = rewrite();
+    else
+      rewritten = co_await gate.loop.offload(rewrite);
+    if (!rewritten) {
+      co_await reply_error(visit, 502, rewritten.error().message);
+      co_return;
+    }
+    *body = std::move(*rewritten);
+  } else {
+    headers.set("Content-Security-Policy", "sandbox");
+  }
+  co_await reply(visit, status, std::move(headers), std::move(*body));
+}
+
+} // namespace hubgate::proxy

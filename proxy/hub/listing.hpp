@@ -1,0 +1,15 @@
+#pragma once
+// Listings and pages: the hub's JSON and HTML, small, scanned like everything else, with Xet and
+// the upstream's addresses taken out.
+#include "proxy/relay/reply.hpp"
+
+namespace hubgate::proxy {
+
+/// GET or HEAD of the API or of an unknown page, and POST paths-info.
+Task<void> serve_listing(Visit& visit);
+
+/// The scan of bytes that are no object of a repository but reach people (listings, LFS answers).
+/// False: it was refused and the client has been told.
+Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::string name);
+
+} // namespace hubgate::proxy

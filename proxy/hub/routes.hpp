@@ -1,0 +1,36 @@
+#pragma once
+// Routes of a hub: what a request asks for, on the canonical names that policies match. Unknown
+// routes are not guessed at: they become `page` (a small GET, scanned) or `refused`.
+#include "proxy/hub/url.hpp"
+
+namespace hubgate::proxy {
+
+enum class Route {
+  object,     ///< …/resolve/REV/PATH and its other spellings: the bytes of a file
+  listing,    ///< JSON of the API that a GET asks for, tree listings among it
+  paths_info, ///< POST /api/…/paths-info/REV
+  xet_token,  ///< refused: Xet is negotiated away
+  lfs_batch,  ///< POST ….git/info/lfs/objects/batch
+  lfs_object, ///< a link of the gate to an LFS object
+  lfs_locks,  ///< ….git/info/lfs/locks…
+  git_refs,   ///< GET ….git/info/refs?service=git-upload-pack
+  git_pack,   ///< POST ….git/git-upload-pack
+  git_push,   ///< anything of git-receive-pack
+  page,       ///< another GET or HEAD
+  refused,    ///< another method
+};
+
+struct Asked {
+  Route route = Route::refused;
+  std::string repo;     ///< canonical: "org/name", "datasets/org/name"
+  std::string revision; ///< decoded
+  std::string path;     ///< in the repository, decoded
+  Target target;
+};
+
+/// The path under which the gate offers LFS objects.
+inline constexpr std::string_view k_lfs_link = "_hubgate";
+
+Asked classify(std::string_view method, Target target);
+
+} // namespace hubgate::proxy

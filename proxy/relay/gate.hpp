@@ -1,0 +1,66 @@
+#pragma once
+// Gate: what all requests share, and Visit: one request of one client. Everything here lives on the
+// gate's loop; the store is reached through Loop::offload().
+#include "policy/gatekeeper.hpp"
+#include "proxy/hub/routes.hpp"
+#include "proxy/relay/flight.hpp"
+#include "proxy/relay/recent.hpp"
+
+namespace hubgate::proxy {
+
+/// The clients that differ in where they can show a refusal.
+enum class Client {
+  python,  ///< huggingface_hub: at the GET
+  rust,    ///< hf-hub: at the HEAD; takes the body of a refused GET for the file
+  js,      ///< @huggingface/hub: before the first byte of the body
+  git_lfs, ///< in the batch answer
+  git,
+  other, ///< HEAD passes, the GET is refused
+};
+Client client_of(std::string_view user_agent);
+
+/// "token:" and the first 8 hex digits of the sha256 of the token, or "anonymous".
+std::string user_of(const Headers& headers);
+
+struct Gate {
+  Gate(Loop& loop_, const ServeConfig& config_, Gatekeeper& keeper_, WorkerPool& pool_,
+       ssl_ctx_st* client_tls)
+      : loop(loop_), config(config_), keeper(keeper_), pool(pool_),
+        upstream(loop_, config_, client_tls) {}
+
+  Loop& loop;
+  const ServeConfig& config;
+  Gatekeeper& keeper;
+  WorkerPool& pool;
+  Upstream upstream;
+  Metrics metrics;
+  Quota quota;
+  std::map<std::string, std::shared_ptr<Flight>> flights; ///< running, by key
+  Recent<std::shared_ptr<const Outcome>> outcomes{1024};  ///< of finished flights, by key
+  Recent<bool> clean_pages{4096}; ///< sha256 (hex) of listings and pages that passed
+  std::string link_key;           ///< for the HMAC of LFS links
+  std::string spool_directory;
+  std::string hub_name;  ///< host of the upstream, as policies match it
+  bool draining = false; ///< no further requests on kept connections
+};
+
+struct Visit {
+  Visit(Gate& gate_, Connection& connection_) : gate(gate_), connection(connection_) {}
+  Gate& gate;
+  Connection& connection;
+  RequestHead request;
+  Asked asked;
+  Client client = Client::other;
+  std::string agent;
+  std::string user;
+  std::string from;
+  std::string gate_url; ///< "https://gate:8443": how this client reaches the gate
+  std::string id;       ///< X-Request-Id of answers that have no decision
+  bool keep_alive = true;
+  bool answered = false; ///< a head went out
+
+  bool is_head() const { return request.method == "HEAD"; }
+  Context context(Road road) const;
+};
+
+} // namespace hubgate::proxy

@@ -1,0 +1,436 @@
+#include "proxy/relay/object.hpp"
+
+#include "proxy/hub/rewrite.hpp"
+#include "proxy/relay/checked.hpp"
+#include "proxy/relay/live.hpp"
+
+#include <algorithm>
+
+namespace hubgate::proxy {
+
+namespace {
+
+constexpr auto k_linger = std::chrono::seconds(30); ///< a scan that a 429 promised goes on
+constexpr auto k_retry_unstorable = std::chrono::seconds(60);
+
+std::string_view unquoted(std::string_view etag) {
+  if (etag.starts_with("W/")) etag.remove_prefix(2);
+  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"')
+    etag = etag.substr(1, etag.size() - 2);
+  return etag;
+}
+
+bool is_encoded(const ResponseHead& head) {
+  const auto encoding = head.headers.get("content-encoding");
+  return encoding && !encoding->empty() && !equals_ignoring_case(*encoding, "identity");
+}
+
+bool is_multipart(const ResponseHead& head) {
+  const auto type = head.headers.get("content-type");
+  return type && lower(*type).starts_with("multipart/");
+}
+
+// Remembers a flight's outcome when it ends, whoever is still there.
+Task<void> settle(Gate& gate, std::shared_ptr<Flight> flight) {
+  while (flight->state() == Flight::State::running)
+    co_await flight->changed().wait(std::chrono::seconds(5));
+  gate.flights.erase(flight->key());
+  const std::shared_ptr<const Outcome> outcome = flight->outcome();
+  if (!outcome) co_return;
+  gate.outcomes.put(flight->key(), outcome);
+  if (outcome->mismatch) co_return;
+  Gatekeeper& keeper = gate.keeper;
+  const Result<void> stored =
+      co_await gate.loop.offload([&] { return keeper.remember(outcome->digest, outcome->report); });
+  if (!stored && gate.loop.on_error) gate.loop.on_error("store: " + stored.error().message);
+}
+
+// After a rename the upstream answers from another path: policies match that one.
+void adopt_renamed(Visit& visit, const Url& answered) {
+  auto target = parse_target(answered.target);
+  if (!target) return;
+  const Asked now = classify("GET", std::move(*target));
+  if (now.route != Route::object || now.repo.empty()) return;
+  visit.asked.repo = now.repo;
+  visit.asked.revision = now.revision;
+  visit.asked.path = now.path;
+}
+
+Headers object_headers(const Described& what) {
+  Headers headers = what.passed;
+  headers.set("Accept-Ranges", "bytes");
+  return headers;
+}
+
+// HEAD with everything a client needs to go on. `size` is announced as Content-Length.
+Task<void> reply_head(Visit& visit, const Described& what, const Decision* decision,
+                      const Context& context) {
+  Headers headers = object_headers(what);
+  if (decision) add_verdict(headers, *decision, context);
+  std::string head;
+  BodyWriter writer(visit);
+  writer.prepare(200, headers, what.size);
+  co_await writer.flush_head();
+}
+
+Task<void> serve_head(Visit& visit, Ask ask, Described what) {
+  std::shared_ptr<const Outcome> outcome = co_await known_outcome(visit, what);
+  // hf-hub takes whatever a GET answers for the file, so it must hear of a refusal now.
+  const bool decides_here = visit.client == Client::rust;
+  if (!outcome && decides_here) {
+    std::string error;
+    bool busy = false;
+    outcome = co_await judge_object(visit, ask, error, busy);
+    if (!outcome) {
+      co_await reply_error(visit, busy ? 429 : 502, error);
+      co_return;
+    }
+  }
+  Context context = visit.context(ask.road);
+  if (!outcome) {
+    co_await reply_head(visit, what, nullptr, context);
+    co_return;
+  }
+  what.size = outcome->digest.size;
+  if (decides_here) {
+    Decision decision = co_await decide(visit.gate, outcome, context);
+    if (!decision.passes()) {
+      co_await reply_refusal(visit, std::move(decision), std::move(context));
+      co_return;
+    }
+    ++visit.gate.metrics.decisions[std::string(to_string(decision.action))];
+    co_await reply_head(visit, what, &decision, context);
+    co_return;
+  }
+  context.sha256 = outcome->digest.sha256;
+  context.size = outcome->digest.size;
+  const Decision decision = visit.gate.keeper.preview(outcome->report, context);
+  co_await reply_head(visit, what, &decision, context);
+}
+
+// `bytes=0-0` of an object that nobody has judged: its size is what is asked for, and one byte
+// harms nobody.
+Task<void> serve_first_byte(Visit& visit, Ask ask, Described what) {
+  ask.fetch.method = "GET";
+  ask.fetch.headers.set("Range", "bytes=0-0");
+  Fetched got = co_await visit.gate.upstream.follow(ask.fetch);
+  std::vector<std::uint8_t> byte(1);
+  const bool answered = got.last && got.last->head.status / 100 == 2 && !is_encoded(got.last->head);
+  const std::int64_t n = answered ? co_await got.last->read(byte) : -1;
+  if (n != 1) {
+    co_await reply_error(visit, 502, got.error.empty() ? "the upstream gave no bytes" : got.error);
+    co_return;
+  }
+  Headers headers = object_headers(what);
+  headers.set("Content-Range", content_range(ByteRange{0, 0}, *what.size));
+  BodyWriter writer(visit);
+  writer.prepare(206, headers, 1);
+  co_await writer.send(byte);
+}
+
+Task<void> reply_unsatisfiable(Visit& visit, std::uint64_t size) {
+  Headers headers;
+  headers.set("Content-Range", "bytes */" + std::to_string(size));
+  co_await reply(visit, 416, std::move(headers), {});
+}
+
+// A range of an object without a record: the scan starts, and the client is asked to come again.
+Task<void> start_and_put_off(Visit& visit, Ask ask, Described what) {
+  std::string error;
+  bool busy = false;
+  if (visit.gate.flights.count(what.key) == 0) {
+    ask.fetch.method = "GET";
+    ask.fetch.headers.remove("Range");
+    Fetched got = co_await visit.gate.upstream.follow(ask.fetch);
+    if (!got.last || got.last->head.status != 200) {
+      co_await reply_error(visit, 502,
+                           got.error.empty() ? "the upstream gave no bytes" : got.error);
+      co_return;
+    }
+    const Described again = describe(got, ask);
+    if (again.key != what.key || is_encoded(got.last->head)) {
+      co_await reply_error(visit, 502, "the upstream's answers contradict each other");
+      co_return;
+    }
+    const auto flight = flight_for(visit, what, std::move(got.last), error, busy);
+    if (flight) flight->linger(k_linger);
+  } else {
+    visit.gate.flights[what.key]->linger(k_linger);
+  }
+  if (!error.empty() && !busy) {
+    co_await reply_error(visit, 502, error);
+    co_return;
+  }
+  co_await reply_error(visit, 429,
+                       "this object is being scanned; ranges of it are served when it is "
+                       "judged");
+}
+
+// An object that is judged: the decision for this request, then the checked bytes.
+Task<void> serve_known(Visit& visit, Ask ask, Described what,
+                       std::shared_ptr<const Outcome> outcome, std::optional<std::string> range,
+                       std::unique_ptr<Exchange> body) {
+  Context context = visit.context(ask.road);
+  const Wanted wanted = parse_range(range, outcome->digest.size);
+  if (wanted.kind == RangeKind::unsatisfiable) {
+    co_await reply_unsatisfiable(visit, outcome->digest.size);
+    co_return;
+  }
+  Decision decision = co_await decide(visit.gate, outcome, context);
+  if (!decision.passes()) {
+    body.reset();
+    co_await reply_refusal(visit, std::move(decision), std::move(context));
+    co_return;
+  }
+  ++visit.gate.metrics.decisions[std::string(to_string(decision.action))];
+  Headers headers = object_headers(what);
+  add_verdict(headers, decision, context);
+  co_await relay_checked(visit, std::move(ask), std::move(outcome), wanted, std::move(headers),
+                         std::move(body));
+}
+
+} // namespace
+
+Headers forwarded_fields(const Visit& visit) {
+  Headers out;
+  for (const Header& field: visit.request.headers.all()) {
+    const std::string name = lower(field.name);
+    if (name == "authorization" || name == "user-agent" || name == "x-amzn-trace-id" ||
+        name == "x-hf-download-counter" || name == "accept-language")
+      out.add(field.name, field.value);
+    if (name == "accept") {
+      const std::string accept = accept_without_xet(field.value);
+      if (!accept.empty()) out.add("Accept", accept);
+    }
+  }
+  out.set("Accept-Encoding", "identity");
+  return out;
+}
+
+Described describe(const Fetched& fetched, const Ask& ask) {
+  Described out;
+  const Headers& fields = fetched.meta.headers;
+  out.etag = std::string(fields.get("x-linked-etag").value_or(fields.get("etag").value_or("")));
+  out.claimed = ask.oid ? ask.oid : sha256_from_hex(unquoted(out.etag));
+  const bool final_at_home = !fetched.left_origin;
+  if (ask.size) {
+    out.size = ask.size;
+  } else if (const auto linked = fields.get("x-linked-size"); linked && parse_decimal(*linked)) {
+    out.size = parse_decimal(*linked);
+  } else if (fetched.last && fetched.last->head.status == 200) {
+    const auto length = fetched.last->head.headers.get("content-length");
+    if (length && (final_at_home || fetched.last->head.framing == Framing::length))
+      out.size = parse_decimal(*length);
+  }
+  for (const char* name: {"X-Repo-Commit", "ETag", "X-Linked-Etag", "X-Linked-Size",
+                          "Content-Disposition", "X-HF-Warning", "Last-Modified"})
+    if (const auto value = fields.get(name)) out.passed.add(name, *value);
+  // Text types are shown by browsers, in the gate's own origin.
+  out.passed.set("Content-Type", "application/octet-stream");
+  out.passed.set("X-Content-Type-Options", "nosniff");
+  out.key = fetched.meta_url.without_query() + "\n" + out.etag + "\n" +
+            (ask.oid ? hex(*ask.oid) : "") + "\n" + (out.size ? std::to_string(*out.size) : "?");
+  return out;
+}
+
+std::shared_ptr<Flight> flight_for(Visit& visit, const Described& what,
+                                   std::unique_ptr<Exchange> source, std::string& error,
+                                   bool& busy) {
+  Gate& gate = visit.gate;
+  busy = false;
+  if (const auto at = gate.flights.find(what.key); at != gate.flights.end()) return at->second;
+  // Behind one address there may be many people, but nobody can claim another one's name.
+  const std::string user = visit.user == "anonymous" ? visit.from : visit.user;
+  const ServeLimits& limits = gate.config.limits;
+  const auto mine = gate.quota.scans_of.find(user);
+  if (gate.quota.scans_now >= limits.scans ||
+      (mine != gate.quota.scans_of.end() && mine->second >= limits.scans_per_user)) {
+    error = "too many objects are being scanned at once; try again";
+    busy = true;
+    return nullptr;
+  }
+  Flight::Options options;
+  options.key = what.key;
+  options.user = user;
+  options.spool_directory = gate.spool_directory;
+  options.claimed = what.claimed;
+  options.longest_silence = limits.scan;
+  options.limits = limits;
+  auto flight =
+      std::make_shared<Flight>(gate.loop, gate.pool, gate.quota, gate.metrics, std::move(options));
+  if (const Result<void> started = flight->start(std::move(source)); !started) {
+    error = "the scan can't be started: " + started.error().message;
+    return nullptr;
+  }
+  gate.flights[what.key] = flight;
+  gate.loop.spawn([&gate, flight] { return settle(gate, flight); });
+  return flight;
+}
+
+Task<std::shared_ptr<const Outcome>> known_outcome(Visit& visit, const Described& what) {
+  Gate& gate = visit.gate;
+  if (const auto* recent = gate.outcomes.find(what.key)) {
+    const std::shared_ptr<const Outcome> outcome = *recent;
+    if (Store::storable(outcome->report) || Clock::now() - outcome->made < k_retry_unstorable)
+      co_return outcome;
+    gate.outcomes.erase(what.key);
+  }
+  if (!what.claimed || !what.size) co_return nullptr;
+  const Sha256 claimed = *what.claimed;
+  const std::uint64_t size = *what.size;
+  Gatekeeper& keeper = gate.keeper;
+  std::optional<StoredAnalysis> stored =
+      co_await gate.loop.offload([&] { return keeper.lookup(claimed, size); });
+  if (!stored || !stored->current) co_return nullptr;
+  auto outcome = std::make_shared<Outcome>();
+  outcome->report = std::move(stored->report);
+  outcome->digest.sha256 = claimed;
+  outcome->digest.size = size;
+  outcome->digest.blocks = std::move(stored->blocks);
+  gate.outcomes.put(what.key, outcome);
+  co_return outcome;
+}
+
+Task<Decision> decide(Gate& gate, std::shared_ptr<const Outcome> outcome, Context& context) {
+  context.sha256 = outcome->digest.sha256;
+  context.size = outcome->digest.size;
+  Gatekeeper& keeper = gate.keeper;
+  const bool mismatch = outcome->mismatch;
+  Decision decision = co_await gate.loop.offload([&] {
+    if (mismatch)
+      return keeper.refuse("hash-mismatch",
+                           "the hub names another sha256 for this object than its bytes have",
+                           context);
+    return keeper.decide(outcome->report, context);
+  });
+  co_return decision;
+}
+
+Task<std::shared_ptr<const Outcome>> judge_object(Visit& visit, Ask ask, std::string& error,
+                                                  bool& busy) {
+  ask.fetch.method = "GET";
+  ask.fetch.headers.remove("Range");
+  Fetched got = co_await visit.gate.upstream.follow(ask.fetch);
+  if (!got.last) {
+    error = got.error;
+    co_return nullptr;
+  }
+  if (got.last->head.status != 200 || is_encoded(got.last->head) || is_multipart(got.last->head)) {
+    error = "the upstream answers " + std::to_string(got.last->head.status) +
+            " where the object "
+            "should be";
+    co_return nullptr;
+  }
+  const Described what = describe(got, ask);
+  std::shared_ptr<const Outcome> outcome = co_await known_outcome(visit, what);
+  if (outcome) co_return outcome;
+  const auto flight = flight_for(visit, what, std::move(got.last), error, busy);
+  if (!flight) co_return nullptr;
+  flight->join();
+  ++visit.gate.metrics.waiting;
+  while (flight->state() == Flight::State::running && !visit.connection.stream().gone())
+    co_await flight->changed().wait(std::chrono::seconds(2));
+  --visit.gate.metrics.waiting;
+  flight->leave();
+  if (flight->state() != Flight::State::done) {
+    error = flight->failure();
+    busy = flight->over_quota();
+    co_return nullptr;
+  }
+  co_return flight->outcome();
+}
+
+Task<void> serve_object(Visit& visit, Ask ask) {
+  Gate& gate = visit.gate;
+  std::optional<std::string> range;
+  if (const auto field = visit.request.headers.get("range"); field && !visit.is_head())
+    range = std::string(*field);
+  const bool whole_get = !visit.is_head() && !range;
+  ask.fetch.method = whole_get ? "GET" : "HEAD";
+  Fetched got = co_await gate.upstream.follow(ask.fetch);
+  if (!got.last && got.refused) {
+    co_await refuse(visit, ask.road, "not-followed", got.error);
+    co_return;
+  }
+  if (!got.last) {
+    co_await reply_error(visit, 502, got.error);
+    co_return;
+  }
+  const ResponseHead& head = got.last->head;
+  if (head.status >= 400) {
+    co_await reply_upstream_error(visit, head, {});
+    co_return;
+  }
+  if (head.status / 100 == 2 && (is_encoded(head) || is_multipart(head))) {
+    co_await refuse(visit, ask.road, "encoded-body",
+                    "the upstream sends this object encoded or in parts, which can't be scanned");
+    co_return;
+  }
+  if (whole_get && head.status != 200) {
+    co_await reply_error(visit, 502,
+                         "the upstream answers " + std::to_string(head.status) +
+                             " where the object should be");
+    co_return;
+  }
+  if (!(got.meta_url.target == ask.fetch.url.target)) adopt_renamed(visit, got.meta_url);
+  Described what = describe(got, ask);
+  if (!whole_get && !what.size) {
+    // The size is only in the answer to a GET, perhaps another host's.
+    Fetch fetch = ask.fetch;
+    fetch.method = "GET";
+    got.last.reset();
+    got = co_await gate.upstream.follow(std::move(fetch));
+    if (got.last) what = describe(got, ask);
+  }
+  if (visit.is_head()) {
+    got.last.reset();
+    co_await serve_head(visit, std::move(ask), std::move(what));
+    co_return;
+  }
+  const auto if_range = visit.request.headers.get("if-range");
+  if (range && if_range && unquoted(*if_range) != unquoted(what.etag)) range.reset();
+  const std::shared_ptr<const Outcome> outcome = co_await known_outcome(visit, what);
+  if (outcome) {
+    if (!whole_get) got.last.reset();
+    co_await serve_known(visit, std::move(ask), std::move(what), outcome, std::move(range),
+                         std::move(got.last));
+    co_return;
+  }
+  if (range && what.size) {
+    const Wanted wanted = parse_range(range, *what.size);
+    got.last.reset();
+    if (wanted.kind == RangeKind::unsatisfiable) {
+      co_await reply_unsatisfiable(visit, *what.size);
+      co_return;
+    }
+    if (wanted.kind == RangeKind::part && wanted.range == ByteRange{0, 0}) {
+      co_await serve_first_byte(visit, std::move(ask), std::move(what));
+      co_return;
+    }
+    if (wanted.kind == RangeKind::part) {
+      co_await start_and_put_off(visit, std::move(ask), std::move(what));
+      co_return;
+    }
+  }
+  if (!whole_get && gate.flights.count(what.key) == 0) {
+    // A Range that means the whole object (or none that is understood).
+    Fetch fetch = ask.fetch;
+    fetch.method = "GET";
+    got = co_await gate.upstream.follow(std::move(fetch));
+    if (!got.last || got.last->head.status != 200 || is_encoded(got.last->head)) {
+      co_await reply_error(visit, 502,
+                           got.error.empty() ? "the upstream gave no bytes" : got.error);
+      co_return;
+    }
+  }
+  std::string error;
+  bool busy = false;
+  const auto flight = flight_for(visit, what, std::move(got.last), error, busy);
+  if (!flight) {
+    co_await reply_error(visit, busy ? 429 : 502, error);
+    co_return;
+  }
+  co_await relay_live(visit, std::move(ask), flight, object_headers(what));
+}
+
+} // namespace hubgate::proxy

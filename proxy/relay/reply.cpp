@@ -1,0 +1,253 @@
+#include "proxy/relay/reply.hpp"
+
+#include "scanner/core/evidence.hpp"
+
+#include <boost/json.hpp>
+#include <openssl/evp.h>
+
+#include <algorithm>
+
+namespace hubgate::proxy {
+
+namespace {
+
+constexpr std::size_t k_message_max = 400;
+
+// Fit for a header: printable ASCII in one line.
+std::string header_text(std::string_view text) {
+  std::string out = printable(text, k_message_max);
+  for (char& c: out)
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
+  return out;
+}
+
+std::string head_text(Visit& visit, int status, const Headers& headers) {
+  std::string out =
+      "HTTP/1.1 " + std::to_string(status) + " " + std::string(status_text(status)) + "\r\n";
+  headers.write(out);
+  if (!headers.has("x-request-id")) out += "X-Request-Id: " + visit.id + "\r\n";
+  if (!headers.has("x-hubgate-verdict")) out += "X-Hubgate-Verdict: none\r\n";
+  if (!visit.keep_alive) out += "Connection: close\r\n";
+  return out;
+}
+
+std::string error_body(Visit& visit, const std::string& message, const std::string& id) {
+  boost::json::object body;
+  const bool lfs = visit.client == Client::git_lfs || visit.asked.route == Route::lfs_batch ||
+                   visit.asked.route == Route::lfs_locks;
+  body["error"] = message;
+  if (lfs) {
+    body["message"] = message;
+    body["request_id"] = id;
+  }
+  return std::string(boost::json::serialize(body)) + "\n";
+}
+
+std::string error_type(const Visit& visit) {
+  switch (visit.asked.route) {
+  case Route::lfs_batch:
+  case Route::lfs_object:
+  case Route::lfs_locks:
+    return "application/vnd.git-lfs+json";
+  default:
+    return "application/json";
+  }
+}
+
+bool is_git(const Visit& visit) {
+  return visit.asked.route == Route::git_refs || visit.asked.route == Route::git_pack ||
+         visit.asked.route == Route::git_push;
+}
+
+Task<bool> timed_write(Visit& visit, Bytes first, Bytes second) {
+  Stream& stream = visit.connection.stream();
+  stream.set_deadline(Clock::now() + visit.gate.config.limits.stall);
+  const bool sent = co_await stream.write(first, second);
+  stream.set_deadline(TimePoint::max()); // the gate may take its time, the client may not
+  if (!sent) visit.keep_alive = false;
+  co_return sent;
+}
+
+Task<void> reply_message(Visit& visit, int status, Headers headers, std::string message,
+                         std::string id) {
+  headers.set("X-Error-Message", header_text(message));
+  headers.set("X-Request-Id", id);
+  headers.set("Cache-Control", "no-store");
+  std::string body;
+  if (is_git(visit)) { // git shows text/plain answers to people, and nothing else
+    headers.set("Content-Type", "text/plain; charset=utf-8");
+    body = message + "\n";
+  } else {
+    headers.set("Content-Type", error_type(visit));
+    body = error_body(visit, message, id);
+  }
+  co_await reply(visit, status, std::move(headers), std::move(body));
+}
+
+} // namespace
+
+Client client_of(std::string_view agent) {
+  if (agent.starts_with("hf-hub/")) return Client::rust;
+  if (agent.find("hf_hub/") != std::string_view::npos) return Client::python;
+  if (agent == "node" || agent.starts_with("node/") || agent.starts_with("undici"))
+    return Client::js;
+  if (agent.starts_with("git-lfs/")) return Client::git_lfs;
+  if (agent.starts_with("git/")) return Client::git;
+  return Client::other;
+}
+
+std::string user_of(const Headers& headers) {
+  const auto field = headers.get("authorization");
+  if (!field) return "anonymous";
+  const std::size_t space = std::min(field->find(' '), field->size());
+  std::string token(trimmed(field->substr(space)));
+  if (equals_ignoring_case(field->substr(0, space), "basic") && token.size() < 4096) {
+    // The password of Basic is the token that Bearer carries: one person, one fingerprint.
+    std::string plain(token.size(), '\0');
+    const int n = EVP_DecodeBlock(reinterpret_cast<unsigned char*>(plain.data()),
+                                  reinterpret_cast<const unsigned char*>(token.data()),
+                                  static_cast<int>(token.size()));
+    if (n > 0) {
+      plain.resize(static_cast<std::size_t>(n));
+      for (std::size_t i = token.size(); i-- > 0 && token[i] == '=' && !plain.empty();)
+        plain.pop_back();
+      const std::size_t colon = plain.find(':');
+      if (colon != std::string::npos) token = plain.substr(colon + 1);
+    }
+  }
+  if (token.empty()) return "anonymous";
+  return "token:" + hex(sha256(as_bytes(token))).substr(0, 8);
+}
+
+Context Visit::context(Road road) const {
+  Context out;
+  out.direction = Direction::pull;
+  out.road = road;
+  out.hub = gate.hub_name;
+  out.repo = asked.repo;
+  out.revision = asked.revision;
+  out.path = asked.path;
+  out.user = user;
+  out.from = from;
+  out.client = agent;
+  return out;
+}
+
+void add_verdict(Headers& headers, const Decision& decision, const Context& context) {
+  headers.set("X-Hubgate-Verdict", to_string(decision.verdict));
+  if (!decision.id.empty()) headers.set("X-Request-Id", decision.id);
+  if (decision.action == Action::annotate)
+    headers.set("X-HF-Warning", "hubgate; " + header_text(annotation_line(decision, context)));
+}
+
+Task<void> reply(Visit& visit, int status, Headers headers, std::string body) {
+  headers.set("Content-Length", std::to_string(body.size()));
+  std::string head = head_text(visit, status, headers);
+  head += "\r\n";
+  visit.answered = true;
+  ++visit.gate.metrics.statuses[status];
+  if (visit.is_head()) body.clear();
+  visit.gate.metrics.bytes_out += body.size();
+  co_await timed_write(visit, as_bytes(head), as_bytes(body));
+}
+
+Task<std::optional<std::string>> read_request_body(Visit& visit, std::uint64_t most) {
+  Connection& connection = visit.connection;
+  if (visit.request.expects_continue) {
+    const bool sent = co_await timed_write(visit, as_bytes("HTTP/1.1 100 Continue\r\n\r\n"), {});
+    if (!sent) co_return std::nullopt;
+  }
+  connection.stream().set_deadline(Clock::now() + visit.gate.config.limits.stall);
+  auto body = co_await connection.read_all(most);
+  connection.stream().set_deadline(TimePoint::max());
+  if (body) co_return body;
+  visit.keep_alive = false;
+  co_await reply_error(visit, 413, "the request's body can't be taken: " + connection.error());
+  co_return std::nullopt;
+}
+
+Task<void> reply_error(Visit& visit, int status, std::string message) {
+  Headers headers;
+  if (status == 429 || status == 503) headers.set("Retry-After", "3");
+  co_await reply_message(visit, status, std::move(headers), "hubgate: " + message, visit.id);
+}
+
+Task<void> reply_refusal(Visit& visit, Decision decision, Context context) {
+  ++visit.gate.metrics.decisions[std::string(to_string(decision.action))];
+  Headers headers;
+  headers.set("X-Error-Code", "GateBlocked");
+  headers.set("X-Hubgate-Verdict", to_string(decision.verdict));
+  std::string id = decision.id.empty() ? visit.id : decision.id;
+  co_await reply_message(visit, 403, std::move(headers), refusal_line(decision, context),
+                         std::move(id));
+}
+
+Task<void> refuse(Visit& visit, Road road, std::string rule, std::string reason) {
+  ++visit.gate.metrics.refused[rule];
+  Context context = visit.context(road);
+  Gatekeeper& keeper = visit.gate.keeper;
+  Decision decision =
+      co_await visit.gate.loop.offload([&] { return keeper.refuse(rule, reason, context); });
+  co_await reply_refusal(visit, std::move(decision), std::move(context));
+}
+
+Task<void> reply_upstream_error(Visit& visit, const ResponseHead& head, std::string message) {
+  Headers headers;
+  for (const char* name: {"X-Error-Code", "X-Repo-Commit", "Retry-After", "WWW-Authenticate",
+                          "RateLimit", "RateLimit-Policy"})
+    if (const auto value = head.headers.get(name)) headers.add(name, *value);
+  if (message.empty())
+    message = std::string(head.headers.get("x-error-message").value_or(status_text(head.status)));
+  std::string id = visit.id;
+  co_await reply_message(visit, head.status, std::move(headers), printable(message, k_message_max),
+                         std::move(id));
+}
+
+void BodyWriter::prepare(int status, const Headers& headers, std::optional<std::uint64_t> length) {
+  length_ = length;
+  head_ = head_text(visit_, status, headers);
+  head_ += length ? "Content-Length: " + std::to_string(*length) + "\r\n\r\n"
+                  : std::string("Transfer-Encoding: chunked\r\n\r\n");
+  status_ = status;
+}
+
+void BodyWriter::begun() {
+  head_sent_ = true;
+  visit_.answered = true;
+  ++visit_.gate.metrics.statuses[status_];
+}
+
+Task<bool> BodyWriter::flush_head() {
+  if (head_sent_) co_return true;
+  begun();
+  const bool sent = co_await timed_write(visit_, as_bytes(head_), {});
+  co_return sent;
+}
+
+Task<bool> BodyWriter::send(Bytes bytes) {
+  std::string before;
+  if (!head_sent_) {
+    before = head_;
+    begun();
+  }
+  if (!length_) before += chunk_head(bytes.size());
+  const bool sent = co_await timed_write(visit_, as_bytes(before), bytes);
+  sent_ += bytes.size();
+  visit_.gate.metrics.bytes_out += bytes.size();
+  if (!sent || length_) co_return sent;
+  const bool ended = co_await timed_write(visit_, as_bytes("\r\n"), {});
+  co_return ended;
+}
+
+Task<bool> BodyWriter::finish() {
+  const bool head = co_await flush_head();
+  if (!head) co_return false;
+  if (length_) {
+    if (sent_ != *length_) visit_.keep_alive = false;
+    co_return sent_ == *length_;
+  }
+  const bool ended = co_await timed_write(visit_, as_bytes("0\r\n\r\n"), {});
+  co_return ended;
+}
+
+} // namespace hubgate::proxy

@@ -1,0 +1,248 @@
+#include "proxy/relay/upstream.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace hubgate::proxy {
+
+namespace {
+constexpr std::size_t k_pool_per_origin = 64;
+constexpr auto k_pool_age = std::chrono::seconds(20); // below most servers' own idle limits
+constexpr auto k_connect_limit = std::chrono::seconds(10);
+constexpr int k_max_redirects = 6;
+constexpr int k_max_interim = 8;
+
+bool is_redirect(int status) {
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+void drop_credentials(Headers& headers) {
+  for (const char* name: {"Authorization", "Cookie", "Proxy-Authorization"})
+    headers.remove(name);
+}
+
+/// Closes the socket of a connection attempt that takes too long.
+class ConnectLimit final : public Expiring {
+public:
+  ConnectLimit(Loop& loop, asio::ip::tcp::socket& socket)
+      : loop_(loop), socket_(socket), deadline_(Clock::now() + k_connect_limit) {
+    loop_.watch(*this);
+  }
+  ~ConnectLimit() override { loop_.forget(*this); }
+  void expire(TimePoint now) override {
+    if (now < deadline_) return;
+    boost::system::error_code ignored;
+    socket_.close(ignored);
+  }
+
+private:
+  Loop& loop_;
+  asio::ip::tcp::socket& socket_;
+  TimePoint deadline_;
+};
+
+} // namespace
+
+Exchange::~Exchange() {
+  if (connection_ && connection_->body_complete() && head.keep_alive && !connection_->has_more())
+    upstream_.give_back(url.origin, std::move(connection_));
+}
+
+Task<std::int64_t> Exchange::read(std::span<std::uint8_t> out) {
+  connection_->stream().set_deadline(Clock::now() + upstream_.config_.limits.stall);
+  const std::int64_t n = co_await connection_->read_body(out);
+  connection_->stream().set_deadline(TimePoint::max()); // a pause of ours is not the peer's
+  co_return n;
+}
+
+Task<std::optional<std::string>> Exchange::read_all(std::uint64_t most) {
+  connection_->stream().set_deadline(Clock::now() + upstream_.config_.limits.stall);
+  auto body = co_await connection_->read_all(most);
+  co_return body;
+}
+
+Upstream::Upstream(Loop& loop, const ServeConfig& config, ssl_ctx_st* tls)
+    : loop_(loop), config_(config), tls_(tls) {
+  rules_.upstream = config.upstream.origin;
+  rules_.hosts = config.follow;
+  if (is_loopback_host(rules_.upstream.host)) upstream_at_ = Reachability::loopback;
+}
+
+Upstream::~Upstream() = default;
+
+std::size_t Upstream::pooled() const {
+  std::size_t total = 0;
+  for (const auto& [origin, connections]: pool_)
+    total += connections.size();
+  return total;
+}
+
+std::unique_ptr<Connection> Upstream::take(const Origin& origin) {
+  const auto at = pool_.find(origin.text());
+  if (at == pool_.end()) return nullptr;
+  auto& connections = at->second;
+  const TimePoint oldest = Clock::now() - k_pool_age;
+  while (!connections.empty()) {
+    auto [since, connection] = std::move(connections.back());
+    connections.pop_back();
+    if (since < oldest) {
+      connections.clear(); // the others have waited for even longer
+      return nullptr;
+    }
+    if (!connection->stream().stale()) return std::move(connection);
+  }
+  return nullptr;
+}
+
+void Upstream::give_back(const Origin& origin, std::unique_ptr<Connection> connection) {
+  auto& connections = pool_[origin.text()];
+  if (connections.size() >= k_pool_per_origin) connections.pop_front();
+  connection->stream().set_deadline(TimePoint::max());
+  connection->relax();
+  connections.emplace_back(Clock::now(), std::move(connection));
+}
+
+Task<std::unique_ptr<Connection>> Upstream::connect(Origin origin, std::string& error) {
+  asio::ip::tcp::resolver resolver(loop_.context());
+  const std::string port = std::to_string(origin.port);
+  auto [failed, found] =
+      co_await resolver.async_resolve(origin.host, port, asio::as_tuple(asio::use_awaitable));
+  if (failed) {
+    error = origin.text() + ": the name can't be resolved: " + failed.message();
+    co_return nullptr;
+  }
+  error = origin.text() + ": no address that may be connected to";
+  for (const auto& entry: found) {
+    const auto endpoint = entry.endpoint();
+    if (!address_allowed(rules_, origin, endpoint.address(), upstream_at_)) {
+      error = origin.text() + ": leads to an internal address (" + endpoint.address().to_string() +
+              "), which is not followed";
+      continue;
+    }
+    asio::ip::tcp::socket socket(loop_.context());
+    boost::system::error_code refused;
+    {
+      const ConnectLimit limit(loop_, socket);
+      auto [result] = co_await socket.async_connect(endpoint, asio::as_tuple(asio::use_awaitable));
+      refused = result;
+    }
+    if (refused) {
+      error = origin.text() + ": can't be reached: " + refused.message();
+      continue;
+    }
+    auto stream = std::make_unique<Stream>(loop_, std::move(socket), origin.tls ? tls_ : nullptr);
+    stream->set_deadline(Clock::now() + k_connect_limit);
+    const bool shaken = co_await stream->connect(origin.host);
+    if (!shaken) {
+      error = origin.text() + ": " + stream->error();
+      continue;
+    }
+    if (origin == rules_.upstream) upstream_at_ = reachability(endpoint.address());
+    error.clear();
+    co_return std::make_unique<Connection>(std::move(stream));
+  }
+  co_return nullptr;
+}
+
+Task<bool> Upstream::try_request(Exchange& exchange, const Fetch& fetch, bool& nothing_came) {
+  Connection& connection = *exchange.connection_;
+  nothing_came = false;
+  std::string head = fetch.method + " " + fetch.url.target +
+                     " HTTP/1.1\r\nHost: " + fetch.url.origin.host_field() + "\r\n";
+  fetch.headers.write(head);
+  if (fetch.has_body) head += "Content-Length: " + std::to_string(fetch.body.size()) + "\r\n";
+  head += "\r\n";
+  connection.stream().set_deadline(Clock::now() + config_.limits.stall);
+  const bool sent = co_await connection.stream().write(as_bytes(head), as_bytes(fetch.body));
+  if (!sent) {
+    nothing_came = true;
+    co_return false;
+  }
+  std::string text;
+  for (int i = 0; i < k_max_interim; ++i) {
+    const auto got = co_await connection.read_head(text);
+    nothing_came = got == Connection::Got::nothing && i == 0;
+    if (got != Connection::Got::head) co_return false;
+    auto parsed = parse_response(text, fetch.method == "HEAD");
+    if (!parsed) co_return false;
+    exchange.head = std::move(*parsed);
+    if (exchange.head.status == 101) co_return false;
+    if (exchange.head.status >= 200) {
+      connection.stream().set_deadline(TimePoint::max());
+      connection.expect_body(exchange.head.framing, exchange.head.length);
+      co_return true;
+    }
+  }
+  co_return false;
+}
+
+Task<std::unique_ptr<Exchange>> Upstream::request(Fetch fetch, std::string& error) {
+  const bool idempotent = fetch.method == "GET" || fetch.method == "HEAD";
+  auto connection = take(fetch.url.origin);
+  const bool reused = connection != nullptr;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (!connection) {
+      connection = co_await connect(fetch.url.origin, error);
+      if (!connection) co_return nullptr;
+    }
+    std::unique_ptr<Exchange> exchange(new Exchange(*this, std::move(connection)));
+    exchange->url = fetch.url;
+    bool nothing_came = false;
+    const bool done = co_await try_request(*exchange, fetch, nothing_came);
+    if (done) co_return exchange;
+    const std::string why = exchange->error();
+    error = fetch.url.origin.text() + ": " +
+            (why.empty() ? "no well-formed HTTP answer" : "no answer: " + why);
+    // Whatever is left on this connection must not be read as another answer.
+    exchange->connection_.reset();
+    // A kept connection may have been closed by the peer just when we used it.
+    if (!reused || attempt > 0 || !nothing_came || !idempotent) break;
+  }
+  co_return nullptr;
+}
+
+Task<Fetched> Upstream::follow(Fetch fetch) {
+  Fetched out;
+  const Origin asked = fetch.url.origin;
+  for (int hop = 0; hop < k_max_redirects; ++hop) {
+    auto exchange = co_await request(fetch, out.error);
+    if (!exchange) co_return out;
+    const bool at_home = fetch.url.origin == asked;
+    if (at_home) {
+      out.meta = exchange->head;
+      out.meta_url = fetch.url;
+    }
+    const auto location = exchange->head.headers.get("location");
+    if (!is_redirect(exchange->head.status) || !location) {
+      out.last = std::move(exchange);
+      co_return out;
+    }
+    auto next = resolve(fetch.url, *location);
+    if (!next) {
+      out.error = next.error().message;
+      out.refused = true;
+      co_return out;
+    }
+    if (const auto refusal = rules_.refusal(*next)) {
+      out.error = *refusal;
+      out.refused = true;
+      co_return out;
+    }
+    if (!(next->origin == fetch.url.origin)) {
+      out.left_origin = true;
+      if (fetch.method == "HEAD") {
+        out.last = std::move(exchange);
+        co_return out;
+      }
+      drop_credentials(fetch.headers);
+    }
+    fetch.url = std::move(*next);
+    // A short answer is read, so that its connection can be used again.
+    co_await exchange->read_all(std::uint64_t{64} << 10);
+  }
+  out.error = "the upstream redirects in a circle";
+  co_return out;
+}
+
+} // namespace hubgate::proxy

@@ -1,0 +1,97 @@
+#pragma once
+// Upstream: requests to the hub and to the hosts that it redirects to. Connections are kept per
+// origin and used again; redirects are followed here, to configured hosts only, and a credential
+// never crosses an origin.
+#include "proxy/config.hpp"
+#include "proxy/http/connection.hpp"
+#include "proxy/net/loop.hpp"
+
+#include <deque>
+#include <map>
+#include <memory>
+
+struct ssl_ctx_st;
+
+namespace hubgate::proxy {
+
+class Upstream;
+
+/// A response that is being read. When it is destroyed its connection goes back to be used again,
+/// if the body was read to its end, and is closed otherwise.
+class Exchange {
+public:
+  ~Exchange();
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  Url url; ///< what was asked
+  ResponseHead head;
+
+  /// As Connection::read_body(), under the stall limit.
+  Task<std::int64_t> read(std::span<std::uint8_t> out);
+  Task<std::optional<std::string>> read_all(std::uint64_t most);
+  std::string error() const { return connection_->error(); }
+
+private:
+  friend class Upstream;
+  Exchange(Upstream& upstream, std::unique_ptr<Connection> connection)
+      : upstream_(upstream), connection_(std::move(connection)) {}
+  Upstream& upstream_;
+  std::unique_ptr<Connection> connection_;
+};
+
+/// What is asked of the upstream.
+struct Fetch {
+  Fetch(std::string method_, Url url_, Headers headers_)
+      : method(std::move(method_)), url(std::move(url_)), headers(std::move(headers_)) {}
+  std::string method;
+  Url url;
+  Headers headers; ///< without Host and framing
+  std::string body;
+  bool has_body = false;
+};
+
+/// The end of a chain of redirects.
+struct Fetched {
+  std::unique_ptr<Exchange> last; ///< null when `error` is set
+  /// The last answer of the origin that was asked: repository, ETag and size are in its fields.
+  ResponseHead meta;
+  Url meta_url;
+  bool left_origin = false; ///< `last` (or the place where a HEAD stopped) is another host's
+  std::string error;        ///< one line for a person
+  bool refused = false;     ///< `error` is about what we don't follow, not about a failure
+};
+
+class Upstream {
+public:
+  Upstream(Loop& loop, const ServeConfig& config, ssl_ctx_st* tls);
+  ~Upstream();
+
+  /// One request, no redirects. Null on failure, with a line in `error`.
+  Task<std::unique_ptr<Exchange>> request(Fetch fetch, std::string& error);
+
+  /// Follows redirects: within the origin always, to other hosts only for a GET (a signed link to a
+  /// GET answers no HEAD).
+  Task<Fetched> follow(Fetch fetch);
+
+  const Url& base() const { return config_.upstream; }
+  const FollowRules& rules() const { return rules_; }
+  std::size_t pooled() const;
+
+private:
+  friend class Exchange;
+  using Key = std::string;
+  Task<std::unique_ptr<Connection>> connect(Origin origin, std::string& error);
+  Task<bool> try_request(Exchange& exchange, const Fetch& fetch, bool& nothing_came);
+  std::unique_ptr<Connection> take(const Origin& origin);
+  void give_back(const Origin& origin, std::unique_ptr<Connection> connection);
+
+  Loop& loop_;
+  const ServeConfig& config_;
+  FollowRules rules_;
+  ssl_ctx_st* tls_;
+  Reachability upstream_at_ = Reachability::global;
+  std::map<Key, std::deque<std::pair<TimePoint, std::unique_ptr<Connection>>>> pool_;
+};
+
+} // namespace hubgate::proxy

@@ -1,0 +1,45 @@
+#pragma once
+// Server: listens, speaks HTTP/1.1 with clients and sends each request down its road. The admin
+// pages listen on an address of their own.
+#include "proxy/relay/gate.hpp"
+#include "proxy/tls/contexts.hpp"
+
+#include <set>
+
+namespace hubgate::proxy {
+
+class Server {
+public:
+  /// `tls` null: plain HTTP.
+  Server(Gate& gate, TlsContext tls);
+  ~Server();
+
+  /// Binds the listening addresses; the error names the one that can't be had.
+  Result<void> bind();
+  /// Where clients connect, with the port that was given for port 0.
+  std::string address() const;
+  std::string admin_address() const;
+
+  /// Starts to accept. Everything happens on the gate's loop.
+  void start();
+  /// Takes no more connections and ends the idle ones; the loop stops when the last request is
+  /// answered, or after `grace`.
+  void drain(Duration grace);
+  void replace_tls(TlsContext tls) { tls_ = std::move(tls); }
+
+private:
+  struct Listener;
+  Task<void> accept_clients();
+  Task<void> accept_admins();
+  Task<void> converse(std::shared_ptr<asio::ip::tcp::socket> socket);
+  Task<bool> handle_one(Connection& connection, const std::string& from);
+  Task<void> dispatch(Visit& visit);
+  Task<void> wait_for_end(Duration grace);
+
+  Gate& gate_;
+  TlsContext tls_;
+  std::unique_ptr<Listener> listener_;
+  std::set<Stream*> idle_;
+};
+
+} // namespace hubgate::proxy
