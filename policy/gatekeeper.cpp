@@ -161,7 +161,7 @@ Decision Gatekeeper::refuse(std::string_view rule, std::string_view reason,
   decision.would_be = Action::block;
   decision.rule = rule;
   decision.would_be_rule = rule;
-  decision.reason = printable(reason, 300);
+  decision.reason = redacted(reason, 300);
   decision.blockers.push_back("policy:" + std::string(rule));
   return record(std::move(decision), nullptr, context);
 }

@@ -38,7 +38,7 @@ CREATE TABLE decisions(
   seq INTEGER NOT NULL,              -- of the audit line
   sha256 BLOB,                       -- NULL: the bytes were not hashed to their end
   record TEXT NOT NULL);             -- to_json(DecisionRecord)
-CREATE INDEX decisions_by_time ON decisions(time, seq);
+CREATE INDEX decisions_by_time ON decisions(time);
 CREATE INDEX decisions_by_sha256 ON decisions(sha256);
 CREATE TABLE waivers(
   id INTEGER PRIMARY KEY AUTOINCREMENT,

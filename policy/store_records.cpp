@@ -113,19 +113,19 @@ Result<void> Store::decisions(Time since, const std::function<bool(const Decisio
   // In batches, so that neither the mutex nor a read transaction is held while the caller works.
   constexpr std::int64_t k_batch = 500;
   Time time = since;
-  std::int64_t seq = -1;
+  std::int64_t row = -1;
   while (true) {
     std::vector<std::string> texts;
     {
       const std::lock_guard lock(impl_->mutex);
       sql::Statement find(impl_->db(),
-                          "SELECT time, seq, record FROM decisions WHERE (time, seq) > (?, ?) "
-                          "ORDER BY time, seq LIMIT ?",
+                          "SELECT time, rowid, record FROM decisions WHERE (time, rowid) > (?, ?) "
+                          "ORDER BY time, rowid LIMIT ?",
                           "read the decisions");
-      find.bind(time).bind(seq).bind(k_batch);
+      find.bind(time).bind(row).bind(k_batch);
       while (HUBGATE_TRY(find.row())) {
         time = find.integer(0);
-        seq = find.integer(1);
+        row = find.integer(1);
         texts.push_back(find.text(2));
       }
     }
