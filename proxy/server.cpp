@@ -261,9 +261,10 @@ Task<bool> Server::handle_one(Connection& connection, const std::string& from) {
   auto target = parse_target(visit.request.target);
   const std::string host(visit.request.headers.get("host").value_or("localhost"));
   if (!target || !is_host(host)) {
-    co_await reply_bad_request(
-        gate_, connection, 400,
-        "bad request: " + (target ? "a Host field that is no host" : target.error().message));
+    // Named: g++ 12 destroys the string of a ?: inside a co_await expression twice.
+    std::string why = "bad request: ";
+    why += target ? "a Host field that is no host" : target.error().message;
+    co_await reply_bad_request(gate_, connection, 400, why);
     co_return false;
   }
   connection.expect_body(visit.request.framing, visit.request.length);

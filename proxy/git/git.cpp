@@ -57,8 +57,8 @@ Task<void> serve_git(Visit& visit) {
   }
   Fetched got = co_await gate.upstream.follow(std::move(fetch));
   if (!got.last || got.left_origin) {
-    co_await reply_error(visit, 502,
-                         got.error.empty() ? "the upstream redirects git elsewhere" : got.error);
+    if (got.error.empty()) got.error = "the upstream redirects git elsewhere";
+    co_await reply_error(visit, 502, got.error);
     co_return;
   }
   const ResponseHead& head = got.last->head;

@@ -84,10 +84,9 @@ Task<void> serve_listing(Visit& visit) {
   }
   Fetched got = co_await gate.upstream.follow(std::move(fetch));
   if (!got.last || got.left_origin) {
+    if (got.error.empty()) got.error = "the upstream sends this listing from another host";
     if (got.refused || got.left_origin)
-      co_await refuse(visit, Road::hub, "not-followed",
-                      got.error.empty() ? "the upstream sends this listing from another host"
-                                        : got.error);
+      co_await refuse(visit, Road::hub, "not-followed", got.error);
     else
       co_await reply_error(visit, 502, got.error);
     co_return;

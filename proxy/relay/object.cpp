@@ -118,7 +118,8 @@ Task<void> serve_first_byte(Visit& visit, Ask ask, Described what) {
   const bool answered = got.last && got.last->head.status / 100 == 2 && !is_encoded(got.last->head);
   const std::int64_t n = answered ? co_await got.last->read(byte) : -1;
   if (n != 1) {
-    co_await reply_error(visit, 502, got.error.empty() ? "the upstream gave no bytes" : got.error);
+    if (got.error.empty()) got.error = "the upstream gave no bytes";
+    co_await reply_error(visit, 502, got.error);
     co_return;
   }
   Headers headers = object_headers(what);
@@ -143,8 +144,8 @@ Task<void> start_and_put_off(Visit& visit, Ask ask, Described what) {
     ask.fetch.headers.remove("Range");
     Fetched got = co_await visit.gate.upstream.follow(ask.fetch);
     if (!got.last || got.last->head.status != 200) {
-      co_await reply_error(visit, 502,
-                           got.error.empty() ? "the upstream gave no bytes" : got.error);
+      if (got.error.empty()) got.error = "the upstream gave no bytes";
+      co_await reply_error(visit, 502, got.error);
       co_return;
     }
     const Described again = describe(got, ask);
@@ -418,8 +419,8 @@ Task<void> serve_object(Visit& visit, Ask ask) {
     fetch.method = "GET";
     got = co_await gate.upstream.follow(std::move(fetch));
     if (!got.last || got.last->head.status != 200 || is_encoded(got.last->head)) {
-      co_await reply_error(visit, 502,
-                           got.error.empty() ? "the upstream gave no bytes" : got.error);
+      if (got.error.empty()) got.error = "the upstream gave no bytes";
+      co_await reply_error(visit, 502, got.error);
       co_return;
     }
   }
