@@ -119,6 +119,12 @@ Reading scan_head(Source&, Session& session) {
   session.ends_at(1);
   return Reading::valid;
 }
+Reading scan_gaps(Source&, Session& session) {
+  session.gap(Reason::opaque, Reach::data, 0, "one");
+  session.gap(Reason::opaque, Reach::data, 1, "two");
+  session.gap(Reason::truncated, Reach::load, 2, "three");
+  return Reading::valid;
+}
 Reading scan_throws(Source&, Session&) {
   throw std::runtime_error("boom");
 }
@@ -146,8 +152,10 @@ const Format k_head{"head", "head", [](const Probe& p) { return starts(p, 'h'); 
                     k_rules};
 const Format k_throws{"throws", "throws", [](const Probe& p) { return starts(p, 't'); },
                       scan_throws, k_rules};
+const Format k_gaps{"gaps", "gaps", [](const Probe& p) { return starts(p, 'g'); }, scan_gaps,
+                    k_rules};
 constexpr const Format* k_table[] = {&k_a,   &k_a_fine, &k_none, &k_broken, &k_box,
-                                     &k_raw, &k_tail,   &k_head, &k_throws};
+                                     &k_raw, &k_tail,   &k_head, &k_throws, &k_gaps};
 
 Report scan(std::string_view text, const Limits& limits = {}) {
   MemorySource source(as_bytes(text));
@@ -225,6 +233,14 @@ TEST(Engine, too_many_findings_are_counted_and_the_worst_stays) {
   const Report report = scan("bx..z", limits);
   EXPECT_EQ(report.findings.size(), 1u);
   EXPECT_EQ(report.dropped, 1u);
+}
+
+TEST(Engine, a_gap_that_a_loader_would_execute_is_never_crowded_out) {
+  Limits limits;
+  limits.findings = 2;
+  const Report report = scan("g", limits);
+  ASSERT_EQ(report.gaps.size(), 2u);
+  EXPECT_TRUE(report.gaps[0].reach == Reach::load || report.gaps[1].reach == Reach::load);
 }
 
 TEST(RulesDigest, changes_with_the_rules) {

@@ -133,11 +133,21 @@ void Engine::add(Finding finding) {
 }
 
 void Engine::add(Gap gap) {
-  const bool known = std::any_of(report_.gaps.begin(), report_.gaps.end(), [&](const Gap& other) {
-    return other.reason == gap.reason && other.where == gap.where && other.detail == gap.detail;
+  const auto known = std::find_if(report_.gaps.begin(), report_.gaps.end(), [&](const Gap& other) {
+    return other.reason == gap.reason && other.where == gap.where && other.detail == gap.detail &&
+           other.reach == gap.reach;
   });
-  // Gaps beyond the limit say nothing new about the status.
-  if (known || report_.gaps.size() >= budget_.limits().findings) return;
+  if (known != report_.gaps.end()) return;
+  if (report_.gaps.size() >= budget_.limits().findings) {
+    // Gaps beyond the limit say nothing new about the status, but policies look at the reach: one
+    // that a loader would execute takes the place of one that it would not.
+    const auto milder = std::find_if(report_.gaps.begin(), report_.gaps.end(),
+                                     [](const Gap& other) { return other.reach == Reach::data; });
+    if (gap.reach == Reach::data || milder == report_.gaps.end()) return;
+    if (sink_ != nullptr) sink_->on_gap(gap);
+    *milder = std::move(gap);
+    return;
+  }
   if (sink_ != nullptr) sink_->on_gap(gap);
   report_.gaps.push_back(std::move(gap));
 }
