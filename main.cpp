@@ -14,6 +14,10 @@ namespace hubgate {
 // A new verb is a declaration and a line in the table.
 extern const Verb verb_scan;
 extern const Verb verb_serve;
+extern const Verb verb_policy;
+extern const Verb verb_waiver;
+extern const Verb verb_quarantine;
+extern const Verb verb_audit;
 
 namespace {
 
@@ -22,6 +26,10 @@ const std::vector<const Verb*>& verbs() {
   static const std::vector<const Verb*> k_verbs{
       &verb_scan,
       &verb_serve,
+      &verb_policy,
+      &verb_waiver,
+      &verb_quarantine,
+      &verb_audit,
   };
   return k_verbs;
 }

@@ -53,14 +53,18 @@ std::vector<std::string> rules_of(const Report& report, std::string_view path) {
   return out;
 }
 
-bool covers(const Waiver& waiver, const std::vector<std::string>& blockers) {
-  const auto named = [&](const std::string& rule) {
+} // namespace
+
+bool waives(const Waiver& waiver, const Decision& decision, const Report& report,
+            const Context& context, Time at) {
+  if (!waiver.active(at) || !repo_glob_matches(waiver.scope, context.repo)) return false;
+  const auto named = [&](std::string_view rule) {
     return std::find(waiver.rules.begin(), waiver.rules.end(), rule) != waiver.rules.end();
   };
-  return named("*") || std::all_of(blockers.begin(), blockers.end(), named);
+  if (named("*")) return true;
+  return !decision.blockers.empty() && !unlisted_gap(report) &&
+         std::all_of(decision.blockers.begin(), decision.blockers.end(), named);
 }
-
-} // namespace
 
 std::filesystem::path default_data_dir() {
   const auto variable = [](const char* name) -> std::string {
@@ -139,12 +143,8 @@ Decision Gatekeeper::decide(const Report& report, const Context& context) {
   if (!decision.passes() && context.sha256) {
     // A store that can't be read grants nothing.
     if (const auto waivers = store_->waivers_for(*context.sha256)) {
-      // What is not listed can't be waived by name.
-      std::vector<std::string> blockers = decision.blockers;
-      if (unlisted_gap(report)) blockers.emplace_back("unlisted");
       for (const Waiver& waiver: *waivers) {
-        if (!waiver.active(now()) || !repo_glob_matches(waiver.scope, context.repo)) continue;
-        if (!covers(waiver, blockers)) continue;
+        if (!waives(waiver, decision, report, context, now())) continue;
         decision.action = Action::annotate;
         decision.waiver = waiver.id;
         break;

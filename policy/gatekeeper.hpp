@@ -86,6 +86,11 @@ private:
   std::unique_ptr<Quarantine> quarantine_;
 };
 
+/// Whether the waiver lets pass what the decision blocks: active at `at`, the repository in its
+/// scope, every blocker covered, and (unless it waives "*") no finding unlisted.
+bool waives(const Waiver& waiver, const Decision& decision, const Report& report,
+            const Context& context, Time at);
+
 /// One line for a person, printable ASCII of at most 400 characters, beginning with "hubgate:":
 /// which file, what was found with its evidence, the rule, how to ask for a waiver, the reference.
 /// Fit for a HTTP header.

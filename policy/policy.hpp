@@ -69,6 +69,16 @@ struct Decision {
   bool passes() const { return action < Action::block; }
 };
 
+/// What became of a rule, for `hubgate policy explain`.
+struct RuleTrace {
+  std::string id;
+  std::size_t line = 0;
+  Action action = Action::block;
+  Mode mode = Mode::enforce;
+  std::vector<std::string> decides; ///< finding rules, "gap:REASON", "the object"
+  std::string mismatch; ///< where it decides nothing: the field that does not agree, or why else
+};
+
 /// The names of the presets, the first is the default.
 std::vector<std::string_view> preset_names();
 
@@ -87,11 +97,14 @@ public:
   static std::vector<yaml::Problem> check(std::string_view text, std::string_view source);
 
   Decision decide(const Report& report, const Context& context) const;
+  /// One trace a rule, in their order.
+  std::vector<RuleTrace> explain(const Report& report, const Context& context) const;
 
   const std::string& name() const;
   /// sha256 (hex) of the text it was read from.
   const std::string& digest() const;
   Mode mode() const;
+  std::size_t rules() const; ///< how many
 
   struct Model;
 

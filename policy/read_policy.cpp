@@ -177,10 +177,8 @@ PolicyRule read_rule(yaml::Mapping& rule, const Vocabulary& words) {
   } else if (!rule.has("id")) {
     rule.error("", "a rule needs an id");
   }
-  if (auto match = rule.mapping("match"))
-    out.match = RuleReader(*match, words).read();
-  else if (!rule.has("match"))
-    rule.error("", "a rule needs a match; one that is for every object says match: {}");
+  // Without a match it is for every object.
+  if (auto match = rule.mapping("match")) out.match = RuleReader(*match, words).read();
   if (const auto action = rule.choice("action", k_actions))
     out.action = static_cast<Action>(*action);
   else if (!rule.has("action"))

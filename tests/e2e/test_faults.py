@@ -52,7 +52,7 @@ def test_upstream_fault(patient_gate, hub, samples, fault, path, name):
     assert_no_file(answer, data)
     if answer.status >= 400:
         assert "hubgate: " in answer.everything, answer.everything
-    assert not any(line.get("action") == "allow" and line.get("path") == name for line in patient_gate.audit_lines())
+    assert not any(line.get("decision") == "allow" and line.get("path") == name for line in patient_gate.audit_lines())
     hub.reset()
     again = patient_gate.get(path)
     assert again.status == 200 and again.body == data, answer.everything[:500]
@@ -65,7 +65,7 @@ def test_a_wrong_hash_is_a_decision_with_its_reason(fresh_gate, hub, samples, fa
     fresh_gate.get(PICKLE)
     answer = fresh_gate.get(PICKLE)
     assert answer.status >= 400 and "hubgate: " in answer.everything and "sha256" in answer.text, answer.everything
-    assert any("sha256" in str(line) and line.get("action") == "block" for line in fresh_gate.audit_lines())
+    assert any("sha256" in str(line) and line.get("decision") == "block" for line in fresh_gate.audit_lines())
 
 
 def test_one_cut_is_mended_by_the_clients_own_retry(fresh_gate, hub, make_clients, samples, tmp_path):

@@ -1,5 +1,6 @@
 """The pre-receive hook: what a push brings is read whole, and a refusal says why."""
 import hashlib
+import re
 import subprocess
 import threading
 import time
@@ -335,10 +336,10 @@ def test_a_waiver_lets_it_pass(server, work):
     work.commit({"model.pkl": POISON})
     refused = work.push(server)
     assert_refused(refused)
-    import re
-    rule = next(rule for rule in re.findall(r"[a-z]+(?:-[a-z0-9]+)+", refused.output) if rule.startswith("pickle-"))
-    added = hubgate("waiver", "add", "--data", server.data, "--sha256", hashlib.sha256(POISON).hexdigest(), "--rule", rule,
-                    "--reason", "reviewed, a test", "--approver", "security@example.invalid", "--expires", "30d")
+    sha256, rules = re.search(r"hubgate waiver add (\S+) --rules (\S+) --reason", refused.output).groups()
+    assert sha256 == hashlib.sha256(POISON).hexdigest()
+    added = hubgate("waiver", "add", sha256, "--data", server.data, "--rules", rules, "--reason", "reviewed, a test",
+                    "--approver", "security@example.invalid", "--expires", "30d")
     assert added.returncode == 0, added.stderr
     run = work.push(server)
     assert run.ok, run.output

@@ -141,4 +141,4 @@ def test_git_lfs(clients, samples, tmp_path, repo, path):
 def test_refusals_are_in_the_audit_log(gate, clients, tmp_path):
     clients.hub_download("demo/poisoned-pickle", "model.pkl", tmp_path / "out")
     lines = [line for line in gate.audit_lines() if line.get("repo") == "demo/poisoned-pickle" and line.get("path") == "model.pkl"]
-    assert lines and all(line["action"] in ("block", "quarantine") for line in lines)
+    assert lines and all(line["decision"] in ("block", "quarantine") for line in lines)

@@ -106,12 +106,13 @@ def test_waiver(fresh_gate, samples):
     assert refused.status == 403 and "waiver" in refused.text
     assert refused.headers["X-Error-Message"].startswith("hubgate: ")
     assert refused.headers["X-Error-Message"] == json.loads(refused.body)["error"]
-    blocked = [line for line in fresh_gate.audit_lines() if line.get("path") == "model.pkl" and "decision" in json.dumps(line)][-1]
+    told = re.search(r"hubgate waiver add (\S+) --rules (\S+) --reason", refused.text)
+    assert told, refused.text
     sha256 = hashlib.sha256(samples["demo/poisoned-pickle"]["model.pkl"]).hexdigest()
-    rule = next(rule for rule in re.findall(r"[a-z]+(?:-[a-z0-9]+)+", refused.text) if "pickle" in rule and rule != "poisoned-pickle")
-    added = fresh_gate.run("waiver", "add", "--sha256", sha256, "--rule", rule, "--repo", "demo/*", "--reason", "reviewed, a test",
+    assert told.group(1) == sha256
+    added = fresh_gate.run("waiver", "add", sha256, "--rules", told.group(2), "--scope", "demo/*", "--reason", "reviewed, a test",
                            "--approver", "security@example.invalid", "--expires", "30d")
-    assert added.returncode == 0, (added.stdout, added.stderr, blocked)
+    assert added.returncode == 0, (added.stdout, added.stderr)
     assert sha256[:12] in fresh_gate.run("waiver", "list").stdout
     passed = fresh_gate.get(path)
     assert passed.status == 200 and passed.body == samples["demo/poisoned-pickle"]["model.pkl"], passed.everything
@@ -127,7 +128,7 @@ def test_presets(make_gate):
     audit = make_gate("--policy", "audit")
     assert audit.get("/demo/poisoned-pickle/resolve/main/model.pkl").status == 200
     line = [line for line in audit.audit_lines() if line.get("path") == "model.pkl"][-1]
-    assert line["action"] in ("allow", "annotate") and line["would_be"] in ("block", "quarantine"), line
+    assert line["decision"] in ("allow", "annotate") and line["would_be"] in ("block", "quarantine"), line
     strict = make_gate("--policy", "strict")
     assert strict.get("/demo/unknown-class/resolve/main/model.pkl").status == 403
     assert strict.get("/demo/clean/resolve/main/model.safetensors").status == 200
@@ -153,7 +154,7 @@ def test_audit_log_is_chained_and_has_no_secrets(gate, clients, tmp_path):
     text = "".join(file.read_text() for file in (gate.data / "audit").glob("*.jsonl")) + gate.log.read_text()
     assert "hf_alice" not in text and "X-Amz-Signature" not in text
     line = [line for line in gate.audit_lines() if line.get("path") == "pytorch_model.bin" and line.get("repo") == "demo/poisoned-torch"][-1]
-    assert line["action"] in ("block", "quarantine") and line["rule"] and line["verdict"] == "malicious"
+    assert line["decision"] in ("block", "quarantine") and line["rule"] and line["verdict"] == "malicious"
 
 
 def test_a_changed_audit_line_shows(fresh_gate):
