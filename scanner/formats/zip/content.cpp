@@ -151,56 +151,21 @@ MemberContent::MemberContent(Source& file, std::uint64_t begin,
   if (DecoderPtr decoder = decoder_of(method, file, begin, end, size)) {
     parts_->decoder = decoder.get();
     parts_->decoded = std::make_unique<DecodedSource>(std::move(decoder), budget);
-    content_ = parts_->decoded.get();
+    watch(*parts_->decoded);
   } else if (compressed) {
     parts_->plain = std::make_unique<SubSource>(file, begin, end - begin);
-    content_ = parts_->plain.get();
+    watch(*parts_->plain);
   } else {
     parts_->described = std::make_unique<Described>(file, begin);
-    content_ = parts_->described.get();
+    watch(*parts_->described);
   }
 }
 
 MemberContent::~MemberContent() = default;
 
-void MemberContent::check(std::uint64_t offset, Bytes bytes) {
-  if (offset > checked_ || checked_ - offset >= bytes.size()) return;
-  const Bytes fresh = bytes.subspan(static_cast<std::size_t>(checked_ - offset));
-  crc_ = crc32_of(fresh, crc_);
-  checked_ += fresh.size();
-}
-
-void MemberContent::check_up_to(std::uint64_t offset) {
-  constexpr std::size_t k_step = std::size_t{256} << 10;
-  while (checked_ < offset) {
-    const Bytes piece = content_->view(
-        checked_, static_cast<std::size_t>(std::min<std::uint64_t>(k_step, offset - checked_)));
-    if (piece.empty()) return;
-    check(checked_, piece);
-  }
-}
-
-Bytes MemberContent::view(std::uint64_t offset, std::size_t n) {
-  check_up_to(offset);
-  const Bytes bytes = content_->view(offset, n);
-  check(offset, bytes);
-  return bytes;
-}
-
-Bytes MemberContent::some(std::uint64_t offset, std::size_t n) {
-  check_up_to(offset);
-  const Bytes bytes = content_->some(offset, n);
-  check(offset, bytes);
-  return bytes;
-}
-
-void MemberContent::finish() {
-  check_up_to(k_to_the_end);
-}
-
 std::uint64_t MemberContent::stored_end() const {
   if (parts_->decoder != nullptr) return parts_->decoder->position();
-  return parts_->begin + checked_;
+  return parts_->begin + length();
 }
 
 bool MemberContent::is_unbounded() const {

@@ -5,6 +5,7 @@
 //
 // Every function returns nothing when the bytes end before the record does. No offset is trusted:
 // callers of MemberContent get fewer bytes where the file ends.
+#include "scanner/codecs/checked_source.hpp"
 #include "scanner/core/budget.hpp"
 #include "scanner/core/source.hpp"
 
@@ -132,9 +133,8 @@ Descriptor read_descriptor(Source& source, std::uint64_t offset, std::uint64_t c
 /// Whether hubgate decodes this method.
 bool is_supported(std::uint16_t method);
 
-/// The content of a member: the bytes at `begin`, decoded. Knows the CRC-32 of all that it gave
-/// out; reading is linear even for a reader that jumps forward.
-class MemberContent final : public Source {
+/// The content of a member: the bytes at `begin`, decoded.
+class MemberContent final : public CheckedSource {
 public:
   /// `compressed`: nothing when it is not known (a streamed member): then a codec ends itself, and
   /// stored bytes end at the descriptor that fits. `size` is what the header says, for codecs that
@@ -143,35 +143,15 @@ public:
                 std::uint16_t method, std::optional<std::uint64_t> size, Budget& budget);
   ~MemberContent() override;
 
-  std::optional<std::uint64_t> size() override { return content_->size(); }
-  Bytes view(std::uint64_t offset, std::size_t n) override;
-  Bytes some(std::uint64_t offset, std::size_t n) override;
-  bool random_access() override { return content_->random_access(); }
-  std::uint64_t wait_end() override {
-    finish();
-    return content_->wait_end();
-  }
-  Fault fault() const override { return content_->fault(); }
-
-  /// Reads what was not read yet; after it the following are right.
-  void finish();
-  std::uint32_t crc() const { return crc_; }
-  std::uint64_t length() const { return checked_; }
-  /// First byte of the file behind the stored bytes that were used.
+  /// After finish(): first byte of the file behind the stored bytes that were used.
   std::uint64_t stored_end() const;
   /// A stored member without a length whose descriptor was not found: it ran to the file's end.
   bool is_unbounded() const;
 
 private:
-  void check_up_to(std::uint64_t offset);
-  void check(std::uint64_t offset, Bytes bytes);
-
   class Described;
   struct Parts;
   std::unique_ptr<Parts> parts_;
-  Source* content_;
-  std::uint64_t checked_ = 0;
-  std::uint32_t crc_ = 0;
 };
 
 /// The reading of CPython's zipfile: the last end record of the last 64 KiB, its directory, members
