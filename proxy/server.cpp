@@ -250,7 +250,8 @@ Task<bool> Server::handle_one(Connection& connection, const std::string& from) {
   }
   auto parsed = parse_request(text);
   if (!parsed) {
-    co_await reply_bad_request(gate_, connection, 400, "bad request: " + parsed.error().message);
+    std::string why = "bad request: " + parsed.error().message;
+    co_await reply_bad_request(gate_, connection, 400, std::move(why));
     co_return false;
   }
   Visit visit(gate_, connection);
@@ -261,10 +262,9 @@ Task<bool> Server::handle_one(Connection& connection, const std::string& from) {
   auto target = parse_target(visit.request.target);
   const std::string host(visit.request.headers.get("host").value_or("localhost"));
   if (!target || !is_host(host)) {
-    // Named: g++ 12 destroys the string of a ?: inside a co_await expression twice.
-    std::string why = "bad request: ";
-    why += target ? "a Host field that is no host" : target.error().message;
-    co_await reply_bad_request(gate_, connection, 400, why);
+    std::string why = "bad request: a Host field that is no host";
+    if (!target) why = "bad request: " + target.error().message;
+    co_await reply_bad_request(gate_, connection, 400, std::move(why));
     co_return false;
   }
   connection.expect_body(visit.request.framing, visit.request.length);
@@ -277,7 +277,8 @@ Task<bool> Server::handle_one(Connection& connection, const std::string& from) {
   visit.asked = classify(visit.request.method, std::move(*target));
   ++gate_.metrics.requests[route_name(visit.asked.route)];
   co_await dispatch(visit);
-  co_return visit.keep_alive&& visit.answered&& connection.body_complete();
+  const bool again = visit.keep_alive && visit.answered && connection.body_complete();
+  co_return again;
 }
 
 Task<void> Server::dispatch(Visit& visit) {

@@ -45,6 +45,7 @@ struct Framed {
 Result<Framed> framing_of(const Headers& headers) {
   Framed out;
   bool encoded = false;
+  if (headers.all().size() > k_max_fields) return Error{"more than 256 header fields"};
   for (const Header& field: headers.all()) {
     if (equals_ignoring_case(field.name, "content-length")) {
       const auto length = parse_decimal(field.value);

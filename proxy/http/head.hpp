@@ -14,6 +14,8 @@ namespace hubgate::proxy {
 
 inline constexpr std::size_t k_max_head = std::size_t{64} << 10;
 
+inline constexpr std::size_t k_max_fields = 256;
+
 struct Header {
   std::string name;
   std::string value;

@@ -94,7 +94,8 @@ Task<void> serve_listing(Visit& visit) {
   const ResponseHead& head = got.last->head;
   if (head.status >= 400) {
     auto body = co_await got.last->read_all(k_error_body);
-    std::string text = body ? error_text(*body) : std::string{};
+    std::string text;
+    if (body) text = error_text(*body);
     co_await reply_upstream_error(visit, head, std::move(text));
     co_return;
   }

@@ -116,7 +116,8 @@ Task<void> serve_first_byte(Visit& visit, Ask ask, Described what) {
   Fetched got = co_await visit.gate.upstream.follow(ask.fetch);
   std::vector<std::uint8_t> byte(1);
   const bool answered = got.last && got.last->head.status / 100 == 2 && !is_encoded(got.last->head);
-  const std::int64_t n = answered ? co_await got.last->read(byte) : -1;
+  std::int64_t n = -1;
+  if (answered) n = co_await got.last->read(byte);
   if (n != 1) {
     if (got.error.empty()) got.error = "the upstream gave no bytes";
     co_await reply_error(visit, 502, got.error);
