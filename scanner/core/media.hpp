@@ -29,7 +29,10 @@ struct Walk {
 };
 
 /// Reports a walk: where the format ends and what it has released, or the gap.
-inline Reading settle(const Walk& walk, std::string_view kind, Session& session) {
+inline Reading settle(Walk walk, std::string_view kind, Source& source, Session& session) {
+  // The last byte is there, whatever a length field said.
+  if (walk.state == Walk::State::complete && walk.end > 0 && source.view(walk.end - 1, 1).empty())
+    walk = Walk::truncated(walk.end);
   switch (walk.state) {
   case Walk::State::none:
     return Reading::none;

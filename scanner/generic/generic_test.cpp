@@ -96,8 +96,8 @@ TEST(Generic, nothing_found_is_opaque) {
   EXPECT_TRUE(has_gap(report, Reason::opaque));
 }
 
-TEST(Generic, a_rar_archive_is_unsupported) {
-  const Report report = scan_bytes("Rar!\x1a\x07\x01\0"s + noise(100));
+TEST(Generic, a_rar_archive_inside_is_unsupported) {
+  const Report report = scan_bytes(noise(100) + "Rar!\x1a\x07\x01\0"s + noise(100));
   EXPECT_TRUE(has_gap(report, Reason::unsupported)) << show(report);
   EXPECT_NE(find_rule(report, "generic-archive"), nullptr);
 }

@@ -2,6 +2,7 @@
 // (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md). See README.md.
 #include "scanner/core/cursor.hpp"
 #include "scanner/core/format.hpp"
+#include "scanner/core/release.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/generic/text_value.hpp"
 
@@ -315,17 +316,14 @@ bool Scan::data() {
   // The last tensor's padding is written by some and left out by others.
   end_ = size_ && *size_ < padded ? *size_ : padded;
   session_.ends_at(end_);
-  // The tail may hold the directory of another format; it waits for the verdict.
-  session_.release(end_ - std::min(end_, k_held_tail));
   session_.rest_is_inert(begin);
-  if (!size_) {
-    const std::uint64_t true_size = source_.wait_end();
-    if (needed > true_size) {
-      session_.gap(Reason::truncated, Reach::load, true_size, "the bytes end inside the tensors");
-      return false;
-    }
-    session_.ends_at(std::min(end_, true_size));
+  // The tail may hold the directory of another format; it waits for the verdict.
+  if (!release_weights(source_, session_, needed)) {
+    session_.gap(Reason::truncated, Reach::load, source_.wait_end(),
+                 "the bytes end inside the tensors");
+    return false;
   }
+  if (!size_) session_.ends_at(std::min(end_, source_.wait_end()));
   return true;
 }
 

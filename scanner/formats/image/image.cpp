@@ -50,7 +50,7 @@ Claim probe(const Probe& probe) {
 Reading scan(Source& source, Session& session) {
   const Kind* const kind = kind_of(source.view(0, 16));
   if (kind == nullptr) return Reading::none;
-  return settle(kind->walk(source, session), kind->name, session);
+  return settle(kind->walk(source, session), kind->name, source, session);
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 // .npy: one array, or several that np.save() wrote one after the other. See README.md.
 #include "scanner/core/format.hpp"
+#include "scanner/core/release.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/formats/numpy/npy.hpp"
 
@@ -78,9 +79,8 @@ Reading scan(Source& source, Session& session) {
       return Reading::broken;
     }
     session.ends_at(end);
-    session.release(end - std::min(end, k_held_tail));
     if (size == end) session.rest_is_inert(header.data);
-    if (source.view(end - 1, 1).empty()) {
+    if (!release_weights(source, session, end)) {
       session.gap(Reason::truncated, Reach::data, end, "the bytes end inside an array");
       return Reading::broken;
     }

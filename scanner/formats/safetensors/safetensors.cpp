@@ -3,6 +3,7 @@
 #include "scanner/core/format.hpp"
 #include "scanner/core/json.hpp"
 #include "scanner/core/reader.hpp"
+#include "scanner/core/release.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/generic/text_value.hpp"
 
@@ -375,11 +376,11 @@ Reading Scan::run() {
     return Reading::broken;
   }
   session_.ends_at(end);
-  // The tail may hold the directory of another format; it waits for the verdict.
-  session_.release(end - std::min(end, k_held_tail));
   session_.rest_is_inert(data_begin);
+  // The tail may hold the directory of another format; it waits for the verdict.
+  const bool whole = release_weights(source_, session_, end);
   const std::uint64_t true_size = size ? *size : source_.wait_end();
-  if (end > true_size) {
+  if (!whole) {
     session_.gap(Reason::truncated, Reach::data, true_size,
                  "the tensors need " + std::to_string(end - true_size) + " bytes more");
     return Reading::broken;
