@@ -18,11 +18,13 @@ extern const Verb verb_policy;
 extern const Verb verb_waiver;
 extern const Verb verb_quarantine;
 extern const Verb verb_audit;
+extern const Verb verb_explain;
 
 namespace {
 
 /// In the order of `hubgate --help`.
 const std::vector<const Verb*>& verbs() {
+  // clang-format off: a verb a line
   static const std::vector<const Verb*> k_verbs{
       &verb_scan,
       &verb_serve,
@@ -30,7 +32,9 @@ const std::vector<const Verb*>& verbs() {
       &verb_waiver,
       &verb_quarantine,
       &verb_audit,
+      &verb_explain,
   };
+  // clang-format on
   return k_verbs;
 }
 

@@ -81,36 +81,8 @@ std::string text(const json::object& fields, std::string_view key) {
   return printable(json::serialize(*value), 200);
 }
 
-int show_one(const Show& flags) {
-  auto store = open_for_reading(flags.data);
-  if (!store) return complain(store.error().message, exit_error);
-  std::string id = flags.reference;
-  for (char& c: id)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-  const auto record = (*store)->decision(id);
-  if (!record) return complain(record.error().message, exit_error);
-  if (!*record)
-    return complain("no decision has the reference " + printable(flags.reference, 80), exit_found);
-  const auto report = (*store)->report((*record)->report);
-  if (!report) return complain(report.error().message, exit_error);
-  json::object fields = to_json(**record);
-  if (flags.format == "jsonl") {
-    if (*report) fields["analysis"] = to_json(**report);
-    std::cout << fields << "\n";
-    return exit_ok;
-  }
-  std::vector<std::vector<std::string>> rows;
-  for (const auto& field: fields) {
-    std::string value = text(fields, field.key());
-    if (!value.empty()) rows.push_back({std::string(field.key()) + ":", std::move(value)});
-  }
-  std::cout << table(rows);
-  if (*report) std::cout << findings_text(**report, (*record)->context.path);
-  return exit_ok;
-}
-
 int show(const Show& flags) {
-  if (!flags.reference.empty()) return show_one(flags);
+  if (!flags.reference.empty()) return show_decision(flags.data, flags.reference, flags.format);
   Time since = 0;
   if (!flags.since.empty()) {
     const auto time = past_from(flags.since);
@@ -188,6 +160,35 @@ void set_up(CLI::App& app, int& exit_code) {
 }
 
 } // namespace
+
+int show_decision(const std::filesystem::path& data, const std::string& reference,
+                  std::string_view format) {
+  auto store = open_for_reading(data);
+  if (!store) return complain(store.error().message, exit_error);
+  std::string id = reference;
+  for (char& c: id)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
+  const auto record = (*store)->decision(id);
+  if (!record) return complain(record.error().message, exit_error);
+  if (!*record)
+    return complain("no decision has the reference " + printable(reference, 80), exit_found);
+  const auto report = (*store)->report((*record)->report);
+  if (!report) return complain(report.error().message, exit_error);
+  json::object fields = to_json(**record);
+  if (format == "jsonl") {
+    if (*report) fields["analysis"] = to_json(**report);
+    std::cout << fields << "\n";
+    return exit_ok;
+  }
+  std::vector<std::vector<std::string>> rows;
+  for (const auto& field: fields) {
+    std::string value = text(fields, field.key());
+    if (!value.empty()) rows.push_back({std::string(field.key()) + ":", std::move(value)});
+  }
+  std::cout << table(rows);
+  if (*report) std::cout << findings_text(**report, (*record)->context.path);
+  return exit_ok;
+}
 
 extern const Verb verb_audit;
 const Verb verb_audit{"audit", "show and verify the log of decisions", set_up};

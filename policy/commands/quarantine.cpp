@@ -80,11 +80,18 @@ struct Purge {
 int purge(const Purge& flags) {
   if (!flags.expired && !flags.all && flags.objects.empty())
     return complain("name objects by sha256, or say --expired or --all", exit_usage);
-  if (auto store = open_for_reading(flags.data); !store)
-    return complain(store.error().message, exit_error);
+  std::size_t expired = 0;
+  {
+    auto store = open_for_reading(flags.data);
+    if (!store) return complain(store.error().message, exit_error);
+    const auto records = (*store)->quarantine();
+    if (!records) return complain(records.error().message, exit_error);
+    for (const auto& record: *records)
+      expired += record.expires <= now() ? 1 : 0;
+  }
+  // Opening for changes removes what is expired.
   auto gatekeeper = open_for_changes(flags.data);
   if (!gatekeeper) return complain(gatekeeper.error().message, exit_error);
-  // Opening has removed what was expired.
   std::vector<QuarantineRecord> doomed;
   if (flags.all) {
     auto records = (*gatekeeper)->store().quarantine();
@@ -99,7 +106,7 @@ int purge(const Purge& flags) {
   for (const auto& record: doomed)
     if (auto done = (*gatekeeper)->purge(record.sha256, operating_user()); !done)
       return complain(done.error().message, exit_error);
-  std::cout << doomed.size() << " removed" << (flags.expired ? ", expired ones too" : "") << "\n";
+  std::cout << doomed.size() + expired << " removed\n";
   return exit_ok;
 }
 

@@ -32,6 +32,11 @@ std::string table(const std::vector<std::vector<std::string>>& rows);
 /// Findings and gaps for a person, those that hold under the path, a line or two each.
 std::string findings_text(const Report& report, std::string_view path);
 
+/// Prints everything about one decision (`audit show REFERENCE`, `explain REFERENCE`); `format` is
+/// "text" or "jsonl". Returns the exit code.
+int show_decision(const std::filesystem::path& data, const std::string& reference,
+                  std::string_view format);
+
 /// What a flag that names an object can be: a sha256, or the reference number of a decision.
 struct Target {
   Sha256 sha256{};
