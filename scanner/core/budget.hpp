@@ -39,6 +39,8 @@ public:
 
   /// Each returns false when the limit is spent; the caller stops and the session records the gap.
   bool decoded(std::uint64_t bytes);
+  /// decoded() has returned false: the object unpacks to more than anybody would want.
+  bool is_bomb() const { return bomb_; }
   bool entry() { return ++entries_ <= limits_.entries; }
   /// Call now and then in long loops (each few thousand steps): it reads a clock.
   bool time_left() const { return cpu_now() - started_ < limits_.cpu_seconds; }
@@ -57,13 +59,15 @@ private:
   std::uint64_t object_size_ = 0;
   std::uint64_t decoded_ = 0;
   std::uint64_t entries_ = 0;
+  bool bomb_ = false;
 };
 
 inline bool Budget::decoded(std::uint64_t bytes) {
   decoded_ += bytes;
-  if (decoded_ > limits_.decoded_bytes) return false;
-  if (decoded_ <= limits_.ratio_free_bytes || object_size_ == 0) return true;
-  return (decoded_ - limits_.ratio_free_bytes) / limits_.ratio <= object_size_;
+  const bool measured = decoded_ > limits_.ratio_free_bytes && object_size_ != 0;
+  bomb_ = bomb_ || decoded_ > limits_.decoded_bytes ||
+          (measured && (decoded_ - limits_.ratio_free_bytes) / limits_.ratio > object_size_);
+  return !bomb_;
 }
 
 } // namespace hubgate

@@ -32,17 +32,20 @@ struct EngineStream {
 
 namespace {
 
-constexpr std::array<Rule, 2> k_rules{{
+constexpr std::array<Rule, 3> k_rules{{
     {"polyglot", "polyglot", Severity::suspicious, Reach::load, "CWE-436", "AML.T0076",
      "POL-001 POL-002",
      "the same bytes are a complete object of more than one format, so a "
      "scanner and a loader may read different things"},
     {"trailing-data", "structure", Severity::informational, Reach::data, "CWE-436", "AML.T0076",
      "POL-001 SAF-003", "bytes follow the end that the format states"},
+    {"decompression-bomb", "bomb", Severity::suspicious, Reach::load, "CWE-409", "AML.T0029",
+     "ARC-016", "the object unpacks to more than its size can honestly hold"},
 }};
 
 const Rule& k_polyglot = k_rules[0];
 const Rule& k_trailing_data = k_rules[1];
+const Rule& k_bomb = k_rules[2];
 
 Reason reason_of(Fault fault) {
   switch (fault) {
@@ -221,6 +224,13 @@ void Engine::scan_stream(Stream& stream, Opaque opaque) {
 
   if (const Fault fault = stream.source.fault(); fault != Fault::none)
     add(Gap{reason_of(fault), Reach::load, stream.where, probe.size, std::string(words_of(fault))});
+  if (stream.source.fault() == Fault::budget && budget_.is_bomb() && !bomb_reported_) {
+    bomb_reported_ = true;
+    Session(*this, stream)
+        .find(k_bomb, 0, 0,
+              "more than " + std::to_string(budget_.decoded_bytes() >> 20) +
+                  " MiB were unpacked when the limit was reached");
+  }
 }
 
 void Engine::judge(Stream& stream, std::uint64_t size, Opaque opaque) {

@@ -33,6 +33,7 @@ private:
   ReportSink* sink_;
   Report report_;
   std::uint64_t released_ = 0;
+  bool bomb_reported_ = false;
   /// Opaque members wait here until the formats of the enclosing streams had their say.
   std::vector<HeldOpaque> held_opaque_;
 };
