@@ -273,8 +273,9 @@ Task<std::shared_ptr<const Outcome>> known_outcome(Visit& visit, const Described
   Gate& gate = visit.gate;
   if (const auto* recent = gate.outcomes.find(what.key)) {
     const std::shared_ptr<const Outcome> outcome = *recent;
-    if (Store::storable(outcome->report) || Clock::now() - outcome->made < k_retry_unstorable)
-      co_return outcome;
+    // A wrong hash is remembered for the client's retry only: the hub may mend its bytes.
+    const bool lasting = Store::storable(outcome->report) && !outcome->mismatch;
+    if (lasting || Clock::now() - outcome->made < k_retry_unstorable) co_return outcome;
     gate.outcomes.erase(what.key);
   }
   if (!what.claimed || !what.size) co_return nullptr;

@@ -8,7 +8,7 @@ A fault is a JSON object: which requests (`path` glob without the query, `role` 
     cut_after N         close after N body bytes        reset true               … with RST instead of FIN
     stall_after N       send nothing more after N body bytes, connection open
     rate N              bytes a second                  length N                 announce this Content-Length
-    flip N              flip the bits of byte N         encoding gzip            send it gzipped
+    flip N              flip the bits of the file's byte N        encoding gzip            send it gzipped
     framing chunked|close                               replace_b64 TEXT         another body
 """
 from __future__ import annotations

@@ -200,11 +200,12 @@ class Handler(BaseHTTPRequestHandler):
         fault = self.fault
         stops = [fault[key] for key in ("cut_after", "stall_after") if key in fault]
         limit = min(stops) if stops else None
+        base = reply.body.start if isinstance(reply.body, FileBody) else 0
         position = 0
         started = time.monotonic()
         for piece in [reply.body] if isinstance(reply.body, bytes) else reply.body.pieces():
-            flip = fault.get("flip")
-            if flip is not None and position <= flip < position + len(piece):
+            flip = fault.get("flip", -1) - base
+            if position <= flip < position + len(piece):
                 at = flip - position
                 piece = piece[:at] + bytes([piece[at] ^ 0xFF]) + piece[at + 1:]
             if limit is not None:
