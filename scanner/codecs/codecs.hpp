@@ -14,7 +14,7 @@ DecoderPtr decode_deflate(Source& source, std::uint64_t begin, std::uint64_t end
 /// RFC 1950, one stream; a preset dictionary is State::unsupported.
 DecoderPtr decode_zlib(Source& source, std::uint64_t begin, std::uint64_t end = k_to_the_end);
 /// RFC 1952, members one after the other, zeros between them skipped as gzip(1) and Python do.
-/// Side data: FEXTRA of 16 bytes and more, FNAME, FCOMMENT of every member.
+/// Side data: subfields of FEXTRA of 16 bytes and more, FNAME, FCOMMENT of every member.
 DecoderPtr decode_gzip(Source& source, std::uint64_t begin, std::uint64_t end = k_to_the_end);
 /// bzip2, streams one after the other.
 DecoderPtr decode_bzip2(Source& source, std::uint64_t begin, std::uint64_t end = k_to_the_end);

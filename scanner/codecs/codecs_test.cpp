@@ -200,6 +200,28 @@ TEST(CompressedFormats, AreNeverCleanWhenCut) {
   }
 }
 
+TEST(CompressedFormats, ASkippableFrameBeyondTheEndIsCut) {
+  const std::string skippable("\x50\x2a\x4d\x18\xff\0\0\0hi", 10);
+  for (const Codec& codec: codecs()) {
+    if (codec.name != "zstd" && codec.name != "lz4") continue;
+    const Report report = scan_with({codec.format}, codec.pack("known: text") + skippable);
+    EXPECT_TRUE(has_gap(report, Reason::truncated)) << codec.name << show(report);
+  }
+}
+
+TEST(CompressedFormats, ScanTheFieldsOfAGzipHeader) {
+  const std::string hidden = "known: evil in a field";
+  const std::string subfield =
+      "AB" + std::string(1, static_cast<char>(hidden.size())) + std::string(1, '\0') + hidden;
+  const std::string plain = gzipped("known: text");
+  const std::string head = plain.substr(0, 3) + '\x04' + plain.substr(4, 6) +
+                           static_cast<char>(subfield.size()) + std::string(1, '\0') + subfield;
+  const Report report = scan_with({&format_gzip}, head + plain.substr(10));
+  const Finding* found = find_rule(report, "known-evil");
+  ASSERT_NE(found, nullptr) << show(report);
+  EXPECT_EQ(found->where, "FEXTRA");
+}
+
 TEST(CompressedFormats, ScanWhatFollowsTheStream) {
   for (const Codec& codec: codecs()) {
     const Report report = scan_with({codec.format}, codec.pack(sample(100)) + "known: evil");

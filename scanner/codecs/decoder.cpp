@@ -37,8 +37,9 @@ void StreamDecoder::start_frame() {
   case Begin::skip:
     ++frames_;
     frame_end_ = input_.position();
-    // A skip that consumed nothing would never end.
+    // A skip that consumed nothing would never end; one beyond the end was cut.
     if (input_.position() == at) state_ = State::malformed;
+    if (!input_.is_within()) state_ = State::truncated;
     return;
   case Begin::none:
     state_ = frames_ == 0 ? State::malformed : State::end;

@@ -28,6 +28,10 @@ public:
   /// Exactly `n` bytes, fewer only where the input ends.
   Bytes peek(std::size_t n) { return source_.view(position_, clip(n)); }
   void consume(std::uint64_t n) { position_ += n; }
+  /// False when more was consumed than there is.
+  bool is_within() {
+    return position_ == begin_ || (position_ <= end_ && !source_.view(position_ - 1, 1).empty());
+  }
   void rewind() { position_ = begin_; }
   std::uint64_t position() const { return position_; }
   std::uint64_t begin() const { return begin_; }

@@ -142,6 +142,21 @@ private:
     }
   }
 
+  // RFC 1952 2.3.1.1: subfields of two letters, a length and data. What does not keep to it counts
+  // as one. Short ones are bookkeeping (bgzip's block size): nothing to hide in, and many.
+  void note_extra_field(std::uint64_t begin, std::uint64_t size) {
+    constexpr std::uint64_t k_worth = 16;
+    const Bytes field = input().peek(static_cast<std::size_t>(size));
+    std::size_t at = 0;
+    while (at + 4 <= field.size()) {
+      const std::size_t length = field[at + 2] | static_cast<std::size_t>(field[at + 3]) << 8;
+      if (length > field.size() - at - 4) break;
+      if (length >= k_worth) note_side_data("FEXTRA", begin + at + 4, length);
+      at += 4 + length;
+    }
+    if (at < field.size() && size >= k_worth) note_side_data("FEXTRA", begin, size);
+  }
+
   Begin gzip_header() {
     if (frames() > 0) skip_zeros();
     const Bytes head = input().peek(10);
@@ -155,8 +170,7 @@ private:
       if (length.size() < 2) return Begin::truncated;
       const std::uint64_t n = length[0] | length[1] << 8;
       input().consume(2);
-      // Shorter ones are bookkeeping (bgzip's block size): nothing to hide in, and many.
-      if (n >= 16) note_side_data("FEXTRA", input().position(), n);
+      note_extra_field(input().position(), n);
       input().consume(n);
     }
     if ((flags & k_fname) != 0 && !text_field("FNAME")) return Begin::truncated;
