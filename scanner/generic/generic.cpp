@@ -2,6 +2,7 @@
 
 #include "scanner/codecs/codecs.hpp"
 #include "scanner/core/reader.hpp"
+#include "scanner/formats/pickle/pickle.hpp"
 #include "scanner/generic/executables.hpp"
 #include "scanner/generic/text_value.hpp"
 
@@ -29,9 +30,10 @@ const Rule& k_archive = k_rules[1];
 const Rule& k_script = k_rules[2];
 
 constexpr std::size_t k_step = std::size_t{512} << 10;
-constexpr std::size_t k_ahead = 4096; ///< a hit sees this much behind it
-constexpr std::size_t k_behind = 256; ///< and this much before it
-constexpr std::size_t k_hits = 256;   ///< of one kind in one stream; beyond: a gap
+constexpr std::size_t k_ahead = 4096;       ///< a hit sees this much behind it
+constexpr std::size_t k_behind = 256;       ///< and this much before it
+constexpr std::uint64_t k_hits = 256;       ///< of one kind in one stream, and one more for
+constexpr std::uint64_t k_hit_each = 65536; ///< each so many bytes of it; beyond: a gap
 
 enum class Kind : std::uint8_t {
   executable,
@@ -48,21 +50,33 @@ enum class Kind : std::uint8_t {
   npy,
   script,
   command,
+  pickle,
 };
-constexpr std::size_t k_kinds = 14;
+constexpr std::size_t k_kinds = 15;
 
 constexpr std::array<std::string_view, k_kinds> k_names{
-    "executable", "zip", "7z",   "gzip",        "xz",  "bzip2",  "zstd",
-    "lz4",        "rar", "gguf", "safetensors", "npy", "script", "command"};
+    "executable", "zip",  "7z",          "gzip", "xz",     "bzip2",   "zstd",  "lz4",
+    "rar",        "gguf", "safetensors", "npy",  "script", "command", "pickle"};
 
 struct Magic {
   std::string_view bytes;
   Kind kind;
+  bool (*second)(std::uint8_t) = nullptr; ///< of one-byte magics: what may follow
 };
+
+constexpr bool is_name(std::uint8_t c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+constexpr bool is_protocol(std::uint8_t c) {
+  return c >= 1 && c <= 5;
+}
+constexpr bool is_short(std::uint8_t c) {
+  return c >= 2 && c <= 64;
+}
 
 using namespace std::string_view_literals;
 
-constexpr std::array<Magic, 24> k_magics{{
+constexpr std::array<Magic, 28> k_magics{{
     {"\x7f"
      "ELF"sv,
      Kind::executable},
@@ -91,6 +105,11 @@ constexpr std::array<Magic, 24> k_magics{{
     {"powershell"sv, Kind::command},
     {"PowerShell"sv, Kind::command},
     {"<script"sv, Kind::command},
+    // Pickles begin with PROTO, or import in their first opcodes: GLOBAL, INST, SHORT_BINUNICODE.
+    {"\x80"sv, Kind::pickle, is_protocol},
+    {"c"sv, Kind::pickle, is_name},
+    {"i"sv, Kind::pickle, is_name},
+    {"\x8c"sv, Kind::pickle, is_short},
 }};
 
 // One bit a magic: `first` has it for its first byte, `second` for its second one. Both tables stay
@@ -102,7 +121,13 @@ struct PairFilter {
     static_assert(k_magics.size() <= 32);
     for (std::size_t i = 0; i < k_magics.size(); ++i) {
       first[static_cast<std::uint8_t>(k_magics[i].bytes[0])] |= std::uint32_t{1} << i;
-      second[static_cast<std::uint8_t>(k_magics[i].bytes[1])] |= std::uint32_t{1} << i;
+      for (unsigned c = 0; c < 256; ++c) {
+        const auto byte = static_cast<std::uint8_t>(c);
+        const bool fits = k_magics[i].second != nullptr
+                              ? k_magics[i].second(byte)
+                              : byte == static_cast<std::uint8_t>(k_magics[i].bytes[1]);
+        if (fits) second[c] |= std::uint32_t{1} << i;
+      }
     }
   }
 };
@@ -128,13 +153,35 @@ private:
   bool opens(const Hit& hit);
   void text_around(const Hit& hit);
   void embed(const Hit& hit);
+  void try_pickle(std::uint64_t offset);
 
   Source& source_;
   Session& session_;
   std::uint64_t size_;
   std::vector<Hit> hits_;
   std::array<std::size_t, k_kinds> seen_{};
+  std::uint64_t pickle_end_ = 0; ///< what lies before it was part of a pickle
   bool found_ = false;
+};
+
+// "module\nname\n" behind GLOBAL and INST.
+bool names_follow(Bytes bytes) {
+  std::size_t i = 0;
+  for (int lines = 0; lines < 2; ++lines) {
+    const std::size_t begin = i;
+    while (i < bytes.size() && i - begin < 256 && (is_name(bytes[i]) || bytes[i] == '.'))
+      ++i;
+    if (i == begin || i >= bytes.size() || (bytes[i] != '\n' && bytes[i] != '\r')) return false;
+    i += bytes[i] == '\r' && i + 1 < bytes.size() && bytes[i + 1] == '\n' ? 2 : 1;
+  }
+  return true;
+}
+
+// Counts what a pickle would call.
+class Calls final : public pickle::Observer {
+public:
+  void on_call(const pickle::View&, std::uint64_t) override { ++count; }
+  std::uint64_t count = 0;
 };
 
 bool printable_run(Bytes bytes) {
@@ -199,6 +246,18 @@ bool Hunt::plausible(Kind kind, Bytes window, std::size_t at, std::uint64_t offs
     return path.find("/bin/") != std::string_view::npos ||
            path.find("/usr/") != std::string_view::npos;
   }
+  case Kind::pickle: {
+    if (byte(0) == 0x80) return pickle::looks_like_pickle(rest) == Claim::yes;
+    if (byte(0) != 0x8c) return names_follow(rest.subspan(1));
+    // Two texts and STACK_GLOBAL: the first is a name, and a text or its memo slot follows.
+    const std::size_t length = byte(1);
+    if (rest.size() < length + 3) return false;
+    const Bytes name = rest.subspan(2, length);
+    const std::uint8_t next = byte(2 + length);
+    return (next == 0x8c || next == 0x94 || next == 'q') &&
+           std::all_of(name.begin(), name.end(),
+                       [](std::uint8_t c) { return is_name(c) || c == '.'; });
+  }
   case Kind::command:
   case Kind::sevenzip:
   case Kind::xz:
@@ -211,12 +270,14 @@ bool Hunt::plausible(Kind kind, Bytes window, std::size_t at, std::uint64_t offs
 void Hunt::note(Bytes window, std::uint64_t base, std::size_t at) {
   for (const Magic& magic: k_magics) {
     if (!starts_with(window.subspan(at), magic.bytes)) continue;
+    if (magic.second != nullptr && (at + 1 >= window.size() || !magic.second(window[at + 1])))
+      continue;
     const std::uint64_t offset = base + at;
     if (!plausible(magic.kind, window, at, offset)) continue;
     std::size_t& seen = seen_[static_cast<std::size_t>(magic.kind)];
     // Zips are read to their end from the first header on; the others can't be told apart.
     if (magic.kind == Kind::zip && seen > 0) continue;
-    if (++seen <= k_hits) hits_.push_back({offset, magic.kind});
+    if (++seen <= k_hits + size_ / k_hit_each) hits_.push_back({offset, magic.kind});
   }
 }
 
@@ -297,6 +358,31 @@ void Hunt::text_around(const Hit& hit) {
                 std::string(script->what) + ": " + std::string(text.substr(script->offset, 300)));
 }
 
+// Only what would call something is told: bytes that merely could be opcodes do nothing.
+void Hunt::try_pickle(std::uint64_t offset) {
+  if (offset < pickle_end_) return;
+  std::uint64_t begin = offset;
+  // INST takes its arguments from a MARK in front of it.
+  if (source_.view(offset, 1)[0] == 'i') {
+    const std::uint64_t from =
+        std::max(pickle_end_, offset - std::min<std::uint64_t>(offset, k_behind));
+    const std::string_view before =
+        as_text(source_.view(from, static_cast<std::size_t>(offset - from)));
+    const std::size_t mark = before.rfind('(');
+    if (mark == std::string_view::npos) return;
+    begin = from + mark;
+  }
+  Calls calls;
+  const auto result = pickle::scan_pickle(
+      source_, session_, begin,
+      {.streams = pickle::Options::Streams::one, .reports = pickle::Options::Reports::none},
+      &calls);
+  if (calls.count == 0) return;
+  pickle_end_ = std::max(result.end, begin + 1);
+  SubSource inner(source_, begin, pickle_end_ - begin);
+  session_.embedded("pickle@" + std::to_string(begin), inner);
+}
+
 void Hunt::judge(const Hit& hit) {
   switch (hit.kind) {
   case Kind::executable:
@@ -310,6 +396,9 @@ void Hunt::judge(const Hit& hit) {
   case Kind::script:
   case Kind::command:
     text_around(hit);
+    return;
+  case Kind::pickle:
+    try_pickle(hit.offset);
     return;
   case Kind::rar:
     found_ = true;
@@ -340,7 +429,7 @@ bool Hunt::run() {
     }
   }
   for (std::size_t kind = 0; kind < k_kinds; ++kind)
-    if (seen_[kind] > k_hits)
+    if (seen_[kind] > k_hits + size_ / k_hit_each)
       session_.gap(Reason::budget, Reach::data, 0,
                    std::to_string(seen_[kind]) + " places look like " + std::string(k_names[kind]));
   for (const Hit& hit: hits_)

@@ -90,6 +90,24 @@ TEST(Generic, commands_in_bytes_are_found) {
       nullptr);
 }
 
+TEST(Generic, pickles_that_call_something_are_found) {
+  for (const std::string& pickle: {"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x06"
+                                   "echo x\x85R."s,
+                                   "cos\nsystem\n(S'echo x'\ntR."s,
+                                   "\x8c\x02os\x94\x8c\x06system\x94\x93\x8c\x06"
+                                   "echo x\x85R."s,
+                                   "(S'echo x'\nios\nsystem\n."s}) {
+    const Report report = scan_bytes(noise(4096) + pickle + noise(4096));
+    EXPECT_NE(find_rule(report, "pickle-dangerous-call"), nullptr) << pickle << " " << show(report);
+  }
+  // Plain data does nothing.
+  const Report data = scan_bytes(noise(4096) +
+                                 "\x80\x04]\x94(K\x01K\x02"
+                                 "e." +
+                                 noise(4096));
+  EXPECT_TRUE(data.findings.empty()) << show(data);
+}
+
 TEST(Generic, nothing_found_is_opaque) {
   const Report report = scan_bytes(noise(100'000));
   EXPECT_TRUE(report.findings.empty()) << show(report);
