@@ -186,6 +186,17 @@ TEST(Engine, two_valid_readings_are_a_finding) {
   EXPECT_EQ(report.findings[0].rule, "polyglot");
 }
 
+TEST(Engine, a_weak_reading_is_no_polyglot_and_names_nothing_else) {
+  Format weak = k_a;
+  weak.name = weak.family = "weak";
+  weak.weak = true;
+  const std::array<const Format*, 2> table{&weak, &k_a};
+  MemorySource source(as_bytes("a"));
+  const Report report = scan_object(table, source, {}, nullptr);
+  EXPECT_TRUE(report.findings.empty());
+  EXPECT_EQ(report.format, "a");
+}
+
 TEST(Engine, findings_outlive_a_break) {
   const Report report = scan("x");
   EXPECT_EQ(report.findings.size(), 1u);

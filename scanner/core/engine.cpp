@@ -241,12 +241,12 @@ void Engine::judge(Stream& stream, std::uint64_t size, Opaque opaque) {
   for (const auto& claimant: stream.claimants) {
     if (claimant.reading == Reading::none) continue;
     end = std::max(end, claimant.end.value_or(size));
-    if (claimant.reading == Reading::valid &&
+    if (claimant.reading == Reading::valid && !claimant.format->weak &&
         std::find(families.begin(), families.end(), claimant.format->family) == families.end())
       families.push_back(claimant.format->family);
     const auto rank = [](const Claimant& c) {
-      return (c.reading == Reading::valid ? 4 : 0) + (c.claim == Claim::yes ? 2 : 0) +
-             (c.format->name != c.format->family ? 1 : 0);
+      return (c.format->weak ? 0 : 8) + (c.reading == Reading::valid ? 4 : 0) +
+             (c.claim == Claim::yes ? 2 : 0) + (c.format->name != c.format->family ? 1 : 0);
     };
     if (best == nullptr || rank(claimant) > rank(*best)) best = &claimant;
   }

@@ -65,6 +65,10 @@ struct Format {
   std::span<const Rule> rules;
   /// Version of data beside the rules that changes reports (an allowlist): part of rules_digest().
   std::string_view data_version = {};
+  /// A reading without structure, that much else satisfies too (text: a pickle of protocol 0 is
+  /// made of letters). It keeps bytes from being opaque, but makes no polyglot and names the
+  /// format only where nothing else does.
+  bool weak = false;
 };
 
 using FormatTable = std::span<const Format* const>;

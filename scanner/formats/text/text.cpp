@@ -202,6 +202,7 @@ Reading scan(Source& source, Session& session) {
 } // namespace
 
 extern const Format format_text;
-const Format format_text{"text", "text", probe, scan, k_rules};
+const Format format_text{
+    .name = "text", .family = "text", .probe = probe, .scan = scan, .rules = k_rules, .weak = true};
 
 } // namespace hubgate
