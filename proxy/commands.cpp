@@ -12,6 +12,7 @@
 #include <array>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
 #include <iostream>
@@ -172,7 +173,12 @@ int run_serve(const ServeFlags& flags) {
   loop.spawn([&] { return obey_signals(loop, server, **keeper, *config, data); });
   loop.run();
   const Result<void> noted = (*keeper)->event("stop", {});
-  return noted ? exit_ok : complain(noted.error().message, exit_error);
+  const int code = noted ? exit_ok : complain(noted.error().message, exit_error);
+  // Requests that outlived the grace time hold on to what is on this stack, in an order that nobody
+  // knows. Store and workers are closed in order, the rest ends with the process.
+  keeper->reset();
+  pool->reset();
+  std::_Exit(code);
 }
 
 void set_up(CLI::App& app, int& exit_code) {

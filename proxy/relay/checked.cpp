@@ -25,6 +25,7 @@ Task<bool> read_block(Exchange& source, std::span<std::uint8_t> out, std::string
 Task<std::unique_ptr<Exchange>> open_range(Visit& visit, Ask ask, ByteRange bytes,
                                            std::uint64_t size, std::string& error) {
   ask.fetch.method = "GET";
+  ask.fetch.stop_at_border = false;
   const bool whole = bytes.first == 0 && bytes.last + 1 == size;
   if (whole)
     ask.fetch.headers.remove("Range");

@@ -147,11 +147,13 @@ Task<void> send_rest(Live& live, Ask ask) {
 
 } // namespace
 
-Task<void> relay_live(Visit& visit, Ask ask, std::shared_ptr<Flight> flight, Headers headers) {
+Task<void> relay_live(Visit& visit, Ask ask, std::shared_ptr<Flight> flight, Headers headers,
+                      Release release) {
   Live live(visit, flight, ask.road);
   live.context.size = flight->size().value_or(0);
   // Nothing that JavaScript's client is sent in the middle of a body reaches a person.
-  const bool hold = visit.client == Client::js || visit.client == Client::rust;
+  const bool hold = release == Release::with_verdict || visit.client == Client::js ||
+                    visit.client == Client::rust;
   live.seat.reader.may_send = !hold;
   live.writer.prepare(200, headers, flight->size());
   const bool alive = co_await wait_for_outcome(live, hold);

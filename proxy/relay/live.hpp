@@ -5,7 +5,11 @@
 
 namespace hubgate::proxy {
 
+/// When the first byte leaves.
+enum class Release { behind_scan, with_verdict };
+
 /// Answers a GET of the whole object from its flight.
-Task<void> relay_live(Visit& visit, Ask ask, std::shared_ptr<Flight> flight, Headers headers);
+Task<void> relay_live(Visit& visit, Ask ask, std::shared_ptr<Flight> flight, Headers headers,
+                      Release release);
 
 } // namespace hubgate::proxy

@@ -77,7 +77,7 @@ Task<void> serve_head(Visit& visit, Ask ask, Described what) {
   std::shared_ptr<const Outcome> outcome = co_await known_outcome(visit, what);
   // hf-hub takes whatever a GET answers for the file, so it must hear of a refusal now.
   const bool decides_here = visit.client == Client::rust;
-  if (!outcome && decides_here) {
+  if (decides_here && (!outcome || outcome->mismatch)) {
     std::string error;
     bool busy = false;
     outcome = co_await judge_object(visit, ask, error, busy);
@@ -87,7 +87,7 @@ Task<void> serve_head(Visit& visit, Ask ask, Described what) {
     }
   }
   Context context = visit.context(ask.road);
-  if (!outcome) {
+  if (!decides_here && (!outcome || outcome->mismatch)) {
     co_await reply_head(visit, what, nullptr, context);
     co_return;
   }
@@ -112,6 +112,7 @@ Task<void> serve_head(Visit& visit, Ask ask, Described what) {
 // harms nobody.
 Task<void> serve_first_byte(Visit& visit, Ask ask, Described what) {
   ask.fetch.method = "GET";
+  ask.fetch.stop_at_border = false;
   ask.fetch.headers.set("Range", "bytes=0-0");
   Fetched got = co_await visit.gate.upstream.follow(ask.fetch);
   std::vector<std::uint8_t> byte(1);
@@ -142,6 +143,7 @@ Task<void> start_and_put_off(Visit& visit, Ask ask, Described what) {
   bool busy = false;
   if (visit.gate.flights.count(what.key) == 0) {
     ask.fetch.method = "GET";
+    ask.fetch.stop_at_border = false;
     ask.fetch.headers.remove("Range");
     Fetched got = co_await visit.gate.upstream.follow(ask.fetch);
     if (!got.last || got.last->head.status != 200) {
@@ -312,6 +314,7 @@ Task<Decision> decide(Gate& gate, std::shared_ptr<const Outcome> outcome, Contex
 Task<std::shared_ptr<const Outcome>> judge_object(Visit& visit, Ask ask, std::string& error,
                                                   bool& busy) {
   ask.fetch.method = "GET";
+  ask.fetch.stop_at_border = false;
   ask.fetch.headers.remove("Range");
   Fetched got = co_await visit.gate.upstream.follow(ask.fetch);
   if (!got.last) {
@@ -326,7 +329,7 @@ Task<std::shared_ptr<const Outcome>> judge_object(Visit& visit, Ask ask, std::st
   }
   const Described what = describe(got, ask);
   std::shared_ptr<const Outcome> outcome = co_await known_outcome(visit, what);
-  if (outcome) co_return outcome;
+  if (outcome && !outcome->mismatch) co_return outcome;
   const auto flight = flight_for(visit, what, std::move(got.last), error, busy);
   if (!flight) co_return nullptr;
   flight->join();
@@ -343,6 +346,84 @@ Task<std::shared_ptr<const Outcome>> judge_object(Visit& visit, Ask ask, std::st
   co_return flight->outcome();
 }
 
+namespace {
+
+// Tells the client why there is no answer at all.
+Task<void> reply_no_answer(Visit& visit, Road road, const Fetched& got) {
+  if (got.refused)
+    co_await refuse(visit, road, "not-followed", got.error);
+  else
+    co_await reply_error(visit, 502, got.error);
+}
+
+// Follows a redirect that `got` stopped at, and makes sure that the bytes of the object come now.
+// False: the client has been told why not.
+Task<bool> open_body(Visit& visit, Road road, Fetched& got) {
+  const bool crossed = got.next.has_value();
+  if (crossed) {
+    got.last.reset();
+    Fetched beyond = co_await visit.gate.upstream.follow(std::move(*got.next));
+    got.next.reset();
+    got.last = std::move(beyond.last);
+    got.error = std::move(beyond.error);
+    got.refused = beyond.refused;
+  }
+  if (!got.last) {
+    co_await reply_no_answer(visit, road, got);
+    co_return false;
+  }
+  const ResponseHead& head = got.last->head;
+  if (head.status / 100 == 2 && (is_encoded(head) || is_multipart(head))) {
+    co_await refuse(visit, road, "encoded-body",
+                    "the upstream sends this object encoded or in parts, which can't be scanned");
+    co_return false;
+  }
+  if (head.status == 200) co_return true;
+  // What storage behind the hub says of its signed links is nothing for the client to act on.
+  std::string why = "the upstream's storage answers " + std::to_string(head.status) +
+                    " where the object should be";
+  co_await reply_error(visit, 502, std::move(why));
+  co_return false;
+}
+
+// A GET of a whole object that nobody has judged.
+Task<void> serve_unknown(Visit& visit, Ask ask, Described what, Fetched got, Release release) {
+  Gate& gate = visit.gate;
+  if (gate.flights.count(what.key) == 0) {
+    const bool open = co_await open_body(visit, ask.road, got);
+    if (!open) co_return;
+  } else {
+    got.last.reset();
+  }
+  std::string error;
+  bool busy = false;
+  const auto flight = flight_for(visit, what, std::move(got.last), error, busy);
+  if (!flight) {
+    int status = 502;
+    if (busy) status = 429;
+    co_await reply_error(visit, status, error);
+    co_return;
+  }
+  co_await relay_live(visit, std::move(ask), flight, object_headers(what), release);
+}
+
+// A GET with a Range of an object that nobody has judged. False: it means the whole object.
+Task<bool> serve_unknown_range(Visit& visit, const Ask& ask, const Described& what,
+                               const std::string& range) {
+  if (!what.size) co_return false;
+  const Wanted wanted = parse_range(range, *what.size);
+  if (wanted.kind == RangeKind::whole) co_return false;
+  if (wanted.kind == RangeKind::unsatisfiable)
+    co_await reply_unsatisfiable(visit, *what.size);
+  else if (wanted.range == ByteRange{0, 0})
+    co_await serve_first_byte(visit, ask, what);
+  else
+    co_await start_and_put_off(visit, ask, what);
+  co_return true;
+}
+
+} // namespace
+
 Task<void> serve_object(Visit& visit, Ask ask) {
   Gate& gate = visit.gate;
   std::optional<std::string> range;
@@ -350,40 +431,30 @@ Task<void> serve_object(Visit& visit, Ask ask) {
     range = std::string(*field);
   const bool whole_get = !visit.is_head() && !range;
   ask.fetch.method = whole_get ? "GET" : "HEAD";
+  ask.fetch.stop_at_border = true;
   Fetched got = co_await gate.upstream.follow(ask.fetch);
-  if (!got.last && got.refused) {
-    co_await refuse(visit, ask.road, "not-followed", got.error);
-    co_return;
-  }
   if (!got.last) {
-    co_await reply_error(visit, 502, got.error);
+    co_await reply_no_answer(visit, ask.road, got);
     co_return;
   }
-  const ResponseHead& head = got.last->head;
-  if (head.status >= 400) {
+  if (got.last->head.status >= 400) {
+    const ResponseHead head = got.last->head;
     co_await reply_upstream_error(visit, head, {});
-    co_return;
-  }
-  if (head.status / 100 == 2 && (is_encoded(head) || is_multipart(head))) {
-    co_await refuse(visit, ask.road, "encoded-body",
-                    "the upstream sends this object encoded or in parts, which can't be scanned");
-    co_return;
-  }
-  if (whole_get && head.status != 200) {
-    co_await reply_error(visit, 502,
-                         "the upstream answers " + std::to_string(head.status) +
-                             " where the object should be");
     co_return;
   }
   if (!(got.meta_url.target == ask.fetch.url.target)) adopt_renamed(visit, got.meta_url);
   Described what = describe(got, ask);
-  if (!whole_get && !what.size) {
+  if (!what.size) {
     // The size is only in the answer to a GET, perhaps another host's.
-    Fetch fetch = ask.fetch;
-    fetch.method = "GET";
-    got.last.reset();
-    got = co_await gate.upstream.follow(std::move(fetch));
-    if (got.last) what = describe(got, ask);
+    if (!whole_get) {
+      Fetch fetch = ask.fetch;
+      fetch.method = "GET";
+      got.last.reset();
+      got = co_await gate.upstream.follow(std::move(fetch));
+    }
+    const bool open = co_await open_body(visit, ask.road, got);
+    if (!open) co_return;
+    what = describe(got, ask);
   }
   if (visit.is_head()) {
     got.last.reset();
@@ -392,48 +463,40 @@ Task<void> serve_object(Visit& visit, Ask ask) {
   }
   const auto if_range = visit.request.headers.get("if-range");
   if (range && if_range && unquoted(*if_range) != unquoted(what.etag)) range.reset();
-  const std::shared_ptr<const Outcome> outcome = co_await known_outcome(visit, what);
+  std::shared_ptr<const Outcome> outcome = co_await known_outcome(visit, what);
+  Release release = Release::behind_scan;
+  if (outcome && outcome->mismatch && !range) {
+    // The hub may have mended it. If not, this time the person is told before the first byte.
+    outcome.reset();
+    release = Release::with_verdict;
+  }
   if (outcome) {
-    if (!whole_get) got.last.reset();
-    co_await serve_known(visit, std::move(ask), std::move(what), outcome, std::move(range),
-                         std::move(got.last));
-    co_return;
-  }
-  if (range && what.size) {
-    const Wanted wanted = parse_range(range, *what.size);
+    // Only a body that is open already is of use: the rest is asked for when it is allowed.
+    std::unique_ptr<Exchange> body;
+    if (got.last && got.last->head.status == 200 && !range &&
+        got.last->head.framing != Framing::none && !is_encoded(got.last->head))
+      body = std::move(got.last);
     got.last.reset();
-    if (wanted.kind == RangeKind::unsatisfiable) {
-      co_await reply_unsatisfiable(visit, *what.size);
-      co_return;
-    }
-    if (wanted.kind == RangeKind::part && wanted.range == ByteRange{0, 0}) {
-      co_await serve_first_byte(visit, std::move(ask), std::move(what));
-      co_return;
-    }
-    if (wanted.kind == RangeKind::part) {
-      co_await start_and_put_off(visit, std::move(ask), std::move(what));
-      co_return;
-    }
-  }
-  if (!whole_get && gate.flights.count(what.key) == 0) {
-    // A Range that means the whole object (or none that is understood).
-    Fetch fetch = ask.fetch;
-    fetch.method = "GET";
-    got = co_await gate.upstream.follow(std::move(fetch));
-    if (!got.last || got.last->head.status != 200 || is_encoded(got.last->head)) {
-      if (got.error.empty()) got.error = "the upstream gave no bytes";
-      co_await reply_error(visit, 502, got.error);
-      co_return;
-    }
-  }
-  std::string error;
-  bool busy = false;
-  const auto flight = flight_for(visit, what, std::move(got.last), error, busy);
-  if (!flight) {
-    co_await reply_error(visit, busy ? 429 : 502, error);
+    co_await serve_known(visit, std::move(ask), std::move(what), outcome, std::move(range),
+                         std::move(body));
     co_return;
   }
-  co_await relay_live(visit, std::move(ask), flight, object_headers(what));
+  if (range) {
+    got.last.reset();
+    got.next.reset();
+    const bool served = co_await serve_unknown_range(visit, ask, what, *range);
+    if (served) co_return;
+  }
+  if (!got.last || ask.fetch.method == "HEAD") {
+    // A Range that means the whole object (or none that is understood).
+    ask.fetch.method = "GET";
+    got = co_await gate.upstream.follow(ask.fetch);
+    if (!got.last) {
+      co_await reply_no_answer(visit, ask.road, got);
+      co_return;
+    }
+  }
+  co_await serve_unknown(visit, std::move(ask), std::move(what), std::move(got), release);
 }
 
 } // namespace hubgate::proxy

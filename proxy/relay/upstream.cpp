@@ -237,9 +237,16 @@ Task<Fetched> Upstream::follow(Fetch fetch) {
       }
       drop_credentials(fetch.headers);
     }
+    const bool stops = fetch.stop_at_border && out.left_origin;
     fetch.url = std::move(*next);
     // A short answer is read, so that its connection can be used again.
     co_await exchange->read_all(std::uint64_t{64} << 10);
+    if (stops) {
+      fetch.stop_at_border = false;
+      out.last = std::move(exchange);
+      out.next = std::move(fetch);
+      co_return out;
+    }
   }
   out.error = "the upstream redirects in a circle";
   co_return out;

@@ -49,6 +49,7 @@ struct Fetch {
   Headers headers; ///< without Host and framing
   std::string body;
   bool has_body = false;
+  bool stop_at_border = false; ///< return a redirect to another host instead of following it
 };
 
 /// The end of a chain of redirects.
@@ -57,9 +58,10 @@ struct Fetched {
   /// The last answer of the origin that was asked: repository, ETag and size are in its fields.
   ResponseHead meta;
   Url meta_url;
-  bool left_origin = false; ///< `last` (or the place where a HEAD stopped) is another host's
-  std::string error;        ///< one line for a person
-  bool refused = false;     ///< `error` is about what we don't follow, not about a failure
+  bool left_origin = false;  ///< `last` (or the place where it stopped) is another host's
+  std::optional<Fetch> next; ///< what stop_at_border kept from being asked
+  std::string error;         ///< one line for a person
+  bool refused = false;      ///< `error` is about what we don't follow, not about a failure
 };
 
 class Upstream {

@@ -1,0 +1,85 @@
+#include "proxy/config.hpp"
+
+#include <gmock/gmock.h>
+
+namespace hubgate::proxy {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+ServeFlags flags() {
+  ServeFlags out;
+  out.upstream = "https://huggingface.co";
+  return out;
+}
+
+std::string problem(std::string_view yaml, const ServeFlags& given = flags()) {
+  const auto config = config_from(yaml, "hubgate.yaml", given);
+  return config ? "none" : config.error().message;
+}
+
+TEST(Config, needs_nothing_but_an_upstream) {
+  const auto config = config_from("{}\n", "defaults", flags());
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->listen.port, 8443);
+  EXPECT_EQ(config->tls, ServeConfig::Tls::self_made);
+  EXPECT_FALSE(config->unscanned_packs);
+  EXPECT_THAT(config->follow, Contains("cdn-lfs.huggingface.co"));
+  EXPECT_THAT(problem("{}\n", ServeFlags{}), HasSubstr("--upstream"));
+}
+
+TEST(Config, is_read_and_flags_go_over_it) {
+  ServeFlags given = flags();
+  given.listen = "127.0.0.1:1";
+  given.follow = {"*.a.example"};
+  const auto config = config_from("listen: 127.0.0.1:9\n"
+                                  "admin: '[::1]:10'\n"
+                                  "upstream: https://hub.example\n"
+                                  "follow: [cdn.example]\n"
+                                  "git:\n  unscanned_packs: pass\n"
+                                  "trickle: 2s\n"
+                                  "limits:\n  spool: 1GiB\n  stall: 5s\n  scans: 7\n",
+                                  "hubgate.yaml", given);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->listen.port, 1);
+  EXPECT_EQ(config->admin->host, "::1");
+  EXPECT_EQ(config->upstream.origin.host, "huggingface.co");
+  EXPECT_THAT(config->follow, AllOf(Contains("cdn.example"), Contains("*.a.example")));
+  EXPECT_TRUE(config->unscanned_packs);
+  EXPECT_EQ(config->limits.spool, std::uint64_t{1} << 30);
+  EXPECT_EQ(config->limits.scans, 7u);
+  EXPECT_EQ(config->trickle.count(), 2000);
+}
+
+TEST(Config, says_in_one_line_what_is_wrong) {
+  EXPECT_THAT(problem("listne: a\n"), AllOf(HasSubstr("hubgate.yaml:1"), HasSubstr("listen")));
+  EXPECT_THAT(problem("listen: nowhere\n"), AllOf(HasSubstr("listen"), HasSubstr("HOST:PORT")));
+  EXPECT_THAT(problem("git:\n  unscanned_packs: yes please\n"), HasSubstr("unscanned_packs"));
+  EXPECT_THAT(problem("limits:\n  scans: 0\n"), HasSubstr("scans"));
+  EXPECT_THAT(problem("trickle: 60s\n"), HasSubstr("trickle"));
+  EXPECT_THAT(problem("follow: [https://x/]\n"), HasSubstr("host"));
+  EXPECT_THAT(problem("upstream: ftp://x\n"), HasSubstr("http"));
+  for (const char* address: {"x", "x:", "x:99999", "::1:80", "x:-1"}) {
+    ServeFlags given = flags();
+    given.listen = address;
+    EXPECT_THAT(problem("{}\n", given), HasSubstr("--listen")) << address;
+  }
+}
+
+TEST(Config, keeps_plain_http_on_loopback) {
+  ServeFlags given = flags();
+  given.tls = "off";
+  EXPECT_EQ(problem("{}\n", given), "none");
+  given.listen = "0.0.0.0:80";
+  EXPECT_THAT(problem("{}\n", given), HasSubstr("loopback"));
+  given.tls = "maybe";
+  EXPECT_THAT(problem("{}\n", given), HasSubstr("--tls"));
+  given = flags();
+  given.tls_cert = "a.pem";
+  EXPECT_THAT(problem("{}\n", given), HasSubstr("--tls-key"));
+}
+
+} // namespace
+} // namespace hubgate::proxy

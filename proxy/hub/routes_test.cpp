@@ -1,0 +1,58 @@
+#include "proxy/hub/routes.hpp"
+
+#include <gtest/gtest.h>
+
+namespace hubgate::proxy {
+namespace {
+
+Asked asked(std::string_view method, std::string_view target) {
+  auto parsed = parse_target(target);
+  EXPECT_TRUE(parsed) << target;
+  return parsed ? classify(method, std::move(*parsed)) : Asked{};
+}
+
+TEST(Routes, know_the_spellings_of_an_object) {
+  for (const char* text:
+       {"/ns/name/resolve/main/d/a.bin", "/ns/name/raw/main/d/a.bin", "/ns/name/blob/main/d/a.bin",
+        "/api/resolve-cache/models/ns/name/main/d/a.bin", "/models/ns/name/resolve/main/d/a.bin"}) {
+    const Asked object = asked("GET", text);
+    EXPECT_EQ(object.route, Route::object) << text;
+    EXPECT_EQ(object.repo, "ns/name") << text;
+    EXPECT_EQ(object.revision, "main") << text;
+    EXPECT_EQ(object.path, "d/a.bin") << text;
+  }
+  EXPECT_EQ(asked("GET", "/datasets/ns/name/resolve/main/a").repo, "datasets/ns/name");
+  EXPECT_EQ(asked("GET", "/gpt2/resolve/main/a").repo, "gpt2");
+  EXPECT_EQ(asked("HEAD", "/ns/name/resolve/refs%2Fpr%2F2/a").revision, "refs/pr/2");
+  EXPECT_EQ(asked("PUT", "/ns/name/resolve/main/a").route, Route::refused);
+}
+
+TEST(Routes, know_the_api) {
+  EXPECT_EQ(asked("GET", "/api/models/ns/name/tree/main").route, Route::listing);
+  EXPECT_EQ(asked("GET", "/api/whoami-v2").route, Route::listing);
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/paths-info/main").route, Route::paths_info);
+  EXPECT_EQ(asked("GET", "/api/models/ns/name/xet-read-token/main").route, Route::xet_token);
+  EXPECT_EQ(asked("GET", "/api/datasets/gpt2/xet-write-token/main").route, Route::xet_token);
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main").route, Route::refused);
+  EXPECT_EQ(asked("POST", "/api/repos/create").route, Route::refused);
+  EXPECT_EQ(asked("GET", "/ns/name").route, Route::page);
+  EXPECT_EQ(asked("DELETE", "/ns/name").route, Route::refused);
+}
+
+TEST(Routes, know_git) {
+  EXPECT_EQ(asked("GET", "/ns/name.git/info/refs?service=git-upload-pack").route, Route::git_refs);
+  EXPECT_EQ(asked("GET", "/ns/name/info/refs?service=git-upload-pack").repo, "ns/name");
+  EXPECT_EQ(asked("GET", "/ns/name.git/info/refs?service=git-receive-pack").route, Route::git_push);
+  EXPECT_EQ(asked("GET", "/ns/name.git/info/refs").route, Route::refused);
+  EXPECT_EQ(asked("POST", "/datasets/ns/name.git/git-upload-pack").route, Route::git_pack);
+  EXPECT_EQ(asked("POST", "/ns/name.git/git-receive-pack").route, Route::git_push);
+  EXPECT_EQ(asked("GET", "/ns/name.git/objects/info/packs").route, Route::refused);
+  EXPECT_EQ(asked("GET", "/ns/name.git/HEAD").route, Route::refused);
+  const Asked batch = asked("POST", "/datasets/ns/name.git/info/lfs/objects/batch");
+  EXPECT_EQ(batch.route, Route::lfs_batch);
+  EXPECT_EQ(batch.repo, "datasets/ns/name");
+  EXPECT_EQ(asked("POST", "/ns/name.git/info/lfs/locks/verify").route, Route::lfs_locks);
+}
+
+} // namespace
+} // namespace hubgate::proxy
