@@ -19,6 +19,7 @@ extern const Verb verb_waiver;
 extern const Verb verb_quarantine;
 extern const Verb verb_audit;
 extern const Verb verb_explain;
+extern const Verb verb_hook;
 
 namespace {
 
@@ -28,6 +29,7 @@ const std::vector<const Verb*>& verbs() {
   static const std::vector<const Verb*> k_verbs{
       &verb_scan,
       &verb_serve,
+      &verb_hook,
       &verb_policy,
       &verb_waiver,
       &verb_quarantine,

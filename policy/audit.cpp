@@ -131,20 +131,29 @@ struct AuditLog::Impl {
     fields["event"] = "recovered";
     fields["segment"] = segments.back().file.filename().string();
     fields["torn_bytes"] = unreadable;
-    return write(fields, {});
+    return write(std::vector<json::object>(1, fields), {});
   }
 
-  Result<void> write(const json::object& fields,
-                     const std::function<Result<void>(const Line&)>& commit) {
-    json::object line;
-    line["seq"] = last.seq + 1;
-    line["prev"] = last.hash;
-    for (const auto& field: fields)
-      line[field.key()] = field.value();
-    std::string text = json::serialize(line);
-    if (text.size() >= k_audit_line_max) return Error{"audit log: a line is longer than 1 MiB"};
-    const Line next{last.seq + 1, hex(sha256(as_bytes(text)))};
-    text += '\n';
+  // All lines in one write to one segment.
+  Result<void> write(const std::vector<json::object>& all,
+                     const std::function<Result<void>(const std::vector<Line>&)>& commit) {
+    std::string text;
+    std::vector<Line> lines;
+    lines.reserve(all.size());
+    Line next = last;
+    for (const auto& fields: all) {
+      json::object line;
+      line["seq"] = next.seq + 1;
+      line["prev"] = next.hash;
+      for (const auto& field: fields)
+        line[field.key()] = field.value();
+      const std::string one = json::serialize(line);
+      if (one.size() >= k_audit_line_max) return Error{"audit log: a line is longer than 1 MiB"};
+      next = {next.seq + 1, hex(sha256(as_bytes(one)))};
+      lines.push_back(next);
+      text += one;
+      text += '\n';
+    }
     if (size != 0 && size + text.size() > options.segment_bytes)
       if (auto opened = open_segment(number + 1); !opened) return opened;
     const auto take_back = [&] {
@@ -162,7 +171,7 @@ struct AuditLog::Impl {
       return error;
     }
     if (commit)
-      if (auto committed = commit(next); !committed) {
+      if (auto committed = commit(lines); !committed) {
         take_back();
         return committed;
       }
@@ -193,13 +202,25 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(Options options) {
 
 Result<AuditLog::Line> AuditLog::append(const json::object& fields,
                                         const std::function<Result<void>(const Line&)>& commit) {
+  Line out;
+  auto written = append_all(std::vector<json::object>(1, fields), [&](const std::vector<Line>& lines) -> Result<void> {
+    out = lines.front();
+    return commit ? commit(out) : Result<void>();
+  });
+  if (!written) return written.error();
+  return out;
+}
+
+Result<void>
+AuditLog::append_all(const std::vector<json::object>& fields,
+                     const std::function<Result<void>(const std::vector<Line>&)>& commit) {
+  if (fields.empty()) return {};
   const std::lock_guard guard(impl_->mutex);
   const FileLock lock(impl_->lock.get());
   if (lock.failed()) return impl_->failed("can't be locked");
   if (!impl_->up_to_date())
     if (auto looked = impl_->look(); !looked) return looked.error();
-  if (auto written = impl_->write(fields, commit); !written) return written.error();
-  return impl_->last;
+  return impl_->write(fields, commit);
 }
 
 Result<void>

@@ -53,6 +53,19 @@ std::vector<std::string> rules_of(const Report& report, std::string_view path) {
   return out;
 }
 
+// What the decision is when nobody could write it down.
+Decision not_recorded(Decision decision, const Error& error) {
+  decision.action = Action::block;
+  decision.would_be = Action::block;
+  decision.mode = Mode::enforce;
+  decision.rule = "not-recorded";
+  decision.would_be_rule = "not-recorded";
+  decision.reason = "the gate could not record its decision: " + printable(error.message, 200);
+  decision.waiver.reset();
+  decision.id.clear();
+  return decision;
+}
+
 } // namespace
 
 bool waives(const Waiver& waiver, const Decision& decision, const Report& report,
@@ -138,7 +151,7 @@ Decision Gatekeeper::preview(const Report& report, const Context& context) const
   return policy().decide(report, context);
 }
 
-Decision Gatekeeper::decide(const Report& report, const Context& context) {
+Decision Gatekeeper::judge(const Report& report, const Context& context) {
   Decision decision = preview(report, context);
   if (!decision.passes() && context.sha256) {
     // A store that can't be read grants nothing.
@@ -151,7 +164,45 @@ Decision Gatekeeper::decide(const Report& report, const Context& context) {
       }
     }
   }
-  return record(std::move(decision), &report, context);
+  return decision;
+}
+
+Decision Gatekeeper::decide(const Report& report, const Context& context) {
+  return record(judge(report, context), &report, context);
+}
+
+// The log's lock comes before the store's, as everywhere.
+std::vector<Decision> Gatekeeper::decide_all(const std::vector<Case>& cases) {
+  std::vector<Decision> out;
+  std::vector<DecisionRecord> records;
+  for (const Case& one: cases) {
+    Decision decision = judge(*one.report, one.context);
+    decision.id = new_reference();
+    records.push_back(record_of(decision, one.report, one.context));
+    out.push_back(std::move(decision));
+  }
+  const auto record_all = [&]() -> Result<void> {
+    const auto reports = HUBGATE_TRY(store_->batch());
+    for (std::size_t i = 0; i < cases.size(); ++i) {
+      if (out[i].id.empty()) return Error{"no random numbers"};
+      records[i].report = HUBGATE_TRY(store_->keep_report(*cases[i].report));
+    }
+    if (auto kept = reports->commit(); !kept) return kept;
+    std::vector<json::object> lines;
+    for (const auto& record: records)
+      lines.push_back(to_json(record));
+    return audit_->append_all(lines, [&](const std::vector<AuditLog::Line>& written) -> Result<void> {
+      const auto batch = HUBGATE_TRY(store_->batch());
+      for (std::size_t i = 0; i < records.size(); ++i)
+        if (auto done = store_->record(records[i], {written[i].seq, written[i].hash}); !done)
+          return done;
+      return batch->commit();
+    });
+  };
+  if (const auto recorded = record_all(); !recorded)
+    for (auto& decision: out)
+      decision = not_recorded(std::move(decision), recorded.error());
+  return out;
 }
 
 Decision Gatekeeper::refuse(std::string_view rule, std::string_view reason,
@@ -166,19 +217,8 @@ Decision Gatekeeper::refuse(std::string_view rule, std::string_view reason,
   return record(std::move(decision), nullptr, context);
 }
 
-Decision Gatekeeper::record(Decision decision, const Report* report, const Context& context) {
-  const auto not_recorded = [&](const Error& error) {
-    Decision out = std::move(decision);
-    out.action = Action::block;
-    out.would_be = Action::block;
-    out.mode = Mode::enforce;
-    out.rule = "not-recorded";
-    out.would_be_rule = "not-recorded";
-    out.reason = "the gate could not record its decision: " + printable(error.message, 200);
-    out.waiver.reset();
-    out.id.clear();
-    return out;
-  };
+DecisionRecord Gatekeeper::record_of(const Decision& decision, const Report* report,
+                                     const Context& context) {
   DecisionRecord record;
   record.time = now();
   record.context = loggable(context);
@@ -186,21 +226,28 @@ Decision Gatekeeper::record(Decision decision, const Report* report, const Conte
     if (record.context.size == 0) record.context.size = report->size;
     record.finding_rules = rules_of(*report, context.path);
     record.format = report->format;
-    auto kept = store_->keep_report(*report);
-    if (!kept) return not_recorded(kept.error());
-    record.report = *kept;
   }
   {
     const std::lock_guard lock(policy_mutex_);
     record.policy = policy_->name() + " " + policy_->digest();
   }
-  decision.id = new_reference();
-  if (decision.id.empty()) return not_recorded({"no random numbers"});
   record.decision = decision;
+  return record;
+}
+
+Decision Gatekeeper::record(Decision decision, const Report* report, const Context& context) {
+  decision.id = new_reference();
+  if (decision.id.empty()) return not_recorded(std::move(decision), {"no random numbers"});
+  DecisionRecord record = record_of(decision, report, context);
+  if (report != nullptr) {
+    auto kept = store_->keep_report(*report);
+    if (!kept) return not_recorded(std::move(decision), kept.error());
+    record.report = *kept;
+  }
   const auto line = audit_->append(to_json(record), [&](const AuditLog::Line& written) {
     return store_->record(record, {written.seq, written.hash});
   });
-  if (!line) return not_recorded(line.error());
+  if (!line) return not_recorded(std::move(decision), line.error());
   return decision;
 }
 

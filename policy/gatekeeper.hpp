@@ -46,6 +46,15 @@ public:
   /// are durable when this returns. A failure to record blocks (rule "not-recorded", empty id).
   Decision decide(const Report& report, const Context& context);
 
+  /// One object of many.
+  struct Case {
+    const Report* report = nullptr; ///< outlives the call
+    Context context;
+  };
+  /// decide() for the objects of one push, in one transaction: all decisions are recorded, or all
+  /// objects are blocked (rule "not-recorded").
+  std::vector<Decision> decide_all(const std::vector<Case>& cases);
+
   /// Blocks without a report: an unscanned road, a wrong hash, a fault of the gate. `rule` is
   /// kebab-case, `reason` one sentence without secrets. Recorded like decide().
   Decision refuse(std::string_view rule, std::string_view reason, const Context& context);
@@ -77,6 +86,8 @@ public:
 private:
   Gatekeeper() = default;
   Result<void> settle();
+  Decision judge(const Report& report, const Context& context);
+  DecisionRecord record_of(const Decision& decision, const Report* report, const Context& context);
   Decision record(Decision decision, const Report* report, const Context& context);
 
   mutable std::mutex policy_mutex_;

@@ -155,6 +155,24 @@ public:
   Result<std::vector<QuarantineRecord>> quarantine();
   Result<std::optional<QuarantineRecord>> quarantined(const Sha256& sha256);
 
+  /// Many changes in one transaction: until commit() nobody else sees them, and without it none of
+  /// them was made. Others who want to write wait, so it should not take long. For one thread; while
+  /// it lives all changes of this Store belong to it.
+  class Batch {
+  public:
+    ~Batch();
+    Batch(const Batch&) = delete;
+    Batch& operator=(const Batch&) = delete;
+    Result<void> commit();
+
+  private:
+    friend class Store;
+    struct Impl;
+    explicit Batch(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+  };
+  Result<std::unique_ptr<Batch>> batch();
+
   /// Digest of the rules this store was opened with.
   const std::string& rules() const;
 

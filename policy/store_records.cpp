@@ -75,6 +75,30 @@ Result<void> write_head(sqlite3* db, const AuditHead& head) {
 
 } // namespace
 
+struct Store::Batch::Impl {
+  Store::Impl& store;
+  std::unique_ptr<sql::Transaction> transaction;
+};
+
+Store::Batch::Batch(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Store::Batch::~Batch() {
+  const std::lock_guard lock(impl_->store.mutex);
+  impl_->transaction.reset();
+}
+
+Result<void> Store::Batch::commit() {
+  const std::lock_guard lock(impl_->store.mutex);
+  return impl_->transaction->commit();
+}
+
+Result<std::unique_ptr<Store::Batch>> Store::batch() {
+  const std::lock_guard lock(impl_->mutex);
+  auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->db(), "begin a batch"));
+  return std::unique_ptr<Batch>(
+      new Batch(std::unique_ptr<Batch::Impl>(new Batch::Impl{*impl_, std::move(transaction)})));
+}
+
 Result<std::string> Store::keep_report(const Report& report) {
   const std::lock_guard lock(impl_->mutex);
   return impl_->keep_report(report);

@@ -87,16 +87,21 @@ Bytes Statement::blob(int column) {
 }
 
 Result<std::unique_ptr<Transaction>> Transaction::begin(sqlite3* db, std::string_view doing) {
-  if (auto begun = run(db, "BEGIN IMMEDIATE", doing); !begun) return begun.error();
-  return std::unique_ptr<Transaction>(new Transaction(db, doing));
+  const Kind kind = sqlite3_get_autocommit(db) != 0 ? Kind::outer : Kind::nested;
+  if (auto begun = run(db, kind == Kind::outer ? "BEGIN IMMEDIATE" : "SAVEPOINT nested", doing);
+      !begun)
+    return begun.error();
+  return std::unique_ptr<Transaction>(new Transaction(db, doing, kind));
 }
 
 Transaction::~Transaction() {
-  if (open_) sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr);
+  if (!open_) return;
+  sqlite3_exec(db_, kind_ == Kind::outer ? "ROLLBACK" : "ROLLBACK TO nested; RELEASE nested",
+               nullptr, nullptr, nullptr);
 }
 
 Result<void> Transaction::commit() {
-  auto committed = run(db_, "COMMIT", doing_);
+  auto committed = run(db_, kind_ == Kind::outer ? "COMMIT" : "RELEASE nested", doing_);
   open_ = !committed.ok();
   return committed;
 }

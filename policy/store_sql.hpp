@@ -57,7 +57,8 @@ private:
   int result_ = SQLITE_OK;
 };
 
-/// BEGIN IMMEDIATE … COMMIT; rolls back when it goes out of scope without commit().
+/// BEGIN IMMEDIATE … COMMIT; rolls back when it goes out of scope without commit(). Inside of another
+/// one it is a part of that: undone alone, kept only together with it.
 class Transaction {
 public:
   static Result<std::unique_ptr<Transaction>> begin(sqlite3* db, std::string_view doing);
@@ -65,9 +66,12 @@ public:
   Result<void> commit();
 
 private:
-  Transaction(sqlite3* db, std::string_view doing) : db_(db), doing_(doing) {}
+  enum class Kind { outer, nested };
+  Transaction(sqlite3* db, std::string_view doing, Kind kind)
+      : db_(db), doing_(doing), kind_(kind) {}
   sqlite3* db_;
   std::string doing_;
+  Kind kind_;
   bool open_ = true;
 };
 

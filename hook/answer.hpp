@@ -1,0 +1,57 @@
+#pragma once
+// What the pusher reads: plain lines on standard error, which Git shows as "remote: …". At most one
+// screen, whatever was found; everything that comes from the push is escaped.
+#include "hook/push_walk.hpp"
+#include "policy/gatekeeper.hpp"
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace hubgate {
+
+/// One object with what was decided of it.
+struct Item {
+  Context context;
+  Place place;
+  git::Oid oid; ///< of the Git object
+  std::string kind = "file";
+  Decision decision;
+};
+
+/// "refs/heads/main, commit 0123456789ab", escaped.
+std::string place_of(const Item& item, const std::vector<git::RefUpdate>& updates);
+
+/// The whole refusal, lines ending in '\n'. `blocked` is not empty and its order is kept; `objects`
+/// is how many were looked at.
+std::string refusal_screen(const std::vector<const Item*>& blocked,
+                           const std::vector<git::RefUpdate>& updates, std::size_t objects);
+
+/// The warnings of a push that passes; "" when there are none.
+std::string warning_lines(const std::vector<const Item*>& annotated,
+                          const std::vector<git::RefUpdate>& updates);
+
+/// "12.3 MB".
+std::string human_size(std::uint64_t bytes);
+
+/// Standard error, line by line.
+class Terminal {
+public:
+  enum class Colour { off, on };
+  explicit Terminal(Colour colour) : colour_(colour) {}
+
+  /// One or more lines, each ending in '\n'. Failures are the pusher's loss, not the push's.
+  void say(const std::string& lines);
+  /// A refusal or warning: coloured when colours are on.
+  void refuse(const std::string& lines) { say(painted(lines, "\x1b[1;31m")); }
+  void warn(const std::string& lines) { say(painted(lines, "\x1b[33m")); }
+  /// A line of progress, at most one in two seconds.
+  void progress(const std::string& line);
+
+private:
+  std::string painted(const std::string& lines, const char* start) const;
+  Colour colour_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+} // namespace hubgate

@@ -1,0 +1,178 @@
+#include "hook/cases.hpp"
+
+#include "scanner/core/evidence.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace hubgate {
+namespace {
+
+constexpr std::array<Rule, 2> k_rules{{
+    {"git-link-outside", "structure", Severity::malicious, Reach::load, "CWE-59", "AML.T0010.003",
+     "GIT-006",
+     "a symbolic link leads out of the repository or into .git, so whoever opens it "
+     "reads or writes something else"},
+    {"git-link-model", "structure", Severity::suspicious, Reach::load, "CWE-59", "AML.T0010.003",
+     "GIT-006", "a symbolic link stands where a model is expected"},
+}};
+
+const Rule& k_link_outside = k_rules[0];
+const Rule& k_link_model = k_rules[1];
+
+/// File names that loaders of models open.
+constexpr std::array<std::string_view, 24> k_model_suffixes{
+    ".bin",     ".ckpt", ".gguf",    ".h5",          ".hdf5",   ".joblib", ".keras", ".model",
+    ".msgpack", ".npy",  ".npz",     ".onnx",        ".pb",     ".pickle", ".pkl",   ".pt",
+    ".pt2",     ".pth",  ".parquet", ".safetensors", ".tflite", ".data",   ".zip",   ".tar"};
+
+bool is_model_name(std::string_view name) {
+  std::string lower(name);
+  for (char& c: lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  return std::any_of(k_model_suffixes.begin(), k_model_suffixes.end(),
+                     [&](std::string_view suffix) { return lower.ends_with(suffix); });
+}
+
+Finding finding_of(const Rule& rule, std::string_view evidence) {
+  Finding out;
+  out.rule = rule.id;
+  out.klass = rule.klass;
+  out.severity = rule.severity;
+  out.reach = rule.reach;
+  out.evidence = printable(evidence);
+  out.cwe = rule.cwe;
+  out.atlas = rule.atlas;
+  out.techniques = rule.techniques;
+  return out;
+}
+
+std::string_view word_of(git::Kind kind) {
+  switch (kind) {
+  case git::Kind::commit:
+    return "commit";
+  case git::Kind::tree:
+    return "tree";
+  case git::Kind::blob:
+    return "file";
+  case git::Kind::tag:
+    break;
+  }
+  return "tag";
+}
+
+} // namespace
+
+std::vector<Rule> hook_rules() {
+  std::vector<Rule> out(k_rules.begin(), k_rules.end());
+  for (const auto& more: {git::tree_rules(), git::pointer_rules()})
+    out.insert(out.end(), more.begin(), more.end());
+  return out;
+}
+
+std::optional<Finding> link_finding(std::string_view path, std::string_view target,
+                                    std::uint64_t size) {
+  if (target.size() != size)
+    return finding_of(k_link_outside, "a link whose target has " + std::to_string(size) + " bytes");
+  const std::string evidence = std::string(path) + " -> " + std::string(target);
+  if (git::link_target(path, target) != git::LinkTarget::inside)
+    return finding_of(k_link_outside, evidence);
+  if (is_model_name(path) || is_model_name(target)) return finding_of(k_link_model, evidence);
+  return std::nullopt;
+}
+
+Item CaseMaker::item_at(Place place, const git::Oid& oid, const std::string& path) const {
+  Item out;
+  out.place = place;
+  out.oid = oid;
+  out.context.direction = Direction::push;
+  out.context.road = Road::git;
+  out.context.repo = environment_.repo;
+  out.context.path = path;
+  out.context.user = environment_.user;
+  out.context.from = environment_.from;
+  out.context.client = "pre-receive " + environment_.server;
+  if (place.ref != Place::k_no_ref) out.context.revision = updates_[place.ref].name;
+  return out;
+}
+
+PushCase CaseMaker::of_problem(const ObjectProblem& problem) const {
+  PushCase out;
+  out.item = item_at(problem.place, problem.oid, problem.path);
+  out.item.kind = word_of(problem.kind);
+  out.item.context.sha256 = problem.sha256;
+  out.item.context.size = problem.size;
+  Report report;
+  report.format = "git-" + out.item.kind;
+  report.size = problem.size;
+  if (problem.rule != nullptr)
+    report.findings.push_back(finding_of(*problem.rule, problem.text));
+  else
+    report.gaps.push_back(Gap{Reason::malformed, Reach::load, "", 0, printable(problem.text)});
+  out.report = std::make_shared<const Report>(std::move(report));
+  return out;
+}
+
+void CaseMaker::of_pointer(const git::Pointer& pointer, const PushCase& blob, Report& report,
+                           std::vector<PushCase>& out) const {
+  for (const auto& problem: pointer.problems)
+    report.findings.push_back(finding_of(git::pointer_rule("lfs-pointer-form"), problem));
+  std::vector<std::string> oids{pointer.oid};
+  oids.insert(oids.end(), pointer.other_oids.begin(), pointer.other_oids.end());
+  for (const auto& oid: oids) {
+    const LfsStore::Object* object = lfs_.find(oid);
+    if (object == nullptr || object->judged == nullptr) {
+      const std::string text = "LFS object " + oid + " is not on the server";
+      report.findings.push_back(finding_of(git::pointer_rule("lfs-object-missing"), text));
+      report.gaps.push_back(Gap{Reason::unreadable, Reach::load, "", 0, text});
+      continue;
+    }
+    const Judged& judged = *object->judged;
+    if (oid == pointer.oid && pointer.size && *pointer.size != judged.digest.size) {
+      const std::string text = "the pointer to " + oid + " says " + std::to_string(*pointer.size) +
+                               " bytes, the object has " + std::to_string(judged.digest.size);
+      report.findings.push_back(finding_of(git::pointer_rule("lfs-pointer-size"), text));
+      report.gaps.push_back(Gap{Reason::malformed, Reach::load, "", 0, text});
+    }
+    PushCase one;
+    one.item = blob.item;
+    one.item.context.road = Road::lfs;
+    one.item.context.sha256 = judged.digest.sha256;
+    one.item.context.size = judged.digest.size;
+    const std::string computed = hex(judged.digest.sha256);
+    if (computed == oid) {
+      one.report = std::shared_ptr<const Report>(std::shared_ptr<void>(), &judged.report);
+    } else {
+      Report wrong = judged.report;
+      wrong.findings.insert(wrong.findings.begin(), finding_of(git::pointer_rule("lfs-wrong-bytes"),
+                                                               "the bytes kept for " + oid +
+                                                                   " have the sha256 " + computed));
+      one.report = std::make_shared<const Report>(std::move(wrong));
+    }
+    out.push_back(std::move(one));
+  }
+}
+
+std::vector<PushCase> CaseMaker::of_blob(const BlobEntry& blob, const BlobUse& use,
+                                         const Judged& judged) const {
+  std::vector<PushCase> out;
+  PushCase one;
+  one.item = item_at(use.place, blob.oid, use.path);
+  one.item.context.sha256 = judged.digest.sha256;
+  one.item.context.size = judged.digest.size;
+  std::optional<Finding> link;
+  if (use.symlink) link = link_finding(use.path, judged.head, judged.digest.size);
+  if (!link && !judged.pointer) {
+    one.report = std::shared_ptr<const Report>(std::shared_ptr<void>(), &judged.report);
+    out.push_back(std::move(one));
+    return out;
+  }
+  Report report = judged.report;
+  if (link) report.findings.push_back(std::move(*link));
+  if (judged.pointer) of_pointer(*judged.pointer, one, report, out);
+  one.report = std::make_shared<const Report>(std::move(report));
+  out.insert(out.begin(), std::move(one));
+  return out;
+}
+
+} // namespace hubgate

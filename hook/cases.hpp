@@ -1,0 +1,46 @@
+#pragma once
+// Cases: what the policy is asked about a push. A report knows bytes only; here comes what Git adds
+// to them: that a blob is a link, that a pointer's object is missing or other than it says, that a
+// tree can't be trusted.
+#include "hook/answer.hpp"
+#include "hook/lfs_store.hpp"
+
+#include <memory>
+
+namespace hubgate {
+
+struct PushCase {
+  std::shared_ptr<const Report> report;
+  Item item;
+};
+
+/// The hook's own rules: links, trees, pointers.
+std::vector<Rule> hook_rules();
+
+class CaseMaker {
+public:
+  CaseMaker(const HookEnvironment& environment, const std::vector<git::RefUpdate>& updates,
+            const LfsStore& lfs)
+      : environment_(environment), updates_(updates), lfs_(lfs) {}
+
+  PushCase of_problem(const ObjectProblem& problem) const;
+  /// The blob under one path, and the LFS objects that it points at. `judged` must stay where it
+  /// is.
+  std::vector<PushCase> of_blob(const BlobEntry& blob, const BlobUse& use,
+                                const Judged& judged) const;
+
+private:
+  Item item_at(Place place, const git::Oid& oid, const std::string& path) const;
+  void of_pointer(const git::Pointer& pointer, const PushCase& blob, Report& report,
+                  std::vector<PushCase>& out) const;
+
+  const HookEnvironment& environment_;
+  const std::vector<git::RefUpdate>& updates_;
+  const LfsStore& lfs_;
+};
+
+/// What a symbolic link at `path` with the blob's bytes adds; nothing for a harmless one.
+std::optional<Finding> link_finding(std::string_view path, std::string_view target,
+                                    std::uint64_t size);
+
+} // namespace hubgate

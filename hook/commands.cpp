@@ -1,0 +1,88 @@
+// `hubgate hook pre-receive`: what stands in hooks/pre-receive of a repository.
+#include "hook/pre_receive.hpp"
+#include "policy/commands/verb.hpp"
+#include "scanner/core/evidence.hpp"
+
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+namespace hubgate {
+namespace {
+
+struct Flags {
+  std::string data;
+  std::string policy;
+  std::string config;
+  bool color = false;
+};
+
+Result<std::string> read_ref_lines() {
+  std::string out;
+  std::array<char, 65536> buffer{};
+  while (true) {
+    const ssize_t n = read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return Error{std::string("can't read the ref updates: ") + std::strerror(errno)};
+    if (n == 0) return out;
+    out.append(buffer.data(), static_cast<std::size_t>(n));
+    if (out.size() > git::k_ref_lines_max) return Error{"more than 64 MiB of ref updates"};
+  }
+}
+
+Result<PushVerdict> run(const Flags& flags) {
+  // First of all, while there is one thread and nothing is open.
+  const auto pool = HUBGATE_TRY(WorkerPool::start(all_formats()));
+  const HookConfig config = HUBGATE_TRY(load_hook_config(flags.config));
+  const HookEnvironment environment =
+      HUBGATE_TRY(read_environment(process_environment(), std::filesystem::current_path()));
+  const std::string lines = HUBGATE_TRY(read_ref_lines());
+
+  std::filesystem::path data_dir = !flags.data.empty() ? flags.data : config.data;
+  if (data_dir.empty()) data_dir = default_data_dir();
+  data_dir = std::filesystem::absolute(data_dir);
+  Policy policy = HUBGATE_TRY(Policy::named(!flags.policy.empty() ? flags.policy : config.policy));
+  const auto keeper = HUBGATE_TRY(Gatekeeper::open(
+      {.data_dir = data_dir, .policy = std::move(policy), .rules = rules_digest(all_formats())}));
+
+  Terminal terminal(flags.color ? Terminal::Colour::on : Terminal::Colour::off);
+  return pre_receive({environment, config, data_dir, *keeper, *pool, terminal}, lines);
+}
+
+// Git takes any exit code but 0 for a refusal; so does everything that can go wrong here.
+int pre_receive_verb(const Flags& flags) {
+  // A pusher who hangs up must not look like a verdict.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::string reason;
+  try {
+    const auto verdict = run(flags);
+    if (verdict) return *verdict == PushVerdict::pass ? exit_ok : exit_found;
+    reason = verdict.error().message;
+  } catch (const std::exception& error) {
+    reason = printable(error.what(), 300);
+  }
+  return complain("PUSH REFUSED: the gate could not do its work: " + reason, exit_found);
+}
+
+void set_up(CLI::App& app, int& exit_code) {
+  app.require_subcommand(1);
+  const auto flags = std::make_shared<Flags>();
+  CLI::App& verb = *app.add_subcommand(
+      "pre-receive", "judge a push: to be run by Git as hooks/pre-receive of a repository");
+  verb.add_option("--data", flags->data, "where records and waivers are kept")->type_name("DIR");
+  verb.add_option("--policy", flags->policy, "a policy file, or guarded, strict or audit")
+      ->type_name("FILE|PRESET");
+  verb.add_option("--config", flags->config, "hubgate.yaml")->type_name("FILE");
+  verb.add_flag("--color", flags->color, "colours in the answer");
+  verb.callback([flags, &exit_code] { exit_code = pre_receive_verb(*flags); });
+}
+
+} // namespace
+
+extern const Verb verb_hook;
+const Verb verb_hook{"hook", "judge a push inside of a Git server", set_up};
+
+} // namespace hubgate

@@ -1,0 +1,292 @@
+#include "hook/pre_receive.hpp"
+
+#include "hook/cases.hpp"
+#include "hook/git_command.hpp"
+#include "hook/judge.hpp"
+#include "hook/lfs_store.hpp"
+#include "scanner/core/evidence.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace hubgate {
+namespace json = boost::json;
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A push in work: what main parts share.
+class Push {
+public:
+  Push(const PreReceive& hook, std::vector<git::RefUpdate> updates)
+      : hook_(hook), updates_(std::move(updates)) {}
+
+  Result<PushVerdict> run();
+
+private:
+  Result<void> prepare();
+  Result<void> want_blob(std::size_t index);
+  Result<void> read_lfs();
+  Result<void> decide();
+  Result<void> remember();
+  Result<void> tell_log(std::string_view outcome);
+  Result<void> keep_quarantined();
+  bool tick();
+  std::string record_key(const git::Oid& oid) const;
+  Judge::Pump pump_of(const git::Oid& oid);
+  PushVerdict answer();
+
+  const PreReceive& hook_;
+  std::vector<git::RefUpdate> updates_;
+  Clock::time_point started_ = Clock::now();
+  std::unique_ptr<ObjectStore> objects_;
+  std::unique_ptr<Judge> judge_;
+  std::unique_ptr<PushWalk> walk_;
+  std::vector<Judged*> judged_; ///< as walk_->blobs()
+  std::unique_ptr<LfsStore> lfs_;
+  std::vector<Item> items_; ///< what is not plainly allowed
+  std::size_t allowed_ = 0;
+};
+
+std::string Push::record_key(const git::Oid& oid) const {
+  // The verdicts that a record stands for hold for this policy and this repository.
+  return "git:" + oid.hex() + ":" + hook_.keeper.policy().digest() + ":" + hook_.environment.repo;
+}
+
+bool Push::tick() {
+  hook_.terminal.progress("hubgate: " + std::to_string(judge_->done()) + " of " +
+                          std::to_string(judge_->given()) + " objects scanned\n");
+  const std::chrono::duration<double> spent = Clock::now() - started_;
+  return hook_.config.timeout == 0 || spent.count() < hook_.config.timeout;
+}
+
+Result<void> Push::prepare() {
+  if (hook_.environment.incoming.empty())
+    return Error{"Git gives no quarantine directory (GIT_OBJECT_DIRECTORY), so the objects of this "
+                 "push can't be told apart: it takes Git 2.11 or newer on the server"};
+  objects_ = HUBGATE_TRY(ObjectStore::open(hook_.environment));
+  const auto temporary = hook_.data_dir / "tmp";
+  if (mkdir(temporary.c_str(), 0700) != 0 && errno != EEXIST)
+    return Error{"can't make " + printable(temporary.string(), 300) + ": " + std::strerror(errno)};
+  Judge::Options options;
+  options.temporary = temporary.string();
+  options.jobs = std::max(1u, std::thread::hardware_concurrency());
+  if (hook_.config.timeout > 0)
+    options.deadline_seconds = std::min(options.deadline_seconds, hook_.config.timeout);
+  options.tick = [this] { return tick(); };
+  judge_ = std::make_unique<Judge>(hook_.keeper, hook_.pool, options);
+  lfs_ = std::make_unique<LfsStore>(hook_.config, hook_.environment);
+  walk_ = std::make_unique<PushWalk>(
+      *objects_, updates_, hook_.config, [this](std::size_t index) { return want_blob(index); },
+      [this](const git::Oid& oid) {
+        const auto record = hook_.keeper.store().tree(record_key(oid));
+        return record && *record && (*record)->current;
+      });
+  return {};
+}
+
+Judge::Pump Push::pump_of(const git::Oid& oid) {
+  return [hex = oid.hex()](const std::function<Result<void>(Bytes)>& take) {
+    // A low threshold makes Git stream what is not a delta, however small it thinks it is.
+    return run_git({"-c", "core.bigFileThreshold=1m", "cat-file", "blob", hex}, "", take);
+  };
+}
+
+Result<void> Push::want_blob(std::size_t index) {
+  const BlobEntry& blob = walk_->blobs()[index];
+  judged_.resize(std::max(judged_.size(), index + 1), nullptr);
+  if (blob.size > hook_.config.big_blob) {
+    judged_[index] = &judge_->big(pump_of(blob.oid));
+  } else {
+    const LoadedObject object = HUBGATE_TRY(objects_->read(blob.oid));
+    if (object.kind() != git::Kind::blob || object.bytes().size() != blob.size)
+      return Error{"object " + blob.oid.brief() + " changed while it was read"};
+    judged_[index] = &judge_->small(object.bytes());
+  }
+  if (index % 256 == 0 && !tick()) return Error{"it took too long (hook.timeout)"};
+  return {};
+}
+
+// Pointers at paths: their objects are on the server already, or should be.
+Result<void> Push::read_lfs() {
+  for (std::size_t i = 0; i < judged_.size(); ++i) {
+    if (!judged_[i]->pointer || walk_->blobs()[i].uses.empty()) continue;
+    const git::Pointer& pointer = *judged_[i]->pointer;
+    if (auto read = lfs_->want(pointer.oid, *judge_); !read) return read;
+    for (const auto& other: pointer.other_oids)
+      if (auto read = lfs_->want(other, *judge_); !read) return read;
+  }
+  return judge_->wait();
+}
+
+Result<void> Push::decide() {
+  const CaseMaker maker(hook_.environment, updates_, *lfs_);
+  std::vector<PushCase> cases;
+  for (const auto& problem: walk_->problems())
+    cases.push_back(maker.of_problem(problem));
+  const Policy policy = hook_.keeper.policy();
+  const auto add = [&](PushCase one) {
+    // What is plainly allowed is counted; a record for each of 20,000 configuration files would
+    // bury the others.
+    if (one.report->findings.empty() && one.report->gaps.empty()) {
+      const Decision decision = policy.decide(*one.report, one.item.context);
+      if (decision.action == Action::allow && decision.would_be == Action::allow) {
+        ++allowed_;
+        return;
+      }
+    }
+    cases.push_back(std::move(one));
+  };
+  for (std::size_t i = 0; i < judged_.size(); ++i)
+    for (const auto& use: walk_->blobs()[i].uses)
+      for (auto& one: maker.of_blob(walk_->blobs()[i], use, *judged_[i]))
+        add(std::move(one));
+
+  std::vector<Gatekeeper::Case> asked;
+  for (const auto& one: cases)
+    asked.push_back({one.report.get(), one.item.context});
+  const auto decisions = hook_.keeper.decide_all(asked);
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    cases[i].item.decision = decisions[i];
+    items_.push_back(std::move(cases[i].item));
+  }
+  return {};
+}
+
+Result<void> Push::remember() {
+  const auto batch = HUBGATE_TRY(hook_.keeper.store().batch());
+  std::vector<const Judged*> all(judged_.begin(), judged_.end());
+  lfs_->each([&](const Judged& judged) { all.push_back(&judged); });
+  for (const Judged* judged: all)
+    if (judged->fresh)
+      if (auto kept = hook_.keeper.remember(judged->digest, judged->report); !kept) return kept;
+  const bool passes = std::all_of(items_.begin(), items_.end(),
+                                  [](const Item& item) { return item.decision.passes(); });
+  if (passes)
+    for (const auto& tip: walk_->judged_tips())
+      if (auto kept = hook_.keeper.store().remember_tree(record_key(tip), Report{}); !kept)
+        return kept;
+  return batch->commit();
+}
+
+// Bytes of quarantined objects are read once more: the few that there are.
+Result<void> Push::keep_quarantined() {
+  for (const auto& item: items_) {
+    if (item.decision.action != Action::quarantine || item.decision.id.empty()) continue;
+    std::unique_ptr<Source> source;
+    Fd file;
+    std::optional<LoadedObject> object;
+    if (item.context.road == Road::lfs) {
+      file = lfs_->open(hex(*item.context.sha256));
+      if (!file) continue;
+    } else if (item.context.size > hook_.config.big_blob) {
+      file = HUBGATE_TRY(unlinked_file((hook_.data_dir / "tmp").string()));
+      auto pumped = pump_of(item.oid)([&](Bytes bytes) { return write_bytes(file.get(), bytes); });
+      if (!pumped) return pumped;
+    } else {
+      object = HUBGATE_TRY(objects_->read(item.oid));
+      source = std::make_unique<MemorySource>(object->bytes());
+    }
+    if (file) source = ArrivingSource::from_file(std::move(file), item.context.size);
+    auto kept = hook_.keeper.quarantine(item.decision, item.context, *source);
+    if (!kept) return kept.error();
+  }
+  return {};
+}
+
+Result<void> Push::tell_log(std::string_view outcome) {
+  constexpr std::size_t k_listed = 1000;
+  json::object fields;
+  fields["who"] = hook_.environment.user;
+  fields["from"] = hook_.environment.from;
+  fields["repo"] = hook_.environment.repo;
+  fields["server"] = hook_.environment.server;
+  fields["outcome"] = outcome;
+  json::array refs;
+  for (const auto& update: updates_) {
+    if (refs.size() >= k_listed) break;
+    refs.push_back({{"ref", printable(update.name, 300)},
+                    {"old", update.before.hex()},
+                    {"new", update.after.hex()}});
+  }
+  fields["refs"] = std::move(refs);
+  fields["ref_count"] = updates_.size();
+  if (walk_) {
+    fields["objects"] = walk_->objects();
+    fields["files"] = walk_->blobs().size();
+    fields["commits"] = walk_->commits();
+    fields["submodules"] = walk_->submodules();
+    fields["allowed"] = allowed_;
+  }
+  json::array decisions;
+  for (const auto& item: items_)
+    if (decisions.size() < k_listed) decisions.emplace_back(item.decision.id);
+  fields["decision_ids"] = std::move(decisions);
+  return hook_.keeper.event("push", fields);
+}
+
+PushVerdict Push::answer() {
+  std::vector<const Item*> blocked;
+  std::vector<const Item*> annotated;
+  for (const auto& item: items_) {
+    if (!item.decision.passes())
+      blocked.push_back(&item);
+    else if (item.decision.action == Action::annotate)
+      annotated.push_back(&item);
+  }
+  // The worst first; what the walk met first stays first among equals.
+  const auto worse = [](const Item* a, const Item* b) {
+    return a->decision.verdict > b->decision.verdict;
+  };
+  std::stable_sort(blocked.begin(), blocked.end(), worse);
+  std::stable_sort(annotated.begin(), annotated.end(), worse);
+  if (!blocked.empty()) {
+    hook_.terminal.refuse(refusal_screen(blocked, updates_, items_.size() + allowed_));
+    return PushVerdict::refused;
+  }
+  hook_.terminal.warn(warning_lines(annotated, updates_));
+  if (walk_->submodules() != 0)
+    hook_.terminal.say("hubgate: note: " + std::to_string(walk_->submodules()) +
+                       " submodule entries were not followed\n");
+  return PushVerdict::pass;
+}
+
+Result<PushVerdict> Push::run() {
+  // Nothing new is named by a deletion.
+  if (std::all_of(updates_.begin(), updates_.end(),
+                  [](const git::RefUpdate& update) { return update.deletes(); })) {
+    if (auto told = tell_log("deletes only"); !told) return told.error();
+    return PushVerdict::pass;
+  }
+  if (auto prepared = prepare(); !prepared) return prepared.error();
+  if (auto listed = walk_->list(); !listed) return listed.error();
+  hook_.terminal.say("hubgate: checking " + std::to_string(walk_->objects()) + " new objects in " +
+                     std::to_string(updates_.size()) + " ref update" +
+                     (updates_.size() == 1 ? "" : "s") + "\n");
+  if (auto read = walk_->read_incoming(); !read) return read.error();
+  if (auto walked = walk_->walk(); !walked) return walked.error();
+  if (auto waited = judge_->wait(); !waited) return waited.error();
+  if (auto read = read_lfs(); !read) return read.error();
+  if (auto decided = decide(); !decided) return decided.error();
+  if (auto remembered = remember(); !remembered) return remembered.error();
+  const bool passes = std::all_of(items_.begin(), items_.end(),
+                                  [](const Item& item) { return item.decision.passes(); });
+  if (auto kept = keep_quarantined(); !kept) return kept.error();
+  if (auto told = tell_log(passes ? "passed" : "refused"); !told) return told.error();
+  return answer();
+}
+
+} // namespace
+
+Result<PushVerdict> pre_receive(const PreReceive& hook, std::string_view ref_lines) {
+  auto updates = git::parse_ref_lines(ref_lines);
+  if (!updates) return updates.error();
+  return Push(hook, std::move(*updates)).run();
+}
+
+} // namespace hubgate

@@ -1,0 +1,444 @@
+#include "hook/push_walk.hpp"
+
+#include "hook/git_command.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace hubgate {
+
+// A parsed tree that owns its bytes.
+struct PushWalk::Tree {
+  std::string bytes;
+  std::vector<git::TreeEntry> entries; ///< names point into `bytes`
+  std::unordered_map<std::string_view, std::size_t> by_name;
+
+  const git::TreeEntry* find(std::string_view name) const {
+    const auto at = by_name.find(name);
+    return at == by_name.end() ? nullptr : &entries[at->second];
+  }
+};
+
+namespace {
+
+/// Parsed trees kept for comparing commits with their parents, in bytes of the trees themselves.
+constexpr std::uint64_t k_tree_cache = std::uint64_t{64} << 20;
+constexpr std::size_t k_tag_depth = 64;
+constexpr std::size_t k_path_max = 4096;
+constexpr std::size_t k_tree_depth = 512;
+/// Problems kept; a push with more is refused for the first ones.
+constexpr std::size_t k_problems_max = 1000;
+
+std::string key_of(const git::Oid& oid, std::string_view path, char kind) {
+  std::string out(reinterpret_cast<const char*>(oid.bytes.data()), git::Oid::k_size);
+  out += kind;
+  out += path;
+  return out;
+}
+
+} // namespace
+
+PushWalk::PushWalk(ObjectStore& objects, const std::vector<git::RefUpdate>& updates,
+                   const HookConfig& config, WantBlob want, IsJudged judged)
+    : objects_(objects), updates_(updates), config_(config), want_(std::move(want)),
+      is_judged_(std::move(judged)) {}
+
+void PushWalk::problem(const git::Oid& oid, git::Kind kind, Bytes bytes, const Rule* rule,
+                       std::string text) {
+  if (problems_.size() >= k_problems_max) return;
+  problems_of_[oid].push_back(problems_.size());
+  problems_.push_back({oid, kind, sha256(bytes), bytes.size(), rule, std::move(text), "", Place{}});
+}
+
+// Problems are found when an object is read, and told where it is first named.
+void PushWalk::place_problems(const git::Oid& oid, const std::string& path, Place place) {
+  const auto found = problems_of_.find(oid);
+  if (found == problems_of_.end()) return;
+  for (const std::size_t index: found->second) {
+    ObjectProblem& problem = problems_[index];
+    if (problem.place.ref != Place::k_no_ref) continue;
+    problem.path = path;
+    problem.place = place;
+  }
+}
+
+Result<void> PushWalk::list() {
+  incoming_ = HUBGATE_TRY(objects_.incoming(config_.max_objects));
+  return {};
+}
+
+Result<void> PushWalk::read_incoming() {
+  for (const auto& oid: incoming_)
+    if (auto added = add_incoming(oid); !added) return added;
+  return {};
+}
+
+Result<void> PushWalk::add_incoming(const git::Oid& oid) {
+  if (is_incoming(oid)) return {}; // loose and packed
+  const auto header = HUBGATE_TRY(objects_.header(oid));
+  kinds_.emplace(oid, header.kind);
+  switch (header.kind) {
+  case git::Kind::blob: {
+    const std::size_t index = blobs_.size();
+    blob_index_.emplace(oid, index);
+    blobs_.push_back({oid, header.size, true, {}});
+    return want_(index);
+  }
+  case git::Kind::tree: {
+    const auto read = tree(oid, Note::yes);
+    if (!read) return read.error();
+    return {};
+  }
+  case git::Kind::commit: {
+    const auto read = commit(oid, Note::yes);
+    if (!read) return read.error();
+    return {};
+  }
+  case git::Kind::tag: {
+    const LoadedObject object = HUBGATE_TRY(objects_.read(oid));
+    if (const auto tag = git::parse_tag(object.bytes()); !tag)
+      problem(oid, git::Kind::tag, object.bytes(), nullptr, tag.error().message);
+    return {};
+  }
+  }
+  return {};
+}
+
+// Null: it is there and can't be read as a commit. History that was there before is not the
+// pusher's fault: its problems are noted only when it is walked.
+Result<const git::Commit*> PushWalk::commit(const git::Oid& oid, Note note) {
+  if (const auto known = commits_.find(oid); known != commits_.end())
+    return static_cast<const git::Commit*>(&known->second);
+  const LoadedObject object = HUBGATE_TRY(objects_.read(oid));
+  auto parsed = object.kind() == git::Kind::commit
+                    ? git::parse_commit(object.bytes())
+                    : Result<git::Commit>(Error{"it is named as a commit and is none"});
+  if (!parsed) {
+    if (note == Note::yes && !problems_of_.contains(oid))
+      problem(oid, git::Kind::commit, object.bytes(), nullptr, parsed.error().message);
+    return static_cast<const git::Commit*>(nullptr);
+  }
+  return static_cast<const git::Commit*>(&commits_.emplace(oid, std::move(*parsed)).first->second);
+}
+
+// Null: it is there and can't be read as a tree.
+Result<std::shared_ptr<const PushWalk::Tree>> PushWalk::tree(const git::Oid& oid, Note note) {
+  const bool check = note == Note::yes && !checked_trees_.contains(oid);
+  const auto known = trees_.find(oid);
+  std::shared_ptr<const Tree> out;
+  if (known != trees_.end()) {
+    out = known->second;
+    if (!check) return out;
+  } else {
+    const LoadedObject object = HUBGATE_TRY(objects_.read(oid));
+    auto made = std::make_shared<Tree>();
+    made->bytes = std::string(as_text(object.bytes()));
+    auto entries =
+        object.kind() == git::Kind::tree
+            ? git::parse_tree(as_bytes(made->bytes))
+            : Result<std::vector<git::TreeEntry>>(Error{"it is named as a tree and is none"});
+    if (!entries) {
+      if (check) {
+        checked_trees_.insert(oid);
+        problem(oid, git::Kind::tree, object.bytes(), nullptr, entries.error().message);
+      }
+      return out;
+    }
+    made->entries = std::move(*entries);
+    made->by_name.reserve(made->entries.size());
+    for (std::size_t i = 0; i < made->entries.size(); ++i)
+      made->by_name.emplace(made->entries[i].name, i);
+    out = std::move(made);
+    if (tree_bytes_ > k_tree_cache) {
+      trees_.clear();
+      tree_bytes_ = 0;
+    }
+    tree_bytes_ += out->bytes.size();
+    trees_.emplace(oid, out);
+  }
+  if (check) {
+    checked_trees_.insert(oid);
+    for (auto& found: git::check_tree(out->entries))
+      problem(oid, git::Kind::tree, as_bytes(out->bytes), found.rule, std::move(found.evidence));
+  }
+  return out;
+}
+
+// The commit that a ref named before the push; nothing when it named something else.
+std::optional<git::Oid> PushWalk::commit_before(const git::RefUpdate& update) {
+  git::Oid oid = update.before;
+  for (std::size_t depth = 0; depth <= k_tag_depth && !oid.is_zero(); ++depth) {
+    const auto object = objects_.read(oid);
+    if (!object) return std::nullopt;
+    if (object->kind() == git::Kind::commit) return oid;
+    if (object->kind() != git::Kind::tag) return std::nullopt;
+    const auto tag = git::parse_tag(object->bytes());
+    if (!tag) return std::nullopt;
+    oid = tag->object;
+  }
+  return std::nullopt;
+}
+
+Result<std::size_t> PushWalk::blob(const git::Oid& oid) {
+  if (const auto known = blob_index_.find(oid); known != blob_index_.end()) return known->second;
+  const auto header = HUBGATE_TRY(objects_.header(oid));
+  if (header.kind != git::Kind::blob) return Error{"object " + oid.brief() + " is no file"};
+  const std::size_t index = blobs_.size();
+  blob_index_.emplace(oid, index);
+  blobs_.push_back({oid, header.size, false, {}});
+  if (auto wanted = want_(index); !wanted) return wanted.error();
+  return index;
+}
+
+Result<void> PushWalk::count_path() {
+  if (++paths_ <= config_.max_paths) return {};
+  return Error{"the push names more than " + std::to_string(config_.max_paths) +
+               " paths (hook.max_paths): push it in parts"};
+}
+
+Result<void> PushWalk::use_blob(const git::Oid& oid, std::string path, bool symlink, Place place) {
+  if (!seen_.insert(key_of(oid, path, symlink ? 'l' : 'f')).second) return {};
+  if (auto counted = count_path(); !counted) return counted;
+  const std::size_t index = HUBGATE_TRY(blob(oid));
+  blobs_[index].uses.push_back({std::move(path), symlink, place});
+  return {};
+}
+
+// Everything below `root` that is not the same at the same path in one of `parents`.
+Result<void> PushWalk::walk_tree(const git::Oid& root, const std::vector<git::Oid>& parents,
+                                 Place place) {
+  struct Step {
+    git::Oid oid;
+    std::vector<git::Oid> parents; ///< trees at the same path
+    std::string path;              ///< "" or with a slash at the end
+    std::size_t depth;
+  };
+  std::vector<Step> steps{{root, parents, "", 0}};
+  while (!steps.empty()) {
+    const Step step = std::move(steps.back());
+    steps.pop_back();
+    if (std::find(step.parents.begin(), step.parents.end(), step.oid) != step.parents.end())
+      continue;
+    if (!seen_.insert(key_of(step.oid, step.path, 't')).second) continue;
+    if (auto counted = count_path(); !counted) return counted;
+    const auto current = HUBGATE_TRY(tree(step.oid, Note::yes));
+    place_problems(step.oid, step.path, place);
+    if (current == nullptr) continue;
+    std::vector<std::shared_ptr<const Tree>> before;
+    for (const auto& parent: step.parents)
+      if (auto other = tree(parent, Note::no); other && *other != nullptr) before.push_back(*other);
+
+    for (const auto& entry: current->entries) {
+      const auto same = [&](const std::shared_ptr<const Tree>& other) {
+        const git::TreeEntry* was = other->find(entry.name);
+        return was != nullptr && was->oid == entry.oid && was->mode == entry.mode;
+      };
+      if (std::any_of(before.begin(), before.end(), same)) continue;
+      std::string path = step.path + std::string(entry.name);
+      if (path.size() > k_path_max || step.depth >= k_tree_depth)
+        return Error{"a path of the push is too long or too deep: " + std::to_string(path.size()) +
+                     " bytes, " + std::to_string(step.depth) + " folders"};
+      if (entry.is_submodule()) {
+        ++submodules_; // a commit of another repository: nothing of it is here
+        continue;
+      }
+      if (!entry.is_tree()) {
+        if (auto used = use_blob(entry.oid, std::move(path), entry.is_symlink(), place); !used)
+          return used;
+        continue;
+      }
+      Step next{entry.oid, {}, std::move(path) + "/", step.depth + 1};
+      for (const auto& other: before)
+        if (const auto* was = other->find(entry.name); was != nullptr && was->is_tree())
+          next.parents.push_back(was->oid);
+      steps.push_back(std::move(next));
+    }
+  }
+  return {};
+}
+
+Result<void> PushWalk::walk_commit(std::size_t ref, const git::Oid& oid,
+                                   const git::Commit& commit_of) {
+  ++commits_walked_;
+  std::vector<git::Oid> before;
+  for (const auto& parent: commit_of.parents)
+    // A parent that can't be read gives nothing for free.
+    if (auto other = commit(parent, Note::no); other && *other != nullptr)
+      before.push_back((*other)->tree);
+  return walk_tree(commit_of.tree, before, Place{ref, oid});
+}
+
+// Which of the commits that lie outside of the push are not known history, and what is behind them.
+Result<std::unordered_set<git::Oid>>
+PushWalk::unknown_commits(const git::Oid& before, const std::vector<git::Oid>& unsure) {
+  std::string input;
+  for (const auto& oid: unsure)
+    input += oid.hex() + "\n";
+  std::vector<std::string> arguments{"rev-list", "--stdin"};
+  if (config_.history == HookConfig::History::accept) {
+    arguments.insert(arguments.end(), {"--not", "--all"});
+  } else {
+    input += "^" + before.hex() + "\n";
+  }
+  std::string output;
+  auto ran = run_git(arguments, input, [&](Bytes bytes) -> Result<void> {
+    output += as_text(bytes);
+    return {};
+  });
+  if (!ran) return ran.error();
+  std::unordered_set<git::Oid> out;
+  for (std::size_t at = 0; at < output.size();) {
+    const std::size_t end = std::min(output.find('\n', at), output.size());
+    const auto oid = git::Oid::from_hex(std::string_view(output).substr(at, end - at));
+    if (!oid) return Error{"git rev-list answered something else than commits"};
+    out.insert(*oid);
+    at = end + 1;
+  }
+  return out;
+}
+
+Result<void> PushWalk::walk_commits(std::size_t ref, const git::Oid& tip) {
+  const git::Oid before = commit_before(updates_[ref]).value_or(git::Oid{});
+  const bool baseline = config_.history == HookConfig::History::accept || !before.is_zero();
+  const auto is_closed = [&](const git::Oid& oid) {
+    const auto known = walked_.find(oid);
+    return known != walked_.end() && known->second.closed;
+  };
+
+  // First only through what the push brought, to see where it touches older history.
+  std::vector<git::Oid> unsure;
+  if (baseline) {
+    std::unordered_set<git::Oid> met{tip};
+    std::vector<git::Oid> open{tip};
+    while (!open.empty()) {
+      const git::Oid oid = open.back();
+      open.pop_back();
+      if (is_closed(oid) || oid == before) continue;
+      if (!is_incoming(oid)) {
+        if (!is_judged_(oid)) unsure.push_back(oid);
+        continue;
+      }
+      const git::Commit* found = HUBGATE_TRY(commit(oid, Note::yes));
+      if (found == nullptr) continue;
+      for (const auto& parent: found->parents)
+        if (met.insert(parent).second) open.push_back(parent);
+    }
+  }
+  std::unordered_set<git::Oid> unknown;
+  if (!unsure.empty()) unknown = HUBGATE_TRY(unknown_commits(before, unsure));
+
+  // Then for real, parents before children: whoever brings a path first is named for it.
+  struct Step {
+    git::Oid oid;
+    bool parents_done;
+  };
+  std::unordered_map<git::Oid, bool> done; // closed?
+  std::vector<Step> steps{{tip, false}};
+  while (!steps.empty()) {
+    const Step step = steps.back();
+    steps.pop_back();
+    if (!step.parents_done) {
+      if (done.contains(step.oid)) continue;
+      if (is_closed(step.oid)) {
+        done[step.oid] = true;
+        continue;
+      }
+      if (!is_incoming(step.oid)) {
+        if (is_judged_(step.oid)) {
+          done[step.oid] = true;
+          continue;
+        }
+        if (step.oid == before || (baseline && !unknown.contains(step.oid))) {
+          done[step.oid] = false;
+          continue;
+        }
+      } else if (step.oid == before) {
+        done[step.oid] = false;
+        continue;
+      }
+      const git::Commit* found = HUBGATE_TRY(commit(step.oid, Note::yes));
+      place_problems(step.oid, "", Place{ref, step.oid});
+      if (found == nullptr) {
+        done[step.oid] = false;
+        continue;
+      }
+      done[step.oid] = false;
+      steps.push_back({step.oid, true});
+      for (auto parent = found->parents.rbegin(); parent != found->parents.rend(); ++parent)
+        if (!done.contains(*parent)) steps.push_back({*parent, false});
+      continue;
+    }
+    const git::Commit* found = HUBGATE_TRY(commit(step.oid, Note::yes));
+    const auto [known, fresh] = walked_.emplace(step.oid, Known{});
+    if (fresh)
+      if (auto walked = walk_commit(ref, step.oid, *found); !walked) return walked;
+    const bool closed =
+        std::all_of(found->parents.begin(), found->parents.end(), [&](const git::Oid& parent) {
+          const auto at = done.find(parent);
+          return at != done.end() && at->second;
+        });
+    // walk_commit() doesn't add to walked_, so the iterator is good.
+    known->second.closed = known->second.closed || closed;
+    done[step.oid] = known->second.closed;
+  }
+  closed_tips_[tip] = done[tip];
+  return {};
+}
+
+Result<void> PushWalk::walk_ref(std::size_t ref) {
+  const git::RefUpdate& update = updates_[ref];
+  if (update.deletes()) return {};
+  git::Oid oid = update.after;
+  for (std::size_t depth = 0; depth <= k_tag_depth; ++depth) {
+    const auto known = kinds_.find(oid);
+    if (known == kinds_.end() && is_judged_(oid)) return {};
+    const git::Kind kind =
+        known != kinds_.end() ? known->second : HUBGATE_TRY(objects_.header(oid)).kind;
+    switch (kind) {
+    case git::Kind::commit:
+      return walk_commits(ref, oid);
+    case git::Kind::tree:
+      if (auto walked = walk_tree(oid, {}, Place{ref, {}}); !walked) return walked;
+      closed_tips_[oid] = true;
+      return {};
+    case git::Kind::blob:
+      closed_tips_[oid] = true;
+      return use_blob(oid, "", false, Place{ref, {}});
+    case git::Kind::tag:
+      break;
+    }
+    const LoadedObject object = HUBGATE_TRY(objects_.read(oid));
+    const auto tag = git::parse_tag(object.bytes());
+    if (!tag) {
+      if (!problems_of_.contains(oid))
+        problem(oid, git::Kind::tag, object.bytes(), nullptr, tag.error().message);
+      place_problems(oid, "", Place{ref, {}});
+      return {};
+    }
+    oid = tag->object;
+  }
+  return Error{"a tag of the push leads through more than " + std::to_string(k_tag_depth) +
+               " tags"};
+}
+
+Result<void> PushWalk::walk() {
+  for (std::size_t ref = 0; ref < updates_.size(); ++ref)
+    if (auto walked = walk_ref(ref); !walked) return walked;
+  // What nothing names. A pack may repeat old objects as bases of deltas: those change nothing.
+  for (auto& entry: blobs_)
+    if (entry.incoming && entry.uses.empty() && !objects_.was_there(entry.oid))
+      entry.uses.push_back({"", false, Place{}});
+  std::erase_if(problems_, [&](const ObjectProblem& found) {
+    return found.place.ref == Place::k_no_ref && objects_.was_there(found.oid);
+  });
+  return {};
+}
+
+std::vector<git::Oid> PushWalk::judged_tips() const {
+  std::vector<git::Oid> out;
+  for (const auto& [oid, closed]: closed_tips_)
+    if (closed) out.push_back(oid);
+  return out;
+}
+
+} // namespace hubgate

@@ -1,0 +1,134 @@
+#pragma once
+// PushWalk: what the refs of a push name, and under which paths. Commits are walked from the new
+// tips back to history that is known already; trees are compared with the same path in the parents,
+// so a commit costs what it changed. Every object of the push that nothing names is listed too: the
+// server keeps it, and whoever knows its id can fetch it.
+//
+// Known history: a commit that a record says was judged with everything behind it; what the updated
+// ref itself named before; with History::accept whatever any ref named before. A new ref gets
+// nothing for free (law 5: a reference is not an object).
+#include "hook/config.hpp"
+#include "hook/git/ref_lines.hpp"
+#include "hook/git/tree_check.hpp"
+#include "hook/object_store.hpp"
+#include "scanner/core/digest.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace hubgate {
+
+/// Where in the push something was first met.
+struct Place {
+  static constexpr std::size_t k_no_ref = ~std::size_t{0};
+  std::size_t ref = k_no_ref; ///< index of the ref update; k_no_ref: named by nothing
+  git::Oid commit;            ///< zero: not by a commit
+};
+
+/// A blob under one path.
+struct BlobUse {
+  std::string path; ///< "" when no tree names it
+  bool symlink = false;
+  Place place;
+};
+
+struct BlobEntry {
+  git::Oid oid;
+  std::uint64_t size = 0;
+  bool incoming = false;
+  std::vector<BlobUse> uses;
+};
+
+/// Something wrong with a commit, tag or tree.
+struct ObjectProblem {
+  git::Oid oid;
+  git::Kind kind = git::Kind::tree;
+  Sha256 sha256{}; ///< of the object's content, for a waiver
+  std::uint64_t size = 0;
+  const Rule* rule = nullptr; ///< null: it can't be read as what it is
+  std::string text;           ///< evidence or reason, raw
+  std::string path;           ///< of the tree, "" when unknown
+  Place place;
+};
+
+class PushWalk {
+public:
+  /// Called for each blob as soon as it is known that its bytes are wanted; `index` in blobs().
+  using WantBlob = std::function<Result<void>(std::size_t index)>;
+  /// Whether a record says that this commit (or tag, tree, blob) was judged with all behind it.
+  using IsJudged = std::function<bool(const git::Oid&)>;
+
+  PushWalk(ObjectStore& objects, const std::vector<git::RefUpdate>& updates,
+           const HookConfig& config, WantBlob want, IsJudged judged);
+
+  /// Lists what the push brought; then the blobs' sizes and counts are known.
+  Result<void> list();
+  /// Reads commits, tags and trees of the push and wants all its blobs.
+  Result<void> read_incoming();
+  /// Walks what the refs name, then what nothing names.
+  Result<void> walk();
+
+  std::vector<BlobEntry>& blobs() { return blobs_; }
+  const std::vector<ObjectProblem>& problems() const { return problems_; }
+  std::size_t objects() const { return incoming_.size(); }
+  std::uint64_t submodules() const { return submodules_; }
+  std::uint64_t commits() const { return commits_walked_; }
+  /// Tips behind which everything is judged once this push is: worth a record.
+  std::vector<git::Oid> judged_tips() const;
+
+private:
+  struct Tree;
+  enum class Note { no, yes }; ///< whether what is wrong with it is a problem of this push
+  struct Known {
+    bool closed = false; ///< everything behind it is judged
+  };
+
+  Result<void> add_incoming(const git::Oid& oid);
+  Result<const git::Commit*> commit(const git::Oid& oid, Note note);
+  Result<std::shared_ptr<const Tree>> tree(const git::Oid& oid, Note note);
+  std::optional<git::Oid> commit_before(const git::RefUpdate& update);
+  bool is_incoming(const git::Oid& oid) const { return kinds_.contains(oid); }
+  Result<std::size_t> blob(const git::Oid& oid);
+
+  Result<void> walk_ref(std::size_t ref);
+  Result<void> walk_commits(std::size_t ref, const git::Oid& tip);
+  Result<std::unordered_set<git::Oid>> unknown_commits(const git::Oid& before,
+                                                       const std::vector<git::Oid>& unsure);
+  Result<void> walk_commit(std::size_t ref, const git::Oid& oid, const git::Commit& commit);
+  Result<void> walk_tree(const git::Oid& root, const std::vector<git::Oid>& parents, Place place);
+  Result<void> use_blob(const git::Oid& oid, std::string path, bool symlink, Place place);
+  Result<void> count_path();
+  void problem(const git::Oid& oid, git::Kind kind, Bytes bytes, const Rule* rule,
+               std::string text);
+  void place_problems(const git::Oid& oid, const std::string& path, Place place);
+
+  ObjectStore& objects_;
+  const std::vector<git::RefUpdate>& updates_;
+  const HookConfig& config_;
+  WantBlob want_;
+  IsJudged is_judged_;
+
+  std::vector<git::Oid> incoming_;
+  std::unordered_map<git::Oid, git::Kind> kinds_; ///< of the incoming objects
+  std::vector<BlobEntry> blobs_;
+  std::unordered_map<git::Oid, std::size_t> blob_index_;
+  std::unordered_map<git::Oid, git::Commit> commits_;
+  std::unordered_map<git::Oid, std::shared_ptr<const Tree>> trees_;
+  std::uint64_t tree_bytes_ = 0;
+  std::vector<ObjectProblem> problems_;
+  std::unordered_map<git::Oid, std::vector<std::size_t>> problems_of_;
+  std::unordered_set<git::Oid> checked_trees_;
+
+  std::unordered_map<git::Oid, Known> walked_; ///< commits whose trees were walked
+  std::unordered_set<std::string> seen_;       ///< object id + path
+  std::unordered_map<git::Oid, bool> closed_tips_;
+  std::uint64_t paths_ = 0;
+  std::uint64_t submodules_ = 0;
+  std::uint64_t commits_walked_ = 0;
+};
+
+} // namespace hubgate
