@@ -345,6 +345,7 @@ void Hunt::text_around(const Hit& hit) {
     return (c >= 0x20 && c < 0x7f) || c == '\t' || c == '\n';
   };
   auto begin = static_cast<std::size_t>(hit.offset - from);
+  if (begin >= bytes.size()) return;
   auto end = begin;
   while (begin > 0 && is_text(bytes[begin - 1]))
     --begin;
@@ -363,7 +364,7 @@ void Hunt::try_pickle(std::uint64_t offset) {
   if (offset < pickle_end_) return;
   std::uint64_t begin = offset;
   // INST takes its arguments from a MARK in front of it.
-  if (source_.view(offset, 1)[0] == 'i') {
+  if (starts_with(source_.view(offset, 1), "i")) {
     const std::uint64_t from =
         std::max(pickle_end_, offset - std::min<std::uint64_t>(offset, k_behind));
     const std::string_view before =
@@ -377,7 +378,8 @@ void Hunt::try_pickle(std::uint64_t offset) {
       source_, session_, begin,
       {.streams = pickle::Options::Streams::one, .reports = pickle::Options::Reports::none},
       &calls);
-  if (calls.count == 0) return;
+  // The stream itself was tried by the pickle format.
+  if (calls.count == 0 || (begin == 0 && result.end >= size_)) return;
   pickle_end_ = std::max(result.end, begin + 1);
   SubSource inner(source_, begin, pickle_end_ - begin);
   session_.embedded("pickle@" + std::to_string(begin), inner);
@@ -406,7 +408,7 @@ void Hunt::judge(const Hit& hit) {
     session_.gap(Reason::unsupported, Reach::data, hit.offset, "a RAR archive");
     return;
   case Kind::safetensors:
-    embed({hit.offset - 8, hit.kind});
+    if (hit.offset > 8) embed({hit.offset - 8, hit.kind});
     return;
   default:
     // What begins the stream was tried by its own format already.
@@ -432,8 +434,13 @@ bool Hunt::run() {
     if (seen_[kind] > k_hits + size_ / k_hit_each)
       session_.gap(Reason::budget, Reach::data, 0,
                    std::to_string(seen_[kind]) + " places look like " + std::string(k_names[kind]));
-  for (const Hit& hit: hits_)
+  for (const Hit& hit: hits_) {
+    if (!session_.budget().time_left()) {
+      session_.gap(Reason::budget, Reach::data, hit.offset, "out of time in the generic scan");
+      break;
+    }
     judge(hit);
+  }
   return found_;
 }
 

@@ -114,6 +114,18 @@ TEST(Generic, nothing_found_is_opaque) {
   EXPECT_TRUE(has_gap(report, Reason::opaque));
 }
 
+// What begins the stream was tried by its own format; embedding it again would never end.
+TEST(Generic, does_not_embed_the_stream_in_itself) {
+  const std::string header = "{\"a\" is no JSON \x01";
+  for (const std::string& bytes:
+       {le(header.size(), 8) + header + noise(100), "GGUF"s + le(3, 4) + noise(50),
+        "cos\nsystem\n(S'x'\ntR"s + "\xff\xff"}) {
+    const Report report = scan_bytes(bytes);
+    for (const Gap& gap: report.gaps)
+      EXPECT_EQ(gap.detail.find("nested too deep"), std::string::npos) << show(report);
+  }
+}
+
 TEST(Generic, a_rar_archive_inside_is_unsupported) {
   const Report report = scan_bytes(noise(100) + "Rar!\x1a\x07\x01\0"s + noise(100));
   EXPECT_TRUE(has_gap(report, Reason::unsupported)) << show(report);
