@@ -76,23 +76,20 @@ def test_the_xet_token_route_is_refused(gate, hub):
 
 
 def test_a_client_with_an_old_cache_is_told_about_xet(clients):
-    """A tree listing cached before the gate was there still holds Xet hashes."""
-    run = clients.python("""
-        import json, os, pathlib, huggingface_hub
-        from huggingface_hub import HfApi
-        sha = HfApi().model_info("demo/clean").sha
-        huggingface_hub.snapshot_download("demo/clean", allow_patterns=["README.md"])
-        trees = list(pathlib.Path(os.environ["HF_HOME"]).rglob("trees/*.json"))
-        assert trees
-        for tree in trees:
-            value = json.loads(tree.read_text())
-            for entry in value["files"].values():
-                if "lfs_sha256" in entry:
-                    entry["xet_hash"] = "ab" * 32
-            tree.write_text(json.dumps(value))
-        huggingface_hub.snapshot_download("demo/clean")
-    """)
-    assert not run.ok and "hubgate: " in run.output, run.output
+    """A tree listing that was cached before the gate was there still holds Xet hashes."""
+    download = "import huggingface_hub; huggingface_hub.snapshot_download('demo/clean', allow_patterns=['%s'])"
+    first = clients.python(download % "README.md")
+    assert first.ok, first.output
+    trees = list(clients.home.rglob("trees/*.json"))
+    assert trees
+    for tree in trees:
+        value = json.loads(tree.read_text())
+        for entry in value["files"].values():
+            if "lfs_sha256" in entry:
+                entry["xet_hash"] = "ab" * 32
+        tree.write_text(json.dumps(value))
+    run = clients.python(download % "model.safetensors")
+    assert not run.ok and "hubgate: " in run.output and "xet" in run.output.lower(), run.output
 
 
 def test_javascript_media_type_is_dropped(gate, hub, samples):

@@ -24,8 +24,8 @@ def text(value: str) -> bytes:
 
 
 def call(module: str, name: str, argument: str) -> bytes:
-    """Opcodes that call module.name(argument)."""
-    return f"c{module}\n{name}\n".encode() + text(argument) + b"\x85R"
+    """Opcodes that call module.name(argument), of protocol 2."""
+    return f"c{module}\n{name}\n(X".encode() + struct.pack("<I", len(argument)) + argument.encode() + b"tR"
 
 
 def pickle_of(body: bytes, protocol: int = 4) -> bytes:
@@ -49,7 +49,9 @@ def large_pickle(megabytes: int, tail: bytes = b"") -> bytes:
 
 
 def state_dict(shapes: dict[str, list[int]], poison: bytes = b"") -> bytes:
-    """data.pkl of a torch checkpoint: float tensors by name, each in its own storage."""
+    """data.pkl of a torch checkpoint: float tensors by name, each in its own storage. Protocol 2."""
+    def word(value: str) -> bytes:
+        return b"X" + struct.pack("<I", len(value)) + value.encode()
     body = b"ccollections\nOrderedDict\n)R("
     for key, (name, shape) in enumerate(shapes.items()):
         count = 1
@@ -59,8 +61,8 @@ def state_dict(shapes: dict[str, list[int]], poison: bytes = b"") -> bytes:
         for side in reversed(shape):
             strides.insert(0, step)
             step *= side
-        body += text(name) + b"ctorch._utils\n_rebuild_tensor_v2\n("
-        body += b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text(str(key)) + text("cpu")
+        body += word(name) + b"ctorch._utils\n_rebuild_tensor_v2\n("
+        body += b"(" + word("storage") + b"ctorch\nFloatStorage\n" + word(str(key)) + word("cpu")
         body += b"J" + struct.pack("<i", count) + b"tQK\x00"
         body += b"(" + b"".join(b"J" + struct.pack("<i", side) for side in shape) + b"t"
         body += b"(" + b"".join(b"J" + struct.pack("<i", side) for side in strides) + b"t"
