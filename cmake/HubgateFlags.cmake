@@ -8,8 +8,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # HUBGATE_TRY is a statement expression, which clang names even behind __extension__; and its
   # -Wconversion looks at signs too, which that of g++ leaves alone.
   # libstdc++ 12 uses what it deprecates itself (std::stable_sort's buffer).
+  # std::array deduces the length of our name tables by a fold over every element.
   target_compile_options(hubgate_flags INTERFACE -Wno-gnu-statement-expression -Wno-sign-conversion
-                         -Wno-deprecated-declarations)
+                         -Wno-deprecated-declarations -fbracket-depth=2048)
 endif()
 if(HUBGATE_WERROR)
   target_compile_options(hubgate_flags INTERFACE -Werror)
