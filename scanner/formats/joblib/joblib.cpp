@@ -21,7 +21,7 @@ constexpr std::size_t k_told = 5;
 constexpr std::array<Rule, 5> k_rules{{
     {"joblib-companion-file", "reference", Severity::suspicious, Reach::load, "CWE-610",
      "AML.T0011.000", "JNP-004", "the pickle has the loader open another file with numpy.load"},
-    {"joblib-companion-path", "reference", Severity::malicious, Reach::load, "CWE-22",
+    {"joblib-companion-path", "traversal", Severity::malicious, Reach::load, "CWE-22",
      "AML.T0011.000", "JNP-004", "the pickle has the loader open a file outside of its folder"},
     {"joblib-object-array", "pickle", Severity::informational, Reach::load, "CWE-502",
      "AML.T0011.000", "JNP-006", "an array of objects is stored as a pickle inside the pickle"},
