@@ -252,6 +252,10 @@ void Engine::judge(Stream& stream, std::uint64_t size, Opaque opaque) {
   }
   if (stream.depth == 0 && best != nullptr) report_.format = best->format->name;
 
+  // Much of what formats write is text (protocol 0 pickles, JSON): that is no second reading.
+  if (families.size() > 1) std::erase(families, "text");
+
+  stream.current = stream.claimants.size();
   Session session(*this, stream);
   if (families.size() > 1) {
     std::string evidence = "valid as ";
@@ -344,6 +348,8 @@ void Session::gap(Reason reason, Reach reach, std::uint64_t offset, std::string_
 }
 
 void Session::release(std::uint64_t upto) {
+  // The generic scan runs for no format: what it looks at is released with the verdict.
+  if (stream_.current >= stream_.claimants.size()) return;
   auto& claimant = stream_.claimants[stream_.current];
   if (upto <= claimant.released) return;
   claimant.released = upto;
@@ -351,10 +357,11 @@ void Session::release(std::uint64_t upto) {
 }
 
 void Session::ends_at(std::uint64_t end) {
-  stream_.claimants[stream_.current].end = end;
+  if (stream_.current < stream_.claimants.size()) stream_.claimants[stream_.current].end = end;
 }
 
 void Session::rest_is_inert(std::uint64_t from) {
+  if (stream_.current >= stream_.claimants.size()) return;
   const auto size = stream_.source.size();
   const auto end = stream_.claimants[stream_.current].end;
   // Only when the format owns everything that follows, and nobody else still has to read it.

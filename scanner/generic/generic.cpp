@@ -447,7 +447,9 @@ bool Hunt::run() {
 } // namespace
 
 bool generic_scan(Source& source, Session& session) {
-  return Hunt(source, session, source.wait_end()).run();
+  const std::uint64_t end = source.wait_end();
+  const bool found = Hunt(source, session, end).run();
+  return pickle::find_pickles(source, session, 0, end) != 0 || found;
 }
 
 std::span<const Rule> generic_rules() {

@@ -17,6 +17,7 @@ bool one_of(std::string_view word, std::initializer_list<std::string_view> words
 } // namespace
 
 Word Machine::call(Word callee, Word args, Word kwargs, How how, At at) {
+  ++calls_;
   const bool named = tag_of(callee) == Tag::global;
   const std::uint64_t position = heap_.allocate(5);
   Word* block = heap_.at(position);
@@ -305,6 +306,8 @@ void Machine::check_state(Word object, Word state, At at) {
     if ((flags_of(state) & k_has_bad_global) != 0 && name.verdict.use != Use::module_class)
       find(R::callable_state, at, render(object, 120) + " with " + render(state, 200));
   }
+  if (name.name == "TrainingArguments" && view(state).get("push_to_hub").integer() == 1)
+    find(R::upload_state, at, name_of(object) + ".push_to_hub = True");
   if (tag_of(state) == Tag::dict) {
     check_state_dict(object, state, false, at);
   } else if (tag_of(state) == Tag::tuple && size_of(state) == 2) {

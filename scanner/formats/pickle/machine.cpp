@@ -27,6 +27,7 @@ void Machine::start(std::uint64_t begin) {
   protocol_ = 0;
   has_protocol_ = did_harm_ = recursive_ = straddled_ = broken_memo_ = over_budget_ = false;
   result_ = 0;
+  calls_ = 0;
   next_tick_ = 0;
   seen_.fill(0);
   stack_size_ = 0;

@@ -41,6 +41,8 @@ public:
   void set_tracer(Tracer* tracer) { tracer_ = tracer; }
   /// A call that is not allowed was made.
   bool did_harm() const { return did_harm_; }
+  /// How many calls were made, allowed ones included.
+  std::uint64_t calls() const { return calls_; }
   /// What the top of the stack was at STOP.
   Word result() const { return result_; }
   bool memo_was_lossy() const { return memo_.lossy(); }
@@ -197,6 +199,13 @@ private:
   void shape(Word object, At at, std::string_view why, Severity severity = Severity::suspicious);
 
   // nested.cpp
+  /// Whether a text of k_short_text at most may be a pickle, as it is or encoded: its first bytes
+  /// say so. The others are kept without another look.
+  static bool may_hide(const std::uint8_t* data, std::size_t n) {
+    return n >= k_shortest_hidden && may_begin_pickle(data, n);
+  }
+  static bool may_begin_pickle(const std::uint8_t* data, std::size_t n);
+  static constexpr std::size_t k_shortest_hidden = 20;
   void scan_literal(std::uint64_t offset, std::uint64_t data, std::uint64_t length, bool text);
   void scan_nested_arguments(Word args);
 
@@ -238,6 +247,7 @@ private:
   bool straddled_ = false;
   std::uint64_t next_tick_ = 0;
   bool did_harm_ = false;
+  std::uint64_t calls_ = 0;
   bool recursive_ = false;
   mutable bool touched_ = false; ///< the source was read, so the window is stale
   Word result_ = 0;

@@ -83,9 +83,21 @@ bool Machine::is_quoted(std::string_view line) {
 
 bool Machine::memo_line(std::string_view line, std::uint64_t& index) {
   line = trimmed(line.substr(0, line.find('\0')));
-  if (!line.empty() && line.front() == '+') line.remove_prefix(1);
-  const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), index);
-  return error == std::errc() && end == line.data() + line.size();
+  const bool negative = line.starts_with('-');
+  if (negative || line.starts_with('+')) line.remove_prefix(1);
+  // Single underscores between digits, as int() takes them.
+  std::string digits;
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] != '_')
+      digits += line[i];
+    else if (i == 0 || i + 1 == line.size() || line[i + 1] == '_')
+      return false;
+  }
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  // Too large for any reader: each refuses it, but what lies behind is looked at.
+  if (error == std::errc::result_out_of_range) index = ~std::uint64_t{0} - 1;
+  return (error == std::errc() || error == std::errc::result_out_of_range) &&
+         end == digits.data() + digits.size() && (!negative || index == 0);
 }
 
 bool Machine::check_number(std::uint8_t code, std::string_view line, At at) {
@@ -121,12 +133,12 @@ bool Machine::check_number(std::uint8_t code, std::string_view line, At at) {
     }
   }
   if (figures.empty() || figures.find_first_not_of(digits) != std::string_view::npos ||
-      figures.front() == '_') {
+      (figures.front() == '_' && !other_base)) {
     fail("an integer that is no number");
     return false;
   }
   if (other_base) find(R::literal_base, at, line);
-  if (code == 'I' && line.size() == 2 && (body == "0" || body == "1"))
+  if (code == 'I' && line.size() == 2 && (body == "0" || (body == "1" && line[0] != '-')))
     find(R::literal_boolean, at, line);
   if (figures.size() > k_max_digits)
     find(R::number_size, at, "an integer of " + std::to_string(figures.size()) + " digits");

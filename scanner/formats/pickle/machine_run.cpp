@@ -8,7 +8,7 @@ namespace hubgate::pickle {
 namespace {
 
 /// Literals from this length on are looked at for something nested.
-constexpr std::uint64_t k_long_literal = 32;
+constexpr std::uint64_t k_long_literal = 20;
 
 } // namespace
 
@@ -114,7 +114,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
       p = data + n;
       if (code == 'C') {
         *sp++ = literal(Tag::bytes);
-      } else if (n <= k_short_text && texts_.size() < k_max_texts) {
+      } else if (n <= k_short_text && texts_.size() < k_max_texts && !may_hide(data, n)) {
         *sp++ = keep_text(data, n);
         break;
       } else {
@@ -133,7 +133,8 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
       HUBGATE_NEED(4 + n);
       const std::uint8_t* const data = p + 4;
       p = data + n;
-      if (code == 'X' && n <= k_short_text && texts_.size() < k_max_texts) {
+      if (code == 'X' && n <= k_short_text && texts_.size() < k_max_texts &&
+          !may_hide(data, static_cast<std::size_t>(n))) {
         *sp++ = keep_text(data, static_cast<std::size_t>(n));
         break;
       }

@@ -71,8 +71,12 @@ Verdict judge_name(std::string_view module, std::string_view name) {
     prefix += component;
     if (const Danger* row = find_danger(prefix, rest); row != nullptr)
       return {.standing = Standing::dangerous, .effect = row->effect};
-    if (const Danger* row = find_danger(component, rest); row != nullptr)
-      return {.standing = Standing::dangerous, .effect = row->effect};
+    // Modules keep others under private names: collections._sys, random._os.
+    const std::string_view alias =
+        component.substr(std::min(component.find_first_not_of('_'), component.size()));
+    for (const std::string_view reached: {component, alias})
+      if (const Danger* row = find_danger(reached, rest); row != nullptr)
+        return {.standing = Standing::dangerous, .effect = row->effect};
   }
   return {.standing = is_usual_package(module) ? Standing::unknown_call : Standing::unknown_class,
           .effect = {}};

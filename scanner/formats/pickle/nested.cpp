@@ -6,6 +6,7 @@
 #include <zlib.h>
 
 #include <array>
+#include <cstring>
 
 namespace hubgate::pickle {
 namespace {
@@ -108,7 +109,27 @@ bool hides_pickle(std::string_view head, bool whole) {
   return is_nested_pickle(as_bytes(inner), whole);
 }
 
+// What a pickle that calls something, or a compressed one, begins with.
+bool is_beginning(int first, int second) {
+  return (first == 0x80 && second <= 5) || first == 'c' || first == '(' ||
+         (first == 0x1f && second == 0x8b) || (first == 0x78 && (first * 256 + second) % 31 == 0);
+}
+
 } // namespace
+
+bool Machine::may_begin_pickle(const std::uint8_t* data, std::size_t n) {
+  if (data[0] == 'c' || data[0] == '(') return std::memchr(data, '\n', n) != nullptr;
+  const int a = base64_value(data[0]);
+  const int b = base64_value(data[1]);
+  const int c = base64_value(data[2]);
+  if (a < 0 || b < 0 || c < 0) return false;
+  if (is_beginning(a << 2 | b >> 4, (b & 15) << 4 | c >> 2)) return true;
+  const int h = hex_value(data[0]);
+  const int i = hex_value(data[1]);
+  const int j = hex_value(data[2]);
+  const int k = hex_value(data[3]);
+  return h >= 0 && i >= 0 && j >= 0 && k >= 0 && is_beginning(h << 4 | i, j << 4 | k);
+}
 
 void Machine::scan_literal(std::uint64_t offset, std::uint64_t data, std::uint64_t length,
                            bool text) {

@@ -34,17 +34,39 @@ bool only_blank(Source& source, std::uint64_t from) {
   }
 }
 
-// Whether bytes whose head does not settle it are a pickle that is worth reporting on.
-bool is_pickle(Source& source, std::uint64_t begin, Bytes head) {
+// Runs what may be pickles from `begin` on until one calls something. `settled` is where that one
+// begins: what lies before it need not be asked again.
+bool acts_later(Source& source, Session& session, std::uint64_t begin, std::uint64_t& settled) {
+  Machine machine(source, session, {.reports = Options::Reports::none}, nullptr);
+  constexpr std::size_t k_max_streams = 4096;
+  for (std::size_t i = 0; i < k_max_streams; ++i) {
+    const Machine::Outcome outcome = machine.run(begin);
+    settled = begin;
+    if (machine.calls() != 0) return true;
+    if (outcome.how != Machine::End::stop) break;
+    begin = outcome.end;
+  }
+  settled = 0;
+  return false;
+}
+
+// Whether bytes whose head does not settle it are a pickle that is worth reporting on. What the
+// walk can't see (long arguments, many small pickles before the one that matters) the machine
+// tries, quietly: on what is no pickle it stops after a few bytes.
+bool is_pickle(Source& source, Session& session, std::uint64_t begin, Bytes head,
+               std::uint64_t& settled) {
+  if (begin <= settled && settled != 0) return true;
   const Walk trial = walk(head);
-  if (trial.calls) return true;
+  if (trial.acts) return true;
   if (trial.header && trial.opcodes >= 4) return true;
   switch (trial.end) {
   case Walk::End::stop:
     return trial.names || trial.opcodes >= k_convincing ||
-           (trial.opcodes >= 3 && only_blank(source, begin + trial.consumed));
+           (trial.opcodes >= 3 && only_blank(source, begin + trial.consumed)) ||
+           acts_later(source, session, begin, settled);
   case Walk::End::data_end:
-    return trial.names || trial.opcodes >= k_convincing;
+    return trial.names || trial.opcodes >= k_convincing ||
+           acts_later(source, session, begin, settled);
   case Walk::End::invalid:
     break;
   }
@@ -80,7 +102,9 @@ Claim probe(const Probe& probe) {
 Reading scan(Source& source, Session& session) {
   const std::vector<std::uint8_t> head = head_at(source, 0);
   const Claim claim = looks_like_pickle(head);
-  if (claim == Claim::no || (claim == Claim::maybe && !is_pickle(source, 0, head)))
+  std::uint64_t settled = 0;
+  if (claim == Claim::no ||
+      (claim == Claim::maybe && !is_pickle(source, session, 0, head, settled)))
     return Reading::none;
   const Result result = scan_pickle(source, session, 0);
   if (result.state == Result::State::none) return Reading::none;
@@ -108,12 +132,13 @@ Claim looks_like_pickle(Bytes head) {
     return trial.end != Walk::End::invalid || trial.names || trial.opcodes >= 8 ? Claim::yes
                                                                                 : Claim::maybe;
   }
-  if (trial.calls) return Claim::maybe;
+  if (trial.acts) return Claim::maybe;
   switch (trial.end) {
   case Walk::End::stop:
-    return trial.opcodes >= 3 ? Claim::maybe : Claim::no;
+    // Another may follow, and harm.
+    return trial.opcodes >= 3 || trial.consumed < head.size() ? Claim::maybe : Claim::no;
   case Walk::End::data_end:
-    return trial.names || trial.opcodes >= k_convincing ? Claim::maybe : Claim::no;
+    return Claim::maybe;
   case Walk::End::invalid:
     break;
   }
@@ -125,13 +150,14 @@ Result scan_pickle(Source& source, Session& session, std::uint64_t begin, const 
   Result result;
   result.end = begin;
   Machine machine(source, session, options, observer);
+  std::uint64_t settled = 0;
   for (std::uint64_t at = begin;;) {
     const std::vector<std::uint8_t> head = head_at(source, at);
     const Claim claim = looks_like_pickle(head);
     const bool follows = at != begin;
     // The first is the caller's claim; a later one must be a pickle by its own bytes.
     if (head.empty() || claim == Claim::no ||
-        (follows && claim == Claim::maybe && !is_pickle(source, at, head)))
+        (follows && claim == Claim::maybe && !is_pickle(source, session, at, head, settled)))
       return result;
     const bool report = options.reports == Options::Reports::all;
     if (follows && result.streams == 1 && report)
@@ -174,7 +200,9 @@ std::uint64_t find_pickles(Source& source, Session& session, std::uint64_t begin
     for (std::size_t i = 0; i < usable; ++i) {
       // What a pickle that does something can begin with: PROTO, FRAME, MARK, GLOBAL, a text.
       const std::uint8_t c = window[i];
-      if (c != 0x80 && c != 'c' && c != '(' && c != 0x8c && c != 0x95 && c != 'X') continue;
+      if (c != 0x80 && c != 'c' && c != '(' && c != 0x8c && c != 0x95 && c != 'X' && c != 'V' &&
+          c != 'S')
+        continue;
       const Bytes head = window.subspan(i, std::min(k_trial, window.size() - i));
       if (c == 0x80 && (head.size() < 3 || head[1] < 1 || head[1] > 5)) continue;
       const Walk trial = walk(head, 256);

@@ -52,6 +52,8 @@ constexpr std::array<Rule, static_cast<std::size_t>(R::count_)> k_rules{{
      "a tensor or module carries hooks: functions that run when it is used"},
     {"pickle-callable-state", "unknown-call", k_sus, k_load, k_cwe, k_unsafe, "PKL-066",
      "a known class holds a function that is not known to be harmless"},
+    {"pickle-upload-state", "behaviour", k_info, k_load, "", k_unsafe, "PKL-066",
+     "whoever trains on with these arguments uploads the model"},
     {"pickle-persistent-id", "unknown-call", k_sus, k_load, k_cwe, k_unsafe, "PKL-027",
      "the loading program is handed an id of a kind that hubgate does not know"},
     {"pickle-out-of-band", "structure", k_sus, k_load, k_cwe, k_corrupt, "PKL-028",

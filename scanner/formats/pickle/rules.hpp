@@ -18,6 +18,7 @@ enum class R : std::uint8_t {
   argument_shape,
   hooks,
   callable_state,
+  upload_state,
   persistent_id,
   out_of_band,
   item_target,

@@ -14,6 +14,16 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
+// Whether a line could name something that can be imported. Odd names (dashes, other alphabets,
+// blanks) exist: they count when something is called with them.
+bool is_odd_name(std::string_view line) {
+  constexpr std::size_t k_longest = 1024;
+  return line.size() <= k_longest && std::all_of(line.begin(), line.end(), [](char c) {
+           const auto u = static_cast<unsigned char>(c);
+           return u >= 0x20 ? u != 0x7f : u >= '\t' && u <= '\r';
+         });
+}
+
 // Whether a line could be the argument of a protocol 0 opcode. Wider than any unpickler.
 bool plausible_line(std::uint8_t opcode, std::string_view line) {
   const auto all = [&](std::string_view allowed) {
@@ -26,12 +36,12 @@ bool plausible_line(std::uint8_t opcode, std::string_view line) {
   case 'L': {
     // Up to a NUL, like C; hexadecimal, octal, binary, signs, blanks, underscores.
     line = line.substr(0, line.find('\0'));
-    if (!all("+- \t_xXoObBabcdefABCDEFlL\r")) return false;
+    if (!all("+- \t\v\f\r_xXoObBabcdefABCDEFlL")) return false;
     return std::any_of(line.begin(), line.end(), is_digit);
   }
   case 'F': {
     line = line.substr(0, line.find('\0'));
-    return all("+-.eEinfaNty \r");
+    return all("+-.eEinfatyINFATY \t\v\f\r");
   }
   case 'S': {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' '))
@@ -41,7 +51,8 @@ bool plausible_line(std::uint8_t opcode, std::string_view line) {
   }
   case 'p':
   case 'g':
-    return all("+ \r");
+    line = line.substr(0, line.find('\0'));
+    return all("+-_ \t\v\f\r");
   default:
     return true;
   }
@@ -102,6 +113,7 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
   Walk out;
   out.header = data.size() >= 2 && data[0] == 0x80 && data[1] >= 1 && data[1] <= 5;
   Stack stack;
+  bool imports = false;
   std::size_t names_seen = 0; // texts that could be module or name, for STACK_GLOBAL
   std::size_t at = 0;
   const auto finish = [&](Walk::End end) {
@@ -146,7 +158,7 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
       };
       const std::size_t first = newline(at + 1);
       if (first == data.size()) {
-        if (op.arg == Arg::lines && !is_dotted_name(as_text(data.subspan(at + 1))) && room > 0)
+        if (op.arg == Arg::lines && !is_odd_name(as_text(data.subspan(at + 1))))
           return finish(Walk::End::invalid);
         return finish(Walk::End::data_end);
       }
@@ -155,13 +167,16 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
       if (op.arg == Arg::lines) {
         last = newline(first + 1);
         const auto second = as_text(data.subspan(first + 1, last - first - 1));
-        if (!is_dotted_name(line) || (!second.empty() && !is_dotted_name(second)))
-          return finish(Walk::End::invalid);
+        if (!is_odd_name(line) || !is_odd_name(second)) return finish(Walk::End::invalid);
         if (last == data.size()) return finish(Walk::End::data_end);
-        if (second.empty()) return finish(Walk::End::invalid);
-        out.names = true;
+        out.names = out.names || (is_dotted_name(line) && is_dotted_name(second));
+        imports = true;
       } else if (!plausible_line(code, line)) {
         return finish(Walk::End::invalid);
+      } else if ((code == 'V' && is_dotted_name(line)) ||
+                 (code == 'S' && line.size() > 2 &&
+                  is_dotted_name(line.substr(1, line.size() - 2)))) {
+        ++names_seen;
       }
       argument = last - at;
       break;
@@ -171,7 +186,10 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
       if (field > room) return finish(Walk::End::data_end);
       const std::uint64_t length = little(data.data() + at + 1, field);
       if (op.arg == Arg::data4s && length > 0x7fffffff) return finish(Walk::End::invalid);
-      if (length >= (std::uint64_t{1} << 48)) return finish(Walk::End::invalid);
+      if (length >= (std::uint64_t{1} << 48)) {
+        ++out.opcodes;
+        return finish(out.header ? Walk::End::data_end : Walk::End::invalid);
+      }
       if (length <= 256 && length <= room - field && op.needs == 0 &&
           is_dotted_name(as_text(data.subspan(at + 1 + field, static_cast<std::size_t>(length)))))
         ++names_seen;
@@ -182,7 +200,6 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
       argument = field + static_cast<std::size_t>(length);
     }
     if (argument > room) return finish(Walk::End::data_end);
-    if (code == 0x80 && (data[at + 1] > 5 || at != 0)) return finish(Walk::End::invalid);
 
     if (code == '0') {
       if (!stack.pop_or_mark()) return finish(Walk::End::invalid);
@@ -203,9 +220,14 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
       stack.pop(op.needs);
       stack.push(op.pushes);
       if (code == 0x93 && names_seen >= 2) out.names = true;
-      if (out.names && (code == 'R' || code == 'i' || code == 'o' || code == 0x81 || code == 0x92 ||
-                        code == 'b'))
-        out.calls = true;
+      // STACK_GLOBAL, EXT1 to 4, PERSID and BINPERSID make what can be called, too.
+      if (code == 0x93 || (code >= 0x82 && code <= 0x84) || code == 'P' || code == 'Q')
+        imports = true;
+      if (code == 'R' || code == 'i' || code == 'o' || code == 0x81 || code == 0x92 ||
+          code == 'b') {
+        out.calls = out.calls || out.names;
+        out.acts = out.acts || imports;
+      }
     }
     at += 1 + argument;
     ++out.opcodes;

@@ -19,6 +19,7 @@ struct Walk {
   bool header = false;   ///< begins with PROTO
   bool names = false;    ///< imported something that could be the name of a class or function
   bool calls = false;    ///< and called something afterwards
+  bool acts = false;     ///< called what an unpickler would call, whatever its name and origin
 };
 
 /// Walks at most `max_opcodes` from the first byte of `data` on.
