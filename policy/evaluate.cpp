@@ -8,6 +8,9 @@
 namespace hubgate {
 namespace {
 
+// What a match says for an object that no format claims.
+constexpr std::string_view k_unknown_format = "unknown";
+
 // One thing to be decided: a finding, a gap, or (both null) the object that has neither.
 struct Item {
   const Finding* finding = nullptr;
@@ -70,7 +73,8 @@ std::string_view context_mismatch(const Match& match, const Report& report,
     return "revision";
   if (!any_of(match.path, [&](const std::string& p) { return path_glob_matches(p, context.path); }))
     return "path";
-  const std::string_view format = report.format.empty() ? "unknown" : report.format;
+  const std::string_view format =
+      report.format.empty() ? k_unknown_format : std::string_view(report.format);
   if (!any_glob(match.format, format, Case::sensitive)) return "format";
   const std::uint64_t size = std::max(context.size, report.size);
   if (match.size_min && size < *match.size_min) return "size";

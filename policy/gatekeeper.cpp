@@ -62,6 +62,7 @@ Decision not_recorded(Decision decision, const Error& error) {
   decision.would_be_rule = "not-recorded";
   decision.reason = "the gate could not record its decision: " + printable(error.message, 200);
   decision.waiver.reset();
+  decision.blockers.clear();
   decision.id.clear();
   return decision;
 }
@@ -134,6 +135,7 @@ Result<void> Gatekeeper::settle() {
 
 Policy Gatekeeper::policy() const {
   const std::lock_guard lock(policy_mutex_);
+  if (!policy_) std::abort(); // open() has set it
   return *policy_;
 }
 
@@ -191,13 +193,14 @@ std::vector<Decision> Gatekeeper::decide_all(const std::vector<Case>& cases) {
     std::vector<json::object> lines;
     for (const auto& record: records)
       lines.push_back(to_json(record));
-    return audit_->append_all(lines, [&](const std::vector<AuditLog::Line>& written) -> Result<void> {
-      const auto batch = HUBGATE_TRY(store_->batch());
-      for (std::size_t i = 0; i < records.size(); ++i)
-        if (auto done = store_->record(records[i], {written[i].seq, written[i].hash}); !done)
-          return done;
-      return batch->commit();
-    });
+    return audit_->append_all(
+        lines, [&](const std::vector<AuditLog::Line>& written) -> Result<void> {
+          const auto batch = HUBGATE_TRY(store_->batch());
+          for (std::size_t i = 0; i < records.size(); ++i)
+            if (auto done = store_->record(records[i], {written[i].seq, written[i].hash}); !done)
+              return done;
+          return batch->commit();
+        });
   };
   if (const auto recorded = record_all(); !recorded)
     for (auto& decision: out)
@@ -213,7 +216,6 @@ Decision Gatekeeper::refuse(std::string_view rule, std::string_view reason,
   decision.rule = rule;
   decision.would_be_rule = rule;
   decision.reason = redacted(reason, 300);
-  decision.blockers.push_back("policy:" + std::string(rule));
   return record(std::move(decision), nullptr, context);
 }
 
@@ -227,10 +229,8 @@ DecisionRecord Gatekeeper::record_of(const Decision& decision, const Report* rep
     record.finding_rules = rules_of(*report, context.path);
     record.format = report->format;
   }
-  {
-    const std::lock_guard lock(policy_mutex_);
-    record.policy = policy_->name() + " " + policy_->digest();
-  }
+  const Policy used = policy();
+  record.policy = used.name() + " " + used.digest();
   record.decision = decision;
   return record;
 }

@@ -178,6 +178,27 @@ TEST(Gatekeeper, RefusesWithoutAReport) {
   EXPECT_EQ((*gate->store().decision(decision.id))->decision.rule, "wrong-hash");
 }
 
+TEST(Gatekeeper, APushIsDecidedAtOnce) {
+  const Folder folder;
+  const auto gate = opened(folder.path());
+  const Report bad = report({malicious()});
+  const Report good = report({});
+  ASSERT_TRUE(gate->add_waiver(waiver({"*"})));
+  const auto decisions =
+      gate->decide_all({{&bad, hashed(1)}, {&bad, hashed(2)}, {&good, hashed(3)}});
+  ASSERT_EQ(decisions.size(), 3U);
+  EXPECT_EQ(decisions[0].action, Action::annotate);
+  EXPECT_EQ(decisions[1].action, Action::block);
+  EXPECT_EQ(decisions[2].action, Action::allow);
+  for (const auto& decision: decisions)
+    EXPECT_TRUE(gate->store().decision(decision.id)->has_value());
+  const auto check = *verify_audit(folder.path() / "audit");
+  EXPECT_EQ(check.lines, 4U);
+  EXPECT_THAT(check.problems, IsEmpty());
+  EXPECT_EQ(gate->store().audit_head()->hash, check.last.hash);
+  EXPECT_TRUE(gate->decide_all({}).empty());
+}
+
 TEST(Gatekeeper, WhatCantBeRecordedIsBlocked) {
   const Folder folder;
   const pid_t child = fork();
@@ -229,17 +250,20 @@ TEST(Gatekeeper, KilledAtAnyMomentItLosesNoDecision) {
         thread.join();
     }
     close(ends[1]);
+    char id[15];
+    // Every other round is killed wherever it is, while it opens for instance; a slow machine gets
+    // no further than that.
+    if (round % 2 == 0 && ::read(ends[0], id, sizeof id) == sizeof id) told.emplace(id, sizeof id);
     usleep(static_cast<useconds_t>(10'000 + random() % 30'000));
     kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
     ASSERT_TRUE(WIFSIGNALED(status)) << "the child gave up: " << status;
-    char id[15];
     while (::read(ends[0], id, sizeof id) == sizeof id)
       told.emplace(id, sizeof id);
     close(ends[0]);
   }
-  EXPECT_GT(told.size(), 50U);
+  EXPECT_GE(told.size(), 10U);
   const auto gate = opened(folder.path());
   std::set<std::string> logged;
   ASSERT_TRUE(gate->audit().read(1, [&](const AuditLog::Line&, const auto& fields) {
@@ -422,6 +446,7 @@ TEST(Messages, TellOfGapsRulesAndWaivers) {
               HasSubstr("not readable to its end (encrypted): what could not be read"));
   EXPECT_THAT(refusal_line(unread, hashed()), HasSubstr("--rules gap:encrypted"));
   const Decision refused = gate->refuse("uploads-closed", "uploads are not scanned yet", context());
+  EXPECT_THAT(refusal_line(refused, hashed()), Not(HasSubstr("waiver"))) << "none would help";
   EXPECT_THAT(refusal_line(refused, context()),
               HasSubstr("blocked model.pkl: uploads are not scanned yet [policy rule "
                         "uploads-closed]; ref HG-"));

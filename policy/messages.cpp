@@ -65,7 +65,8 @@ std::string rule_list(const Decision& decision) {
 // How to ask; the command is for whoever may approve.
 std::string waiver_command(const Decision& decision, const Context& context) {
   const std::string rules = rule_list(decision);
-  if (context.sha256 && !rules.empty() && rules.size() <= k_rules_max)
+  if (rules.empty()) return {}; // no waiver would help
+  if (context.sha256 && rules.size() <= k_rules_max)
     return "hubgate waiver add " + hex(*context.sha256) + " --rules " + rules + " --reason ...";
   if (context.sha256 && !decision.id.empty())
     return "hubgate waiver add " + decision.id + " --reason ...";

@@ -231,6 +231,9 @@ TEST(Match, EachFieldOfTheContent) {
   };
   EXPECT_TRUE(decides("format: pickle", report({})));
   EXPECT_FALSE(decides("format: unknown", report({})));
+  Report nothing = report({});
+  nothing.format.clear();
+  EXPECT_TRUE(decides("format: unknown", nothing));
   EXPECT_TRUE(decides("verdict: clean", report({})));
   EXPECT_FALSE(decides("verdict: clean", report({unknown_class()})));
   EXPECT_TRUE(decides("severity: suspicious", report({unknown_class()})));

@@ -192,8 +192,10 @@ bool split_number(std::string_view text, double& number, std::string_view& unit)
          ((text[digits] >= '0' && text[digits] <= '9') || text[digits] == '.'))
     ++digits;
   if (digits == 0) return false;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + digits, number);
-  if (error != std::errc{} || end != text.data() + digits) return false;
+  const std::string decimal(text.substr(0, digits));
+  const char* behind = decimal.data() + decimal.size();
+  const auto [end, error] = std::from_chars(decimal.data(), behind, number);
+  if (error != std::errc{} || end != behind) return false;
   unit = trimmed(text.substr(digits));
   return true;
 }
