@@ -21,12 +21,8 @@ std::string plural(std::size_t n, std::string_view noun) {
 }
 
 std::string what_to_do(const Item& item) {
-  const std::string& rule = item.decision.finding ? item.decision.finding->rule : std::string();
-  if (rule == "lfs-object-missing" || rule == "lfs-pointer-size")
-    return "run `git lfs push --all <remote>`, or rewrite the pointer, and push again";
-  if (rule == "lfs-wrong-bytes")
-    return "tell whoever runs the server: its copy of this LFS object must be removed first";
   if (item.decision.rule == "not-recorded") return "tell whoever runs the server, then push again";
+  if (!item.advice.empty()) return item.advice;
   if (!item.place.commit.is_zero())
     return "take it out of commit " + item.place.commit.brief() +
            " (git commit --amend, git rebase -i), deleting it later is not enough";

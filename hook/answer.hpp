@@ -16,6 +16,7 @@ struct Item {
   Place place;
   git::Oid oid; ///< of the Git object
   std::string kind = "file";
+  std::string advice; ///< what to do, where it is something else than taking the file out
   Decision decision;
 };
 

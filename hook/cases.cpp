@@ -113,7 +113,7 @@ PushCase CaseMaker::of_problem(const ObjectProblem& problem) const {
   return out;
 }
 
-void CaseMaker::of_pointer(const git::Pointer& pointer, const PushCase& blob, Report& report,
+void CaseMaker::of_pointer(const git::Pointer& pointer, PushCase& blob, Report& report,
                            std::vector<PushCase>& out) const {
   for (const auto& problem: pointer.problems)
     report.findings.push_back(finding_of(git::pointer_rule("lfs-pointer-form"), problem));
@@ -125,6 +125,7 @@ void CaseMaker::of_pointer(const git::Pointer& pointer, const PushCase& blob, Re
       const std::string text = "LFS object " + oid + " is not on the server";
       report.findings.push_back(finding_of(git::pointer_rule("lfs-object-missing"), text));
       report.gaps.push_back(Gap{Reason::unreadable, Reach::load, "", 0, text});
+      blob.item.advice = "run `git lfs push --all <remote>` first, or take the pointer out";
       continue;
     }
     const Judged& judged = *object->judged;
@@ -133,6 +134,7 @@ void CaseMaker::of_pointer(const git::Pointer& pointer, const PushCase& blob, Re
                                " bytes, the object has " + std::to_string(judged.digest.size);
       report.findings.push_back(finding_of(git::pointer_rule("lfs-pointer-size"), text));
       report.gaps.push_back(Gap{Reason::malformed, Reach::load, "", 0, text});
+      blob.item.advice = "write the pointer anew: git rm --cached FILE && git add FILE";
     }
     PushCase one;
     one.item = blob.item;
@@ -148,6 +150,7 @@ void CaseMaker::of_pointer(const git::Pointer& pointer, const PushCase& blob, Re
                                                                "the bytes kept for " + oid +
                                                                    " have the sha256 " + computed));
       one.report = std::make_shared<const Report>(std::move(wrong));
+      one.item.advice = "tell whoever runs the server: its copy of the LFS object must go first";
     }
     out.push_back(std::move(one));
   }

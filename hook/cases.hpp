@@ -31,7 +31,7 @@ public:
 
 private:
   Item item_at(Place place, const git::Oid& oid, const std::string& path) const;
-  void of_pointer(const git::Pointer& pointer, const PushCase& blob, Report& report,
+  void of_pointer(const git::Pointer& pointer, PushCase& blob, Report& report,
                   std::vector<PushCase>& out) const;
 
   const HookEnvironment& environment_;

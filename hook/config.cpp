@@ -14,9 +14,9 @@ namespace hubgate {
 namespace {
 
 // What `hubgate serve` reads from the same file.
-constexpr std::array<std::string_view, 11> k_of_the_proxy{
-    "listen", "admin",   "upstream",  "public_url", "tls",    "follow",
-    "git",    "trickle", "link_life", "limits",     "sources"};
+constexpr std::array<std::string_view, 10> k_of_the_proxy{
+    "listen", "admin", "upstream", "public_url", "tls",
+    "follow", "git",   "trickle",  "link_life",  "limits"};
 
 void read_lfs(yaml::Mapping& top, HookConfig& config) {
   auto lfs = top.mapping("lfs");

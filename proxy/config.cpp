@@ -146,6 +146,8 @@ void read_file(yaml::Mapping& top, ServeConfig& config) {
   if (const auto life = top.duration("link_life"))
     config.link_life = std::chrono::duration_cast<std::chrono::seconds>(*life);
   if (auto limits = top.mapping("limits")) read_limits(*limits, config.limits);
+  for (const std::string_view of_the_hook: {"hook", "lfs"})
+    top.skip(of_the_hook);
   top.finish();
 }
 

@@ -1,0 +1,173 @@
+// Environment, configuration, cases and the answer; whole pushes are driven by tests/e2e.
+#include "hook/answer.hpp"
+#include "hook/cases.hpp"
+#include "hook/config.hpp"
+#include "hook/environment.hpp"
+
+#include <gmock/gmock.h>
+
+#include <map>
+
+namespace hubgate {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+Result<HookEnvironment> environment(const std::map<std::string, std::string>& variables) {
+  return read_environment(
+      [&](const char* name) -> std::optional<std::string> {
+        const auto at = variables.find(name);
+        if (at == variables.end()) return std::nullopt;
+        return at->second;
+      },
+      "/srv/git/team/model.git");
+}
+
+TEST(Environment, ReadsTheQuarantineRelativeToTheRepository) {
+  const auto read = environment({{"GIT_DIR", "."},
+                                 {"GIT_OBJECT_DIRECTORY", "./objects/tmp_objdir-incoming-x"},
+                                 {"GIT_ALTERNATE_OBJECT_DIRECTORIES", "./objects:\"/a\\072b\""}});
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->git_dir, "/srv/git/team/model.git");
+  EXPECT_EQ(read->incoming, "/srv/git/team/model.git/objects/tmp_objdir-incoming-x");
+  EXPECT_THAT(read->objects, ElementsAre("/srv/git/team/model.git/objects", "/a:b"));
+  EXPECT_EQ(read->repo, "model");
+}
+
+TEST(Environment, HasNoQuarantineWhereThereIsNone) {
+  EXPECT_EQ(environment({{"GIT_DIR", "."}})->incoming, "");
+  EXPECT_EQ(environment({{"GIT_DIR", "."}, {"GIT_OBJECT_DIRECTORY", "objects"}})->incoming, "");
+  EXPECT_FALSE(environment({}));
+  EXPECT_FALSE(environment({{"GIT_DIR", "."}, {"GIT_ALTERNATE_OBJECT_DIRECTORIES", "\"/a"}}));
+}
+
+TEST(Environment, KnowsRepositoryAndUserOfEachServer) {
+  const auto is = [](std::map<std::string, std::string> variables, const char* repo,
+                     const char* user) {
+    variables["GIT_DIR"] = ".";
+    const auto read = environment(variables);
+    return read && read->repo == repo && (*user == '\0' || read->user == user);
+  };
+  EXPECT_TRUE(is({{"GL_REPO", "team/x"}, {"GL_USER", "ann"}}, "team/x", "ann"));
+  EXPECT_TRUE(
+      is({{"GITEA_REPO_USER_NAME", "ann"}, {"GITEA_REPO_NAME", "m1"}, {"GITEA_PUSHER_NAME", "bob"}},
+         "ann/m1", "bob"));
+  EXPECT_TRUE(is({{"SOFT_SERVE_REPO_NAME", "m.git"}, {"SOFT_SERVE_USERNAME", "c"}}, "m", "c"));
+  EXPECT_TRUE(is({{"GL_PROJECT_PATH", "g/p"}, {"GL_USERNAME", "d"}}, "g/p", "d"));
+  EXPECT_TRUE(is({{"GIT_PROJECT_ROOT", "/srv/git"}, {"REMOTE_USER", "e"}}, "team/model", "e"));
+  EXPECT_TRUE(is({{"GIT_PROJECT_ROOT", "/elsewhere"}}, "model", ""));
+  EXPECT_EQ(environment({{"GIT_DIR", "."}, {"SSH_CONNECTION", "10.0.0.7 1 2 3"}})->from,
+            "10.0.0.7");
+}
+
+TEST(Config, ReadsItsSectionsAndLeavesThoseOfTheProxy) {
+  const auto config = hook_config_from("listen: 127.0.0.1:1\n"
+                                       "upstream: https://hub.invalid\n"
+                                       "lfs: {roots: [/srv/lfs], paths: ['{root}/{oid}']}\n"
+                                       "hook: {history: accept, big_blob: 1MiB, timeout: 4s,\n"
+                                       "       max_objects: 5, max_paths: 6}\n",
+                                       "hubgate.yaml");
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_THAT(config->lfs_roots, ElementsAre("/srv/lfs"));
+  EXPECT_THAT(config->lfs_paths, ElementsAre("{root}/{oid}"));
+  EXPECT_EQ(config->history, HookConfig::History::accept);
+  EXPECT_EQ(config->big_blob, 1u << 20);
+  EXPECT_EQ(config->timeout, 4);
+  EXPECT_EQ(config->max_objects, 5u);
+  EXPECT_EQ(config->max_paths, 6u);
+}
+
+TEST(Config, NamesWhatIsWrong) {
+  for (const auto& [text, word]:
+       std::vector<std::pair<std::string, std::string>>{{"hook: {nonsense: 1}\n", "nonsense"},
+                                                        {"hook: {history: maybe}\n", "history"},
+                                                        {"lfs: {paths: ['{root']}\n", "template"},
+                                                        {"hook: {big_blob: 1GiB}\n", "256 MiB"},
+                                                        {"nothing: 1\n", "nothing"}}) {
+    const auto config = hook_config_from(text, "hubgate.yaml");
+    ASSERT_FALSE(config) << text;
+    EXPECT_THAT(config.error().message, HasSubstr(word));
+    EXPECT_THAT(config.error().message, HasSubstr("hubgate.yaml:1"));
+  }
+}
+
+TEST(Links, AreFindingsWhenTheyLeadOutOrStandForModels) {
+  EXPECT_EQ(link_finding("a/link", "/etc/passwd", 11)->rule, "git-link-outside");
+  EXPECT_EQ(link_finding("link", "../x", 4)->rule, "git-link-outside");
+  EXPECT_EQ(link_finding("link", "", 5000)->rule, "git-link-outside");
+  EXPECT_EQ(link_finding("model.PT", "other", 5)->rule, "git-link-model");
+  EXPECT_FALSE(link_finding("docs/README", "../README.md", 12));
+}
+
+TEST(Rules, OfTheHookHaveDistinctIds) {
+  std::map<std::string_view, int> seen;
+  for (const auto& rule: hook_rules())
+    EXPECT_EQ(++seen[rule.id], 1) << rule.id;
+  EXPECT_GE(seen.size(), 13u);
+}
+
+class Answer : public testing::Test {
+protected:
+  Item blocked(const std::string& path) {
+    Item item;
+    item.context.path = path;
+    item.context.sha256 = Sha256{};
+    item.place = {0, *git::Oid::from_hex(std::string(40, 'a'))};
+    item.decision.action = Action::block;
+    item.decision.id = "HG-1";
+    item.decision.rule = "malicious";
+    Finding finding;
+    finding.rule = "pickle-dangerous-call";
+    finding.evidence = "os.system('id')";
+    item.decision.finding = finding;
+    item.decision.blockers = {finding.rule};
+    return item;
+  }
+  std::vector<git::RefUpdate> updates_{{{}, {}, "refs/heads/main"}};
+};
+
+TEST_F(Answer, NamesRefCommitPathFindingAndWaiver) {
+  const Item item = blocked("models/m.pkl");
+  const std::string text = refusal_screen({&item}, updates_, 3);
+  for (const char* word:
+       {"1 of 3 objects is blocked", "refs/heads/main, commit aaaaaaaaaaaa", "models/m.pkl",
+        "pickle-dangerous-call", "os.system('id')", "hubgate waiver add", "HG-1", "what to do"})
+    EXPECT_THAT(text, HasSubstr(word));
+}
+
+TEST_F(Answer, FitsOneScreenWhateverWasFound) {
+  std::vector<Item> items;
+  for (int i = 0; i < 500; ++i)
+    items.push_back(blocked("m" + std::to_string(i) + ".pkl"));
+  std::vector<const Item*> pointers;
+  for (const auto& item: items)
+    pointers.push_back(&item);
+  const std::string text = refusal_screen(pointers, updates_, 500);
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 26);
+  EXPECT_THAT(text, HasSubstr("and 494 more (hubgate audit show HG-1)"));
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 26);
+  const std::string warnings = warning_lines(pointers, updates_);
+  EXPECT_EQ(std::count(warnings.begin(), warnings.end(), '\n'), 9);
+}
+
+TEST_F(Answer, EveryLineIsOursAndEscaped) {
+  Item item = blocked("x\n\x1b[2J\u202e.pkl");
+  item.decision.finding->evidence = "a\\x1b";
+  updates_[0].name = "refs/heads/\u202e\x1b[0m";
+  const std::string text = refusal_screen({&item}, updates_, 1) + warning_lines({&item}, updates_);
+  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(text, Not(HasSubstr("\u202e")));
+  for (std::size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
+    EXPECT_EQ(text.substr(at, 8), "hubgate:") << text.substr(at, 60);
+}
+
+TEST_F(Answer, SaysWhereAnObjectIsThatNothingNames) {
+  Item item = blocked("");
+  item.place = {};
+  EXPECT_THAT(place_of(item, updates_), HasSubstr("named by no ref"));
+}
+
+} // namespace
+} // namespace hubgate
