@@ -14,15 +14,9 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// Whether a line could name something that can be imported. Odd names (dashes, other alphabets,
-// blanks) exist: they count when something is called with them.
-bool is_odd_name(std::string_view line) {
-  constexpr std::size_t k_longest = 1024;
-  return line.size() <= k_longest && std::all_of(line.begin(), line.end(), [](char c) {
-           const auto u = static_cast<unsigned char>(c);
-           return u >= 0x20 ? u != 0x7f : u >= '\t' && u <= '\r';
-         });
-}
+/// Of a module's or function's name. Odd names exist (dashes, other alphabets, control characters
+/// in the name of a file); they count only when something is called with them.
+constexpr std::size_t k_longest_name = 1024;
 
 // Whether a line could be the argument of a protocol 0 opcode. Wider than any unpickler.
 bool plausible_line(std::uint8_t opcode, std::string_view line) {
@@ -158,8 +152,7 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
       };
       const std::size_t first = newline(at + 1);
       if (first == data.size()) {
-        if (op.arg == Arg::lines && !is_odd_name(as_text(data.subspan(at + 1))))
-          return finish(Walk::End::invalid);
+        if (op.arg == Arg::lines && room > k_longest_name) return finish(Walk::End::invalid);
         return finish(Walk::End::data_end);
       }
       const auto line = as_text(data.subspan(at + 1, first - at - 1));
@@ -167,7 +160,8 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
       if (op.arg == Arg::lines) {
         last = newline(first + 1);
         const auto second = as_text(data.subspan(first + 1, last - first - 1));
-        if (!is_odd_name(line) || !is_odd_name(second)) return finish(Walk::End::invalid);
+        if (line.size() > k_longest_name || second.size() > k_longest_name)
+          return finish(Walk::End::invalid);
         if (last == data.size()) return finish(Walk::End::data_end);
         out.names = out.names || (is_dotted_name(line) && is_dotted_name(second));
         imports = true;
