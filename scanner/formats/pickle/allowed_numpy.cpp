@@ -97,6 +97,7 @@ constexpr std::array k_allowed{
     Allowed{"scipy.special._ufuncs", "expit logit gammaln psi erf erfinv", Use::reference},
     Allowed{"scipy.optimize._optimize", "OptimizeResult", Use::object},
     Allowed{"scipy.optimize.optimize", "OptimizeResult", Use::object},
+    Allowed{"scipy._lib.array_api_compat.numpy._aliases", "asarray", Use::reference},
     Allowed{"scipy.special._legacy", "expit", Use::reference},
 };
 

@@ -8,8 +8,21 @@ namespace {
 
 constexpr std::array k_allowed{
     Allowed{"pandas.core.frame", "DataFrame", Use::object},
-    Allowed{"pandas", "DataFrame Series Index MultiIndex Timestamp Timedelta Categorical NaT",
+    // pandas 3 names its public classes by the public module.
+    Allowed{
+        "pandas",
+        "DataFrame Series Index MultiIndex RangeIndex CategoricalIndex DatetimeIndex "
+        "TimedeltaIndex PeriodIndex IntervalIndex Timestamp Timedelta Period Interval Categorical "
+        "NaT NA Flags BooleanDtype CategoricalDtype DatetimeTZDtype PeriodDtype IntervalDtype "
+        "SparseDtype StringDtype ArrowDtype Int8Dtype Int16Dtype Int32Dtype Int64Dtype "
+        "UInt8Dtype UInt16Dtype UInt32Dtype UInt64Dtype Float32Dtype Float64Dtype",
+        Use::object},
+    Allowed{"pandas.arrays",
+            "BooleanArray DatetimeArray TimedeltaArray PeriodArray IntervalArray IntegerArray "
+            "FloatingArray SparseArray StringArray ArrowStringArray ArrowExtensionArray "
+            "NumpyExtensionArray",
             Use::object},
+    Allowed{"pandas._libs.sparse", "IntIndex BlockIndex", Use::object},
     Allowed{"pandas.core.series", "Series", Use::object},
     Allowed{"pandas.core.internals.managers", "BlockManager SingleBlockManager", Use::object},
     Allowed{"pandas.core.internals", "BlockManager SingleBlockManager", Use::object},
@@ -24,7 +37,7 @@ constexpr std::array k_allowed{
     Allowed{"pandas.core.indexes.numeric", "Int64Index UInt64Index Float64Index", Use::object},
     Allowed{"pandas.core.indexes.category", "CategoricalIndex", Use::object},
     Allowed{"pandas.core.indexes.datetimes", "DatetimeIndex _new_DatetimeIndex", Use::value},
-    Allowed{"pandas.core.indexes.timedeltas", "TimedeltaIndex", Use::object},
+    Allowed{"pandas.core.indexes.timedeltas", "TimedeltaIndex _new_TimedeltaIndex", Use::value},
     Allowed{"pandas.core.indexes.period", "PeriodIndex _new_PeriodIndex", Use::value},
     Allowed{"pandas.core.indexes.interval", "IntervalIndex _new_IntervalIndex", Use::value},
     Allowed{"pandas.core.indexes.frozen", "FrozenList", Use::object},

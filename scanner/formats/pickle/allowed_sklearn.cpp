@@ -33,8 +33,9 @@ constexpr std::array k_allowed{
             "__pyx_unpickle_MultinomialLogit",
             Use::estimator},
     Allowed{"sklearn._loss.loss",
-            "BaseLoss ExponentialLoss HalfBinomialLoss HalfGammaLoss HalfMultinomialLoss "
-            "HalfPoissonLoss HalfTweedieLoss HalfTweedieLossIdentity HuberLoss PinballLoss "
+            "AbsoluteError BaseLoss ExponentialLoss HalfBinomialLoss HalfGammaLoss "
+            "HalfMultinomialLoss HalfPoissonLoss HalfSquaredError HalfTweedieLoss "
+            "HalfTweedieLossIdentity HuberLoss PinballLoss "
             "__pyx_unpickle_BaseLoss __pyx_unpickle_ExponentialLoss "
             "__pyx_unpickle_HalfBinomialLoss __pyx_unpickle_HalfGammaLoss "
             "__pyx_unpickle_HalfMultinomialLoss __pyx_unpickle_HalfPoissonLoss "
@@ -57,6 +58,11 @@ constexpr std::array k_allowed{
     Allowed{"sklearn.cluster._feature_agglomeration", "AgglomerationTransform", Use::estimator},
     Allowed{"sklearn.cluster._hdbscan.hdbscan", "HDBSCAN", Use::estimator},
     Allowed{"sklearn.cluster._kmeans", "KMeans MiniBatchKMeans _BaseKMeans", Use::estimator},
+    Allowed{"sklearn.cluster._kmeans",
+            "_kmeans_single_lloyd _kmeans_single_elkan lloyd_iter_chunked_dense "
+            "lloyd_iter_chunked_sparse",
+            Use::reference},
+    Allowed{"sklearn.manifold._classical_mds", "ClassicalMDS", Use::estimator},
     Allowed{"sklearn.cluster._mean_shift", "MeanShift", Use::estimator},
     Allowed{"sklearn.cluster._optics", "OPTICS", Use::estimator},
     Allowed{"sklearn.cluster._spectral", "SpectralClustering", Use::estimator},
@@ -377,7 +383,7 @@ constexpr std::array k_allowed{
     Allowed{"sklearn.metrics._plot.regression", "PredictionErrorDisplay", Use::estimator},
     Allowed{"sklearn.metrics._plot.roc_curve", "RocCurveDisplay", Use::estimator},
     Allowed{"sklearn.metrics._scorer",
-            "_BaseScorer _DeprecatedScorers _MultimetricScorer _PassthroughScorer "
+            "_BaseScorer _CurveScorer _DeprecatedScorers _MultimetricScorer _PassthroughScorer "
             "_PredictScorer _ProbaScorer _Scorer _ThresholdScorer",
             Use::estimator},
     Allowed{"sklearn.metrics.scorer", "_BaseScorer _PredictScorer _ProbaScorer _ThresholdScorer",

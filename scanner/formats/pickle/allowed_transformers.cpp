@@ -19,6 +19,7 @@ constexpr std::array k_allowed{
     Allowed{"transformers.integrations.deepspeed", "HfTrainerDeepSpeedConfig HfDeepSpeedConfig",
             Use::estimator},
     Allowed{"transformers.deepspeed", "HfTrainerDeepSpeedConfig HfDeepSpeedConfig", Use::estimator},
+    Allowed{"transformers.configuration_utils", "PretrainedConfig PreTrainedConfig", Use::object},
     Allowed{"transformers.tokenization_utils_base", "BatchEncoding AddedToken", Use::object},
     Allowed{"accelerate.state", "PartialState AcceleratorState DistributedType", Use::object},
     Allowed{"accelerate.utils.dataclasses",
