@@ -1,10 +1,12 @@
 // The program: a table of verbs. Each verb's flags and work live with its part.
 #include "policy/commands/verb.hpp"
 #include "policy/yaml.hpp"
+#include "scanner/core/evidence.hpp"
 #include "scanner/core/report.hpp"
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,14 +66,18 @@ std::string full_name(const CLI::App* app) {
   return name;
 }
 
-int unknown_verb(const std::string& word) {
+// For a word where one of `app`'s verbs should stand: the complaint, or nothing if it is one.
+std::optional<std::string> unknown_verb(const CLI::App& app, const std::string& word) {
   std::vector<std::string_view> names;
-  for (const Verb* verb: verbs())
-    names.push_back(verb->name);
+  for (const CLI::App* verb: app.get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(verb->get_name());
+  if (names.empty() || word.starts_with("-") ||
+      std::find(names.begin(), names.end(), word) != names.end())
+    return std::nullopt;
+  std::string message = "unknown verb '" + printable(word, 60) + "'";
   const std::string_view near = yaml::nearest(word, names);
-  std::string message = "unknown verb '" + word + "'";
   if (!near.empty()) message += ": did you mean '" + std::string(near) + "'?";
-  return complain(message + " (see hubgate --help)", exit_usage);
+  return message + " (see " + full_name(&app) + " --help)";
 }
 
 int run(int argc, char** argv) {
@@ -88,9 +94,13 @@ int run(int argc, char** argv) {
     verb->setup(*app.add_subcommand(std::string(verb->name), std::string(verb->summary)), code);
 
   if (argc < 2) return complain("a verb is missing (see hubgate --help)", exit_usage);
-  const bool known = std::any_of(verbs().begin(), verbs().end(),
-                                 [&](const Verb* verb) { return verb->name == argv[1]; });
-  if (argv[1][0] != '-' && !known) return unknown_verb(argv[1]);
+  const CLI::App* at = &app;
+  for (int i = 1; i < argc && i <= 2; ++i) {
+    if (const auto complaint = unknown_verb(*at, argv[i])) return complain(*complaint, exit_usage);
+    if (argv[i][0] == '-' || at->get_subcommands([](const CLI::App*) { return true; }).empty())
+      break;
+    at = at->get_subcommand(argv[i]);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& asked) { // --help, --version
