@@ -70,6 +70,11 @@ Fault DecodedSource::fault() const {
 bool DecodedSource::fill(std::uint64_t end) {
   constexpr std::size_t k_step = std::size_t{256} << 10;
   const auto keep = static_cast<std::size_t>(budget_.limits().decode_window);
+  // Once the object is known to be a bomb, no further member of it is unpacked.
+  if (budget_.is_bomb() && !ended_) {
+    fault_ = Fault::budget;
+    ended_ = true;
+  }
   while (produced_ < end && !ended_) {
     // Drop the older half only when twice the window is held, so dropping stays cheap.
     if (window_.size() > 2 * keep + k_step) {
