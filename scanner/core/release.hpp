@@ -6,11 +6,11 @@
 
 namespace hubgate {
 
-/// Releases everything up to `end`, less the held tail: at once where the size is known (and then
-/// `end` lies inside), else as far as bytes have come, waiting for them. Returns false when the
-/// source ends before `end`.
+/// Releases everything up to `end`, less the held tail: at once where the size is known, else as
+/// far as bytes have come, waiting for them. Returns false when the source ends before `end`.
 inline bool release_weights(Source& source, Session& session, std::uint64_t end) {
-  if (source.size()) {
+  if (const auto size = source.size()) {
+    if (end > *size) return false;
     session.release(end - std::min(end, k_held_tail));
     return true;
   }
