@@ -120,6 +120,14 @@ Engine::Engine(FormatTable formats, const Limits& limits, ReportSink* sink)
     : formats_(formats), budget_(limits), sink_(sink) {}
 
 void Engine::add(Finding finding) {
+  // A refinement and its base format see the same thing.
+  const bool known =
+      std::any_of(report_.findings.begin(), report_.findings.end(), [&](const Finding& other) {
+        return other.offset == finding.offset && other.rule == finding.rule &&
+               other.length == finding.length && other.where == finding.where &&
+               other.severity == finding.severity && other.evidence == finding.evidence;
+      });
+  if (known) return;
   if (report_.findings.size() >= budget_.limits().findings) {
     ++report_.dropped;
     // What is dropped must not lower the verdict: a worse finding takes the place of a milder one.

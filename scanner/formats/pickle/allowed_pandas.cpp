@@ -20,7 +20,7 @@ constexpr std::array k_allowed{
     Allowed{"pandas.arrays",
             "BooleanArray DatetimeArray TimedeltaArray PeriodArray IntervalArray IntegerArray "
             "FloatingArray SparseArray StringArray ArrowStringArray ArrowExtensionArray "
-            "NumpyExtensionArray",
+            "NumpyExtensionArray Categorical",
             Use::object},
     Allowed{"pandas._libs.sparse", "IntIndex BlockIndex", Use::object},
     Allowed{"pandas.core.series", "Series", Use::object},

@@ -8,6 +8,23 @@ namespace hubgate::pickle {
 namespace {
 
 constexpr std::array k_allowed{
+    Allowed{"sklearn._loss.loss",
+            "HalfBinomialLossArrayAPI HalfMultinomialLossArrayAPI HalfPoissonLossArrayAPI",
+            Use::estimator},
+    Allowed{"sklearn.calibration", "_TemperatureScaling", Use::estimator},
+    Allowed{"sklearn.callback._base", "AutoPropagatedCallback FitCallback _BaseCallback",
+            Use::estimator},
+    Allowed{"sklearn.callback._callback_context", "CallbackContext", Use::estimator},
+    Allowed{"sklearn.callback._progressbar", "ProgressBar RichProgressMonitor RichTask",
+            Use::estimator},
+    Allowed{"sklearn.callback._scoring_monitor", "ScoringMonitor ScoringMonitorLog",
+            Use::estimator},
+    Allowed{"sklearn.callback._transport", "ListenerHandle", Use::estimator},
+    Allowed{"sklearn.frozen._frozen", "FrozenEstimator", Use::estimator},
+    Allowed{"sklearn.linear_model._base", "MultiOutputLinearModel", Use::estimator},
+    Allowed{"sklearn.linear_model._logistic", "_LbfgsCallbackBridge", Use::estimator},
+    Allowed{"sklearn.manifold._classical_mds", "ClassicalMDS", Use::estimator},
+    Allowed{"sklearn.metrics._scorer", "_CurveScorer", Use::estimator},
     Allowed{"sklearn._loss._loss",
             "CyAbsoluteError CyExponentialLoss CyHalfBinomialLoss CyHalfGammaLoss "
             "CyHalfMultinomialLoss CyHalfPoissonLoss CyHalfSquaredError CyHalfTweedieLoss "
@@ -660,6 +677,10 @@ constexpr std::array k_allowed{
     Allowed{"sklearn.metrics._scorer", "_passthrough_scorer", Use::reference},
     Allowed{"sklearn.metrics.classification",
             "accuracy_score f1_score precision_score recall_score log_loss", Use::reference},
+    Allowed{"sklearn.cluster._kmeans",
+            "_kmeans_single_lloyd _kmeans_single_elkan lloyd_iter_chunked_dense "
+            "elkan_iter_chunked_dense",
+            Use::reference},
     Allowed{"sklearn.metrics.pairwise",
             "rbf_kernel linear_kernel polynomial_kernel cosine_similarity euclidean_distances "
             "sigmoid_kernel",

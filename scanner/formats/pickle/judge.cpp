@@ -9,6 +9,8 @@ namespace {
 
 /// Findings of one name: the first ones convince, millions would only bury them.
 constexpr std::uint32_t k_max_reports = 50;
+/// A callable shows in everything that encloses it; the innermost holders come first.
+constexpr std::uint32_t k_max_callable_states = 3;
 
 bool one_of(std::string_view word, std::initializer_list<std::string_view> words) {
   return std::find(words.begin(), words.end(), word) != words.end();
@@ -303,7 +305,8 @@ void Machine::check_state(Word object, Word state, At at) {
     default:
       break;
     }
-    if ((flags_of(state) & k_has_bad_global) != 0 && name.verdict.use != Use::module_class)
+    if ((flags_of(state) & k_has_bad_global) != 0 && name.verdict.use != Use::module_class &&
+        callable_states_++ < k_max_callable_states)
       find(R::callable_state, at, render(object, 120) + " with " + render(state, 200));
   }
   if (name.name == "TrainingArguments" && view(state).get("push_to_hub").integer() == 1)

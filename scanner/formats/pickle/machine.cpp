@@ -29,9 +29,10 @@ void Machine::start(std::uint64_t begin) {
   result_ = 0;
   calls_ = 0;
   next_tick_ = 0;
+  callable_states_ = 0;
   seen_.fill(0);
   stack_size_ = 0;
-  marks_.clear();
+  mark_count_ = 0;
   heap_.reset();
   memo_.reset();
   names_.clear();
@@ -40,7 +41,14 @@ void Machine::start(std::uint64_t begin) {
   texts_.clear();
 }
 
+// Room for `room` pushes and as many marks: one opcode makes at most one of them.
 void Machine::grow_stack(std::size_t room) {
+  if (mark_capacity_ - mark_count_ < room) {
+    mark_capacity_ = std::max(mark_count_ + room, mark_capacity_ + mark_capacity_ / 2);
+    auto grown = std::make_unique_for_overwrite<std::uint64_t[]>(mark_capacity_);
+    std::copy_n(marks_.get(), mark_count_, grown.get());
+    marks_ = std::move(grown);
+  }
   if (stack_capacity_ - stack_size_ >= room) return;
   const std::size_t capacity = std::max(stack_size_ + room, stack_capacity_ + stack_capacity_ / 2);
   auto grown = std::make_unique_for_overwrite<Word[]>(capacity);
@@ -66,7 +74,7 @@ Machine::Outcome Machine::run(std::uint64_t begin) {
       }
       settle();
     }
-    if (stack_size_ > k_max_stack) {
+    if (stack_size_ > k_max_stack || mark_count_ > k_max_stack) {
       why_ = "a stack deeper than any pickler makes it";
       return finish(End::budget);
     }
@@ -345,9 +353,9 @@ void Machine::protocol_byte(std::uint8_t version, std::uint64_t offset) {
 // What shows only when the STOP is there.
 void Machine::check_end() {
   const At stop{position_ - 1, 1};
-  if (stack_size_ != 0 || !marks_.empty())
+  if (stack_size_ != 0 || mark_count_ != 0)
     find(R::residue, stop,
-         std::to_string(stack_size_) + " values and " + std::to_string(marks_.size()) +
+         std::to_string(stack_size_) + " values and " + std::to_string(mark_count_) +
              " marks are left");
   if (frame_end_ > position_ && source_.view(frame_end_ - 1, 1).empty())
     find(R::frame_structure, {begin_, position_ - begin_},

@@ -117,7 +117,7 @@ private:
   void trace() { tracer_->on_opcode(pending_code_, pending_trace_); }
 
   // machine_ops.cpp: the rest of the opcodes. `at` is the opcode's own range.
-  Word make_tuple(const Word* items, std::size_t n) {
+  [[gnu::always_inline]] Word make_tuple(const Word* items, std::size_t n) {
     Word all = 0;
     for (std::size_t i = 0; i < n; ++i)
       all |= items[i];
@@ -143,7 +143,8 @@ private:
     return make_word(tag, position);
   }
   /// Adds items to a list, dict (pairs), set or object.
-  void extend(Word target, const Word* items, std::size_t n, std::uint64_t count) {
+  [[gnu::always_inline]] void extend(Word target, const Word* items, std::size_t n,
+                                     std::uint64_t count) {
     Word all = 0;
     for (std::size_t i = 0; i < n; ++i)
       all |= items[i];
@@ -242,6 +243,7 @@ private:
   bool has_protocol_ = false;
   bool over_budget_ = false;
   bool broken_memo_ = false;
+  std::uint32_t callable_states_ = 0;
   std::uint8_t pending_code_ = 0;
   std::uint64_t pending_trace_ = 0;
   bool straddled_ = false;
@@ -256,7 +258,9 @@ private:
   std::unique_ptr<Word[]> stack_;
   std::size_t stack_capacity_ = 0;
   std::size_t stack_size_ = 0;
-  std::vector<std::uint64_t> marks_;
+  std::unique_ptr<std::uint64_t[]> marks_; ///< stack positions; room like the stack's
+  std::size_t mark_capacity_ = 0;
+  std::size_t mark_count_ = 0;
   Heap heap_;
   Memo memo_;
   std::vector<Name> names_;

@@ -7,6 +7,8 @@
 namespace hubgate::pickle {
 namespace {
 
+#define HUBGATE_INLINE __attribute__((always_inline))
+
 /// Literals from this length on are looked at for something nested.
 constexpr std::uint64_t k_long_literal = 20;
 
@@ -22,20 +24,23 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
   const std::uint8_t* op = p;
   Word* const bottom = stack_.get();
   Word* sp = bottom + stack_size_;
-  Word* fence = bottom + (marks_.empty() ? 0 : marks_.back());
+  Word* fence = bottom + (mark_count_ == 0 ? 0 : marks_[mark_count_ - 1]);
 
-  const auto offset = [&] { return base + static_cast<std::uint64_t>(op - first); };
-  const auto literal = [&](Tag tag) { return make_word(tag, offset()); };
-  const auto here = [&] { return At{offset(), static_cast<std::uint64_t>(p - op)}; };
-  const auto save = [&] {
+  // Inlined by force: a lambda that is called would keep p and sp in memory.
+  const auto offset = [&]()
+                          HUBGATE_INLINE { return base + static_cast<std::uint64_t>(op - first); };
+  const auto literal = [&](Tag tag) HUBGATE_INLINE { return make_word(tag, offset()); };
+  const auto here = [&]()
+                        HUBGATE_INLINE { return At{offset(), static_cast<std::uint64_t>(p - op)}; };
+  const auto save = [&]() HUBGATE_INLINE {
     position_ = base + static_cast<std::uint64_t>(p - first);
     stack_size_ = static_cast<std::size_t>(sp - bottom);
     touched_ = false;
   };
-  const auto pop_mark = [&] {
-    Word* const at = bottom + marks_.back();
-    marks_.pop_back();
-    fence = bottom + (marks_.empty() ? 0 : marks_.back());
+  const auto pop_mark = [&]() HUBGATE_INLINE {
+    Word* const at = fence;
+    --mark_count_;
+    fence = bottom + (mark_count_ == 0 ? 0 : marks_[mark_count_ - 1]);
     return at;
   };
   const auto line = [&](const std::uint8_t* from) {
@@ -48,7 +53,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
 #define HUBGATE_STACK(n)                                                                           \
   if (sp - fence < (n)) goto underflow
 #define HUBGATE_MARK()                                                                             \
-  if (marks_.empty()) goto no_mark
+  if (mark_count_ == 0) goto no_mark
 // A slow operation ran; it may have read the source, which makes the window stale.
 #define HUBGATE_AFTER_SLOW()                                                                       \
   if (touched_) {                                                                                  \
@@ -211,8 +216,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
       *sp++ = make_container(Tag::set);
       break;
     case '(': // MARK
-      if (marks_.size() >= k_max_stack) return budget("marks nested without end");
-      marks_.push_back(static_cast<std::uint64_t>(sp - bottom));
+      marks_[mark_count_++] = static_cast<std::uint64_t>(sp - bottom);
       fence = sp;
       break;
     case 't': { // TUPLE
@@ -281,7 +285,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
       break;
     }
     case '0': // POP: takes the mark when nothing lies above it
-      if (!marks_.empty() && sp == fence) {
+      if (mark_count_ != 0 && sp == fence) {
         pop_mark();
       } else {
         HUBGATE_STACK(1);

@@ -12,6 +12,8 @@ namespace {
 /// Opcodes without a contradiction after which bytes without a header count as a pickle: neither
 /// text nor tensors come that far.
 constexpr std::size_t k_convincing = 64;
+/// And with an import among them: two lines of text are one import.
+constexpr std::size_t k_few = 4;
 
 // torch.save() before 1.6 begins with its magic number as a pickle of its own; raw storages follow
 // the fifth pickle (scanner/formats/pytorch accounts for them).
@@ -61,11 +63,12 @@ bool is_pickle(Source& source, Session& session, std::uint64_t begin, Bytes head
   if (trial.header && trial.opcodes >= 4) return true;
   switch (trial.end) {
   case Walk::End::stop:
-    return trial.names || trial.opcodes >= k_convincing ||
+    // A list of words can import and stop ("cat", "dog", ".x"), but not at its end.
+    return trial.opcodes >= k_convincing ||
            (trial.opcodes >= 3 && only_blank(source, begin + trial.consumed)) ||
            acts_later(source, session, begin, settled);
   case Walk::End::data_end:
-    return trial.names || trial.opcodes >= k_convincing ||
+    return (trial.names && trial.opcodes >= k_few) || trial.opcodes >= k_convincing ||
            acts_later(source, session, begin, settled);
   case Walk::End::invalid:
     break;

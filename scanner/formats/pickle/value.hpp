@@ -185,7 +185,7 @@ public:
   }
 
   /// MEMOIZE: the next index is how many there are.
-  bool append(Word value) {
+  [[gnu::always_inline]] bool append(Word value) {
     if (used_ == dense_size_ && used_ < k_max_dense) {
       append_dense(value);
       ++used_;
@@ -217,16 +217,18 @@ private:
   static constexpr std::uint64_t k_max_dense = std::uint64_t{24} << 20;      ///< 192 MiB
   static constexpr std::size_t k_max_sparse = 1 << 20;
 
-  void append_dense(Word value) {
+  [[gnu::always_inline]] void append_dense(Word value) {
     const std::uint64_t in_chunk = dense_size_ & (k_chunk - 1);
-    if (in_chunk == 0) {
-      if (chunks_ == nullptr) chunks_ = std::make_unique<Chunk[]>(k_max_dense / k_chunk);
-      auto& chunk = chunks_[dense_size_ >> k_chunk_bits];
-      if (chunk == nullptr) chunk = std::make_unique_for_overwrite<Word[]>(k_chunk);
-      tail_ = chunk.get();
-    }
+    if (in_chunk == 0) [[unlikely]]
+      next_chunk();
     tail_[in_chunk] = value;
     ++dense_size_;
+  }
+  [[gnu::noinline]] void next_chunk() {
+    if (chunks_ == nullptr) chunks_ = std::make_unique<Chunk[]>(k_max_dense / k_chunk);
+    auto& chunk = chunks_[dense_size_ >> k_chunk_bits];
+    if (chunk == nullptr) chunk = std::make_unique_for_overwrite<Word[]>(k_chunk);
+    tail_ = chunk.get();
   }
 
   using Chunk = std::unique_ptr<Word[]>;

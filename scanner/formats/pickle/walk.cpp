@@ -87,13 +87,6 @@ private:
 
 } // namespace
 
-std::uint64_t little(const std::uint8_t* p, std::size_t n) {
-  std::uint64_t value = 0;
-  for (std::size_t i = n; i > 0; --i)
-    value = (value << 8) | p[i - 1];
-  return value;
-}
-
 bool is_dotted_name(std::string_view name) {
   bool start = true;
   for (const char c: name) {

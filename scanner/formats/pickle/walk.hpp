@@ -4,6 +4,9 @@
 #include "scanner/core/bytes.hpp"
 #include "scanner/formats/pickle/opcodes.hpp"
 
+#include <bit>
+#include <cstring>
+
 namespace hubgate::pickle {
 
 struct Walk {
@@ -29,6 +32,11 @@ Walk walk(Bytes data, std::size_t max_opcodes = 4096);
 bool is_dotted_name(std::string_view name);
 
 /// Little-endian unsigned number of `n` <= 8 bytes.
-std::uint64_t little(const std::uint8_t* p, std::size_t n);
+inline std::uint64_t little(const std::uint8_t* p, std::size_t n) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, p, n);
+  if constexpr (std::endian::native == std::endian::big) value = __builtin_bswap64(value);
+  return value;
+}
 
 } // namespace hubgate::pickle

@@ -1,0 +1,269 @@
+#include "scanner/formats/pickle/pickle.hpp"
+
+#include "scanner/formats/pickle/names.hpp"
+#include "scanner/formats/pickle/rules.hpp"
+#include "scanner/formats/pickle/walk.hpp"
+#include "tests/support/scan_bytes.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+namespace hubgate {
+extern const Format format_pickle;
+namespace {
+
+using test::find_rule;
+using test::has_gap;
+using test::is_clean;
+using test::show;
+
+// Only this format, so that the tests say what it alone sees.
+Report scan_pickle_bytes(std::string_view bytes, ReportSink* sink = nullptr,
+                         const Limits& limits = {}) {
+  static constexpr std::array<const Format*, 1> k_table{&format_pickle};
+  MemorySource source(as_bytes(bytes));
+  return scan_object(k_table, source, limits, sink);
+}
+
+std::string text(std::string_view value) {
+  return "\x8c" + std::string(1, static_cast<char>(value.size())) + std::string(value);
+}
+std::string global(std::string_view module, std::string_view name) {
+  return text(module) + text(name) + "\x93";
+}
+std::string header(char version = 4) {
+  return std::string("\x80") + version;
+}
+
+const std::string k_system =
+    global("os", "system") + "(" + text("echo hubgate-inert-marker") + "tR";
+const std::string k_exploit = header() + k_system + ".";
+const std::string k_data = header() + "}\x94(" + text("weights") +
+                           "](K\x01K\x02"
+                           "e" +
+                           text("name") + text("honest") + "u.";
+
+TEST(Pickle, EvidenceIsTheCallWithItsPlace) {
+  const Report report = scan_pickle_bytes(k_exploit);
+  const Finding* finding = find_rule(report, "pickle-dangerous-call");
+  ASSERT_NE(finding, nullptr) << show(report);
+  EXPECT_EQ(finding->evidence, "os.system('echo hubgate-inert-marker')");
+  EXPECT_EQ(finding->severity, Severity::malicious);
+  EXPECT_EQ(finding->offset, k_exploit.size() - 2);
+  EXPECT_EQ(finding->length, 1U);
+  EXPECT_TRUE(report.complete()) << show(report);
+}
+
+TEST(Pickle, PlainDataIsCleanAndComplete) {
+  const Report report = scan_pickle_bytes(k_data);
+  EXPECT_TRUE(is_clean(report)) << show(report);
+  EXPECT_EQ(report.format, "pickle");
+}
+
+// A prefix of a pickle is never clean, and keeps what its calls were found to do.
+TEST(Pickle, EveryPrefixIsInconclusiveAndKeepsItsFindings) {
+  for (const std::string& whole: {k_exploit, k_data}) {
+    for (std::size_t n = 1; n < whole.size(); ++n) {
+      const Report report = scan_pickle_bytes(whole.substr(0, n));
+      EXPECT_FALSE(report.complete()) << n << show(report);
+    }
+  }
+  const Report cut = scan_pickle_bytes(k_exploit.substr(0, k_exploit.size() - 1));
+  EXPECT_NE(find_rule(cut, "pickle-dangerous-call"), nullptr) << show(cut);
+  EXPECT_NE(find_rule(cut, "pickle-broken-after-call"), nullptr) << show(cut);
+  EXPECT_TRUE(has_gap(cut, Reason::truncated)) << show(cut);
+}
+
+TEST(Pickle, TextAndTensorsAreNoPickle) {
+  for (const std::string_view bytes:
+       {"a,b,c\n1,2,3\n", "import os\nprint(1)\n", "class A:\n  pass\n", "{\"a\": 1}", "(define x)",
+        "config\nvalue\n", "In the beginning.", "Some text. More.", "1.5 2.5\n", "N.", "}."}) {
+    const Report report = scan_pickle_bytes(bytes);
+    EXPECT_EQ(report.format, "") << bytes << show(report);
+    EXPECT_TRUE(report.findings.empty()) << bytes << show(report);
+  }
+  std::string noise;
+  std::uint32_t state = 1;
+  for (int i = 0; i < 1 << 16; ++i)
+    noise += static_cast<char>((state = state * 1664525u + 1013904223u) >> 24);
+  EXPECT_TRUE(scan_pickle_bytes(noise).findings.empty());
+}
+
+// The release offset never passes a call that was not reported before.
+TEST(Pickle, ReleaseStaysBehindTheFindings) {
+  struct Sink final : ReportSink {
+    std::uint64_t released = 0;
+    std::uint64_t at_finding = ~std::uint64_t{0};
+    void on_finding(const Finding& finding) override {
+      if (finding.rule == "pickle-dangerous-call") at_finding = released;
+    }
+    void on_gap(const Gap&) override {}
+    void on_release(std::uint64_t offset) override { released = offset; }
+    void on_rest_is_inert(std::uint64_t) override {}
+  };
+  const std::string padding = "C\xff" + std::string(255, 'x') + "0";
+  std::string bytes = header();
+  for (int i = 0; i < 2000; ++i)
+    bytes += padding;
+  const std::size_t call = bytes.size() + k_system.size() - 1;
+  bytes += k_system + "0";
+  for (int i = 0; i < 2000; ++i)
+    bytes += padding;
+  bytes += "N.";
+  Sink sink;
+  const Report report = scan_pickle_bytes(bytes, &sink);
+  ASSERT_NE(find_rule(report, "pickle-dangerous-call"), nullptr) << show(report);
+  EXPECT_LE(sink.at_finding, call);
+  EXPECT_GT(sink.at_finding, call / 2);
+  EXPECT_GT(sink.released, call);
+}
+
+TEST(Pickle, OpcodesAcrossWindowsAreRead) {
+  // Every alignment of the call to the end of a window of 64 KiB.
+  for (std::size_t shift = 0; shift < k_system.size() + 4; ++shift) {
+    std::string bytes = header();
+    while (bytes.size() < 65536 - k_system.size() - 300)
+      bytes += "C\xff" + std::string(255, 'x') + "0";
+    bytes += "B" + std::string("\0\0\0\0", 4);
+    const std::size_t fill = 65536 - bytes.size() - k_system.size() - 1 + shift;
+    bytes[bytes.size() - 4] = static_cast<char>(fill & 0xff);
+    bytes[bytes.size() - 3] = static_cast<char>(fill >> 8);
+    bytes += std::string(fill, 'y') + "0" + k_system + ".";
+    const Report report = scan_pickle_bytes(bytes);
+    const Finding* finding = find_rule(report, "pickle-dangerous-call");
+    ASSERT_NE(finding, nullptr) << shift << show(report);
+    EXPECT_EQ(finding->evidence, "os.system('echo hubgate-inert-marker')") << shift;
+    EXPECT_TRUE(report.complete()) << shift << show(report);
+  }
+}
+
+TEST(Pickle, AnArgumentOfSeveralMegabytesIsSkippedNotKept) {
+  std::string bytes = header() + "B" + std::string("\0\0\x30\0", 4) + std::string(0x300000, 'z') +
+                      "0" + k_system + ".";
+  const Report report = scan_pickle_bytes(bytes);
+  EXPECT_NE(find_rule(report, "pickle-dangerous-call"), nullptr) << show(report);
+  EXPECT_TRUE(report.complete()) << show(report);
+}
+
+TEST(Pickle, WhatFollowsTheFirstStopIsScannedToo) {
+  const Report two = scan_pickle_bytes(k_data + k_exploit);
+  EXPECT_NE(find_rule(two, "pickle-dangerous-call"), nullptr) << show(two);
+  EXPECT_NE(find_rule(two, "pickle-several"), nullptr) << show(two);
+  const Report junk = scan_pickle_bytes(k_data + std::string(3000, '\xff') + k_exploit);
+  EXPECT_NE(find_rule(junk, "pickle-dangerous-call"), nullptr) << show(junk);
+  EXPECT_NE(find_rule(junk, "pickle-behind-junk"), nullptr) << show(junk);
+}
+
+TEST(Pickle, ABrokenStreamIsSearchedToItsEnd) {
+  const Report report = scan_pickle_bytes(header() + "K\x01K\x02\x86\x94\xff" +
+                                          std::string(100000, '\xfe') + k_exploit);
+  EXPECT_TRUE(has_gap(report, Reason::malformed)) << show(report);
+  EXPECT_NE(find_rule(report, "pickle-dangerous-call"), nullptr) << show(report);
+}
+
+TEST(Pickle, ManyValuesAgeOutButTheirClassDoesNot) {
+  // An object made first and given its state last, with a million values in between.
+  std::string bytes = header() + global("argparse", "Namespace") + ")\x81}" + text("x") + "](";
+  for (int i = 0; i < 400000; ++i)
+    bytes += "K\x01K\x02\x86";
+  const Report report = scan_pickle_bytes(bytes + "esb.");
+  EXPECT_TRUE(is_clean(report)) << show(report);
+  // And the class counts: the same on something that is not allowed.
+  bytes = header() + global("private_of_somebody", "Thing") + ")\x81}" + text("x") + "](";
+  for (int i = 0; i < 400000; ++i)
+    bytes += "K\x01K\x02\x86";
+  const Report other = scan_pickle_bytes(bytes + "esb.");
+  EXPECT_NE(find_rule(other, "pickle-unknown-class"), nullptr) << show(other);
+}
+
+TEST(Pickle, EveryRuleIsNamedOnceAndHasATechnique) {
+  for (const Rule& rule: pickle::rules()) {
+    EXPECT_TRUE(rule.id.starts_with("pickle-")) << rule.id;
+    EXPECT_TRUE(rule.techniques.starts_with("PKL-")) << rule.id;
+    EXPECT_FALSE(rule.meaning.empty());
+    const auto same = std::count_if(pickle::rules().begin(), pickle::rules().end(),
+                                    [&](const Rule& other) { return other.id == rule.id; });
+    EXPECT_EQ(same, 1) << rule.id;
+  }
+}
+
+TEST(PickleNames, StandingOfNames) {
+  using pickle::judge_name;
+  using pickle::Standing;
+  const auto standing = [](std::string_view module, std::string_view name) {
+    return judge_name(module, name).standing;
+  };
+  EXPECT_EQ(standing("os", "system"), Standing::dangerous);
+  EXPECT_EQ(standing("os.path", "exists"), Standing::dangerous);
+  EXPECT_EQ(standing("site", "os.system"), Standing::dangerous);
+  EXPECT_EQ(standing("collections", "OrderedDict"), Standing::allowed);
+  EXPECT_EQ(standing("collections", "OrderedDict.__init__.__globals__"), Standing::dangerous);
+  EXPECT_EQ(standing("sklearn.ensemble._forest", "RandomForestClassifier"), Standing::allowed);
+  EXPECT_EQ(standing("sklearn.ensemble._forest", "RandomForest"), Standing::unknown_call);
+  EXPECT_EQ(standing("torch", "load"), Standing::dangerous);
+  EXPECT_EQ(standing("torch", "no_such_thing"), Standing::unknown_call);
+  EXPECT_EQ(standing("my_model", "Net"), Standing::unknown_class);
+  EXPECT_EQ(standing("", ""), Standing::unknown_class);
+  std::string module = "commands";
+  std::string name = "getoutput";
+  pickle::map_python2(module, name);
+  EXPECT_EQ(module + "." + name, "subprocess.getoutput");
+}
+
+// What a container format sees of the stream.
+class Watcher final : public pickle::Observer {
+public:
+  bool on_persistent_id(const pickle::View& id, std::uint64_t) override {
+    ids.push_back(id.item(2).text().value_or("?") + ":" +
+                  std::to_string(id.item(4).integer().value_or(-1)) + ":" + id.item(1).name());
+    return true;
+  }
+  void on_call(const pickle::View& object, std::uint64_t) override {
+    calls.push_back(object.render());
+  }
+  void on_stop(const pickle::View& value, std::uint64_t end) override {
+    top = value.render();
+    stop = end;
+  }
+  std::vector<std::string> ids, calls;
+  std::string top;
+  std::uint64_t stop = 0;
+};
+
+struct WatchedFormat {
+  static inline Watcher* watcher = nullptr;
+  static Reading scan(Source& source, Session& session) {
+    const pickle::Result result = pickle::scan_pickle(
+        source, session, 0,
+        {.streams = pickle::Options::Streams::one, .reports = pickle::Options::Reports::none},
+        watcher);
+    return result.state == pickle::Result::State::complete ? Reading::valid : Reading::broken;
+  }
+};
+
+TEST(PickleObserver, SeesIdsCallsAndTheResultAndReportsNothing) {
+  const Format format{.name = "watched",
+                      .family = "watched",
+                      .probe = [](const Probe&) { return Claim::yes; },
+                      .scan = WatchedFormat::scan,
+                      .rules = {}};
+  const std::array<const Format*, 1> table{&format};
+  const std::string bytes = header() + "}" + text("w") + "(" + text("storage") +
+                            global("torch", "FloatStorage") + text("0") + text("cpu") + "K\x04tQ" +
+                            k_system + "\x86s.";
+  Watcher watcher;
+  WatchedFormat::watcher = &watcher;
+  MemorySource source(as_bytes(bytes));
+  const Report report = scan_object(table, source, {}, nullptr);
+  EXPECT_TRUE(report.findings.empty()) << show(report);
+  ASSERT_EQ(watcher.ids.size(), 1U);
+  EXPECT_EQ(watcher.ids[0], "0:4:torch.FloatStorage");
+  ASSERT_EQ(watcher.calls.size(), 1U);
+  EXPECT_EQ(watcher.calls[0], "os.system('echo hubgate-inert-marker')");
+  EXPECT_EQ(watcher.stop, bytes.size());
+  EXPECT_TRUE(watcher.top.starts_with("{'w': (persistent_load(")) << watcher.top;
+}
+
+} // namespace
+} // namespace hubgate
