@@ -237,7 +237,21 @@ TEST(CompressedFormats, SpendTheBudgetAndNoMore) {
     limits.decoded_bytes = 1 << 20;
     const Report report = scan_with({codec.format}, codec.pack(zeros), limits);
     EXPECT_TRUE(has_gap(report, Reason::budget)) << codec.name << show(report);
+    EXPECT_NE(find_rule(report, "decompression-bomb"), nullptr) << codec.name << show(report);
   }
+}
+
+TEST(Codecs, AKnownBombIsNotUnpackedFurther) {
+  Limits limits;
+  limits.decoded_bytes = 1000;
+  Budget budget(limits);
+  EXPECT_FALSE(budget.decoded(1001));
+  const std::string packed = gzipped(sample(500));
+  MemorySource source(as_bytes(packed));
+  DecodedSource content(decode_gzip(source, 0), budget);
+  EXPECT_TRUE(content.view(0, 10).empty());
+  EXPECT_EQ(content.fault(), Fault::budget);
+  EXPECT_EQ(budget.decoded_bytes(), 1001u);
 }
 
 TEST(CompressedFormats, NestToTheDepthLimitAndNoFurther) {
