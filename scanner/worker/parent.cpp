@@ -231,6 +231,9 @@ void run_worker_parent(int control, FormatTable formats) {
   }
   for (const auto& [pid, child]: children)
     ::kill(pid, SIGKILL);
+  // Reaped here, their CPU time counts as the gate's in whatever measures it.
+  while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) {
+  }
   _exit(0);
 }
 
