@@ -7,7 +7,7 @@ import pytest
 
 from gate import HUBGATE
 
-PICKLE = b"\x80\x04cos\nsystem\n\x8c\x18echo hubgate-inert-marker\x85R."
+PICKLE = b"\x80\x04cos\nsystem\n\x8c\x19echo hubgate-inert-marker\x85R."
 OPAQUE = bytes(range(1, 256)) * 3
 
 
