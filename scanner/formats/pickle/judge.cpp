@@ -115,6 +115,10 @@ void Machine::check_shape(const Name& name, Word args, Word object, How how, At 
   case Use::value:
     if ((flags_of(args) & k_has_bad_global) != 0)
       shape(object, at, "called with a function that is not allowed");
+    // bytes(n) and bytearray(n) make n zeros.
+    if (one_of(name.name, {"bytes", "bytearray"}) &&
+        integer_of(arg(0)).value_or(0) > (std::int64_t{1} << 31))
+      find(R::number_size, at, render(object, 120));
     if (name.module == "builtins" && name.name == "type" && count != 1)
       shape(object, at, "type() makes a class", Severity::malicious);
     break;

@@ -40,8 +40,9 @@ bool only_blank(Source& source, std::uint64_t from) {
 // begins: what lies before it need not be asked again.
 bool acts_later(Source& source, Session& session, std::uint64_t begin, std::uint64_t& settled) {
   Machine machine(source, session, {.reports = Options::Reports::none}, nullptr);
-  constexpr std::size_t k_max_streams = 4096;
-  for (std::size_t i = 0; i < k_max_streams; ++i) {
+  for (;;) {
+    // Out of time is for the scan itself to say, which it does when the bytes are claimed.
+    if (!session.budget().time_left()) return true;
     const Machine::Outcome outcome = machine.run(begin);
     settled = begin;
     if (machine.calls() != 0) return true;
