@@ -8,7 +8,7 @@ import pytest
 from gate import HUBGATE
 
 HERE = Path(__file__).resolve().parent
-MAKERS = ["make_numpy.py", "make_sklearn.py", "make_boosting.py", "make_tensors.py", "make_torch.py"]
+MAKERS = ["make_numpy.py", "make_sklearn.py", "make_estimators.py", "make_frames.py", "make_transformers.py", "make_boosting.py", "make_tensors.py", "make_torch.py"]
 
 
 @pytest.mark.parametrize("maker", MAKERS)
