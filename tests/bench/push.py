@@ -54,7 +54,7 @@ def main() -> int:
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libgit2"], capture_output=True, text=True, check=True).stdout
     subprocess.run(["g++", "-std=c++20", "-O2", here / "walk.cpp", "-o", work / "walk", *shlex.split(flags)], check=True)
     make_source(work / "source.git")
-    results: dict[str, list[float]] = {"libgit2": [], "hubgate": []}
+    results: dict[str, list[list[float]]] = {"libgit2": [], "hubgate": []}
     for turn in range(rounds):
         server = work / "server.git"
         shutil.rmtree(server, ignore_errors=True)
@@ -63,7 +63,7 @@ def main() -> int:
         hook = server / "hooks/pre-receive"
         commands = {"libgit2": f"{work}/walk", "hubgate": f"{HUBGATE} hook pre-receive --data {work}/data"}
         order = list(commands) if turn % 2 == 0 else list(reversed(commands))
-        runs = "".join(f"TIMEFORMAT='%R'\n{{ time {commands[name]} <lines >{work}/{name}.out 2>&1; }} 2>{work}/{name}.time || exit 1\n"
+        runs = "".join(f"TIMEFORMAT='%R %U %S'\n{{ time {commands[name]} <lines >{work}/{name}.out 2>&1; }} 2>{work}/{name}.time || exit 1\n"
                        for name in order)
         hook.write_text(f"#!/bin/bash\ncat >lines\n{runs}")
         hook.chmod(0o755)
@@ -73,11 +73,12 @@ def main() -> int:
             outputs = "".join((work / f"{name}.out").read_text()[-2000:] for name in commands if (work / f"{name}.out").exists())
             sys.exit(f"the push failed: {done.stderr}{outputs}")
         for name in commands:
-            results[name].append(float((work / f"{name}.time").read_text().split()[-1]))
-    middle = {name: median(values) for name, values in results.items()}
+            elapsed, user, system = map(float, (work / f"{name}.time").read_text().split()[-3:])
+            results[name].append([elapsed, user, system])
+    middle = {name: [median([value[at] for value in values]) for at in range(3)] for name, values in results.items()}
     table(f"{COMMITS} commits, {COMMITS * FILES} blobs, median of {rounds} ({(work / 'libgit2.out').read_text().strip()})",
-          ["", "s"], [[name, value] for name, value in middle.items()])
-    return 0 if verdict("hubgate / libgit2 walk and read", middle["hubgate"] / middle["libgit2"], 3.0) else 1
+          ["", "s", "CPU s, user", "system"], [[name, *values] for name, values in middle.items()])
+    return 0 if verdict("hubgate / libgit2 walk and read", middle["hubgate"][0] / middle["libgit2"][0], 3.0) else 1
 
 
 if __name__ == "__main__":
