@@ -6,7 +6,7 @@
 namespace hubgate::proxy {
 
 namespace {
-constexpr std::size_t k_head_read = std::size_t{8} << 10;
+constexpr std::size_t k_head_read = std::size_t{2} << 10;
 constexpr std::size_t k_body_read = std::size_t{64} << 10;
 } // namespace
 

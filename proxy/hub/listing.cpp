@@ -45,11 +45,12 @@ std::string error_text(const std::string& body) {
 
 } // namespace
 
-Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::string name) {
+Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::string name,
+                       std::string& digest_hex) {
   Gate& gate = visit.gate;
   const Sha256 digest = sha256(as_bytes(body));
-  const std::string key = hex(digest);
-  if (gate.clean_pages.find(key)) co_return true;
+  digest_hex = hex(digest);
+  if (gate.clean_pages.find(digest_hex)) co_return true;
   ++gate.metrics.scans_total;
   const Report report = co_await scan_bytes(gate.loop, gate.pool, as_bytes(body),
                                             gate.spool_directory, gate.config.limits.scan);
@@ -58,7 +59,7 @@ Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::st
   context.sha256 = digest;
   context.size = body.size();
   if (gate.keeper.preview(report, context).passes()) {
-    if (Store::storable(report)) gate.clean_pages.put(key, true);
+    if (Store::storable(report)) gate.clean_pages.put(digest_hex, PassedPage{});
     co_return true;
   }
   Gatekeeper& keeper = gate.keeper;
@@ -124,9 +125,12 @@ Task<void> serve_listing(Visit& visit) {
   const int status = head.status;
   got.last.reset();
   gate.metrics.bytes_in += body->size();
-  const bool passes = co_await page_passes(visit, *body, Road::hub, visit.asked.target.path());
+  std::string digest;
+  const bool passes =
+      co_await page_passes(visit, *body, Road::hub, visit.asked.target.path(), digest);
   if (!passes) co_return;
-  if (kind == Kind::json) {
+  PassedPage* known = gate.clean_pages.find(digest);
+  if (kind == Kind::json && !(known && known->as_it_is)) {
     const auto rewrite = [&] {
       return rewrite_json(*body, gate.config.upstream.origin, visit.gate_url);
     };
@@ -139,8 +143,10 @@ Task<void> serve_listing(Visit& visit) {
       co_await reply_error(visit, 502, rewritten.error().message);
       co_return;
     }
+    known = gate.clean_pages.find(digest);
+    if (known) known->as_it_is = *rewritten == *body;
     *body = std::move(*rewritten);
-  } else {
+  } else if (kind == Kind::html) {
     headers.set("Content-Security-Policy", "sandbox");
   }
   co_await reply(visit, status, std::move(headers), std::move(*body));

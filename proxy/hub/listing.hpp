@@ -9,7 +9,8 @@ namespace hubgate::proxy {
 Task<void> serve_listing(Visit& visit);
 
 /// The scan of bytes that are no object of a repository but reach people (listings, LFS answers).
-/// False: it was refused and the client has been told.
-Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::string name);
+/// False: it was refused and the client has been told. `digest`: its sha256 (hex).
+Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::string name,
+                       std::string& digest);
 
 } // namespace hubgate::proxy

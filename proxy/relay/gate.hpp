@@ -22,6 +22,11 @@ Client client_of(std::string_view user_agent);
 /// "token:" and the first 8 hex digits of the sha256 of the token, or "anonymous".
 std::string user_of(const Headers& headers);
 
+/// A listing or page that was scanned and passed.
+struct PassedPage {
+  bool as_it_is = false; ///< rewriting changes nothing in it
+};
+
 struct Gate {
   Gate(Loop& loop_, const ServeConfig& config_, Gatekeeper& keeper_, WorkerPool& pool_,
        ssl_ctx_st* client_tls)
@@ -37,8 +42,8 @@ struct Gate {
   Quota quota;
   std::map<std::string, std::shared_ptr<Flight>> flights; ///< running, by key
   Recent<std::shared_ptr<const Outcome>> outcomes{1024};  ///< of finished flights, by key
-  Recent<bool> clean_pages{4096}; ///< sha256 (hex) of listings and pages that passed
-  std::string link_key;           ///< for the HMAC of LFS links
+  Recent<PassedPage> clean_pages{4096};                   ///< by sha256 (hex) of listings and pages
+  std::string link_key;                                   ///< for the HMAC of LFS links
   std::string spool_directory;
   std::string hub_name;  ///< host of the upstream, as policies match it
   bool draining = false; ///< no further requests on kept connections
