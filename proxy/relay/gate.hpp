@@ -40,10 +40,10 @@ struct Gate {
   Upstream upstream;
   Metrics metrics;
   Quota quota;
-  std::map<std::string, std::shared_ptr<Flight>> flights; ///< running, by key
-  Recent<std::shared_ptr<const Outcome>> outcomes{1024};  ///< of finished flights, by key
-  Recent<PassedPage> clean_pages{4096};                   ///< by sha256 (hex) of listings and pages
-  std::string link_key;                                   ///< for the HMAC of LFS links
+  std::map<std::string, std::shared_ptr<Flight>> flights;  ///< running, by key
+  Recent<std::shared_ptr<const Outcome>> outcomes{20'000}; ///< of finished flights, by key
+  Recent<PassedPage> clean_pages{4096}; ///< by sha256 (hex) of listings and pages
+  std::string link_key;                 ///< for the HMAC of LFS links
   std::string spool_directory;
   std::string hub_name;  ///< host of the upstream, as policies match it
   bool draining = false; ///< no further requests on kept connections

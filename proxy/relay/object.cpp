@@ -30,6 +30,12 @@ bool is_multipart(const ResponseHead& head) {
   return type && lower(*type).starts_with("multipart/");
 }
 
+// In findings, the largest part of a report: about a KiB each.
+std::size_t weight_of(const Outcome& outcome) {
+  return 1 + outcome.report.findings.size() + outcome.report.gaps.size() +
+         outcome.digest.blocks.size() / 32;
+}
+
 // Remembers a flight's outcome when it ends, whoever is still there.
 Task<void> settle(Gate& gate, std::shared_ptr<Flight> flight) {
   while (flight->state() == Flight::State::running)
@@ -37,7 +43,7 @@ Task<void> settle(Gate& gate, std::shared_ptr<Flight> flight) {
   gate.flights.erase(flight->key());
   const std::shared_ptr<const Outcome> outcome = flight->outcome();
   if (!outcome) co_return;
-  gate.outcomes.put(flight->key(), outcome);
+  gate.outcomes.put(flight->key(), outcome, weight_of(*outcome));
   if (outcome->mismatch) co_return;
   Gatekeeper& keeper = gate.keeper;
   const Result<void> stored =
@@ -292,7 +298,7 @@ Task<std::shared_ptr<const Outcome>> known_outcome(Visit& visit, const Described
   outcome->digest.sha256 = claimed;
   outcome->digest.size = size;
   outcome->digest.blocks = std::move(stored->blocks);
-  gate.outcomes.put(what.key, outcome);
+  gate.outcomes.put(what.key, outcome, weight_of(*outcome));
   co_return outcome;
 }
 

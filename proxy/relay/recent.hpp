@@ -8,6 +8,7 @@ namespace hubgate::proxy {
 
 template <typename T> class Recent {
 public:
+  /// `capacity`: of all entries' weights together.
   explicit Recent(std::size_t capacity) : capacity_(capacity) {}
 
   /// Null when it is not known (any more).
@@ -15,24 +16,23 @@ public:
     const auto at = index_.find(key);
     if (at == index_.end()) return nullptr;
     order_.splice(order_.begin(), order_, at->second);
-    return &at->second->second;
+    return &at->second->value;
   }
 
-  void put(const std::string& key, T value) {
-    if (T* known = find(key)) {
-      *known = std::move(value);
-      return;
-    }
-    order_.emplace_front(key, std::move(value));
+  /// One that weighs more than the capacity is not kept.
+  void put(const std::string& key, T value, std::size_t weight = 1) {
+    erase(key);
+    order_.push_front(Entry{key, std::move(value), weight});
     index_[key] = order_.begin();
-    if (order_.size() <= capacity_) return;
-    index_.erase(order_.back().first);
-    order_.pop_back();
+    weight_ += weight;
+    while (weight_ > capacity_)
+      erase(std::string(order_.back().key));
   }
 
   void erase(const std::string& key) {
     const auto at = index_.find(key);
     if (at == index_.end()) return;
+    weight_ -= at->second->weight;
     order_.erase(at->second);
     index_.erase(at);
   }
@@ -40,9 +40,15 @@ public:
   std::size_t size() const { return order_.size(); }
 
 private:
+  struct Entry {
+    std::string key;
+    T value;
+    std::size_t weight;
+  };
   std::size_t capacity_;
-  std::list<std::pair<std::string, T>> order_;
-  std::unordered_map<std::string, typename std::list<std::pair<std::string, T>>::iterator> index_;
+  std::size_t weight_ = 0;
+  std::list<Entry> order_;
+  std::unordered_map<std::string, typename std::list<Entry>::iterator> index_;
 };
 
 } // namespace hubgate::proxy
