@@ -168,7 +168,7 @@ private:
     if ((flags & k_fextra) != 0) {
       const Bytes length = input().peek(2);
       if (length.size() < 2) return Begin::truncated;
-      const std::uint64_t n = length[0] | length[1] << 8;
+      const std::uint64_t n = length[0] | std::uint64_t{length[1]} << 8;
       input().consume(2);
       note_extra_field(input().position(), n);
       input().consume(n);

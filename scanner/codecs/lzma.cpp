@@ -221,7 +221,7 @@ protected:
     const Bytes head = input().peek(13);
     if (head.size() < 13) return head.empty() ? Begin::none : Begin::truncated;
     Reader reader(head);
-    const Bytes properties = *reader.take(5);
+    const Bytes properties = reader.take(5).value_or(Bytes{});
     const auto size = reader.le<std::uint64_t>();
     set_chain({{RawFilter::Kind::lzma1, {properties.begin(), properties.end()}}});
     set_size(size == UINT64_MAX ? std::nullopt : size);

@@ -6,12 +6,11 @@ seconds (the scan's limit and a little), more than 700 MB, or comes out clean.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
 
-from measure import HUBGATE, WORK, table
+from measure import HUBGATE, WORK, cpu_seconds, pss_bytes, table
 
 from fixtures.containers import DEFLATE, Entry, Zip, gzip, lzma_alone, raw_deflate, tar_of, xz, zip_of, zstd_frame
 from fixtures.families.arc import quoted, rle_zstd
@@ -43,7 +42,7 @@ BOMBS = {
     "lzma, 1 GiB of zeros": lambda: lzma_alone(b"\0" * (1024 * MIB)),
     "zstd, RLE blocks, 32 GiB": lambda: rle_zstd(1 << 18),
     "zstd in tar in zstd": lambda: zstd_frame(tar_of({str(i): rle_zstd(20_000) for i in range(20)})),
-    "gzip of 700000 members of a zip": lambda: many_members(700_000),
+    "gzip of a zip of 1050000 members": lambda: many_members(1_050_000),
     "tar, a sparse member of an exabyte": lambda: sparse(),
 }
 
@@ -55,28 +54,30 @@ def sparse() -> bytes:
     return tar([Member("sparse", b"x" * 512, type=b"S", magic=b"ustar  \0", gnu_tail=tail)])
 
 
+def measured(path) -> tuple[float, float, dict]:
+    """(CPU seconds, peak MB, report) of one scan, workers counted."""
+    cpu, peak = 0.0, 0.0
+    with subprocess.Popen([HUBGATE, "scan", "--format", "jsonl", str(path)], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True) as scan:
+        while scan.poll() is None:
+            cpu, peak = max(cpu, cpu_seconds(scan.pid)), max(peak, pss_bytes(scan.pid) / 1e6)
+            time.sleep(0.02)
+        return cpu, peak, json.loads(scan.stdout.readline())
+
+
 def main() -> int:
     WORK.mkdir(parents=True, exist_ok=True)
     rows, failed = [], False
+    path = WORK / "bomb.bin"
     for name, make in BOMBS.items():
-        print(f"{name} …", file=sys.stderr, flush=True)
-        path = WORK / "bomb.bin"
         path.write_bytes(make())
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        begun = time.monotonic()
-        run = subprocess.run([HUBGATE, "scan", "--format", "jsonl", str(path)], capture_output=True, text=True,
-                             check=False)
-        took = time.monotonic() - begun
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        report = json.loads(run.stdout.splitlines()[0])
-        peak = after.ru_maxrss / 1024  # of the largest child so far: an upper bound
+        cpu, peak, report = measured(path)
         bad = cpu > 130 or peak > 700 or report["verdict"] == "clean"
         failed |= bad
-        rows.append([name, f"{path.stat().st_size / 1e6:.3f}", f"{cpu:.2f}", f"{took:.1f}", f"{peak:.0f}",
-                     report["verdict"], ",".join(report["reasons"]), "FAILED" if bad else ""])
+        rows.append([name, f"{path.stat().st_size / 1e6:.3f}", f"{cpu:.2f}", f"{peak:.0f}", report["verdict"],
+                     ",".join(report["reasons"]), "FAILED" if bad else ""])
         path.unlink()
-    table("decompression bombs", ["bomb", "MB", "CPU s", "s", "peak MB", "verdict", "reasons", ""], rows)
+    table("decompression bombs", ["bomb", "MB", "CPU s", "peak MB", "verdict", "reasons", ""], rows)
     return failed
 
 

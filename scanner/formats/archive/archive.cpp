@@ -78,7 +78,7 @@ constexpr std::array<Kind, 16> k_kinds{{
 // it certain enough (technical note of ARJ 3).
 bool is_arj(Bytes head) {
   if (head.size() < 12 || head[0] != 0x60 || head[1] != 0xea) return false;
-  const unsigned basic = head[2] | head[3] << 8;
+  const unsigned basic = head[2] | unsigned{head[3]} << 8;
   return basic >= 30 && basic <= 2600 && head[4] >= 30 && head[4] <= 60 && head[10] == 2;
 }
 

@@ -48,7 +48,7 @@ public:
   std::uint8_t byte() {
     const auto value = reader_.le<std::uint8_t>();
     if (!value) fail(Failure::malformed);
-    return ok() ? *value : std::uint8_t{0};
+    return value.value_or(0);
   }
 
   // A number of one to nine bytes: leading ones of the first byte say how many follow.
@@ -77,13 +77,13 @@ public:
   std::uint32_t word() {
     const auto value = reader_.le<std::uint32_t>();
     if (!value) fail(Failure::malformed);
-    return ok() ? *value : 0;
+    return value.value_or(0);
   }
 
   Bytes take(std::uint64_t n) {
     const auto bytes = ok() ? reader_.take(n) : std::nullopt;
     if (!bytes) fail(Failure::malformed);
-    return ok() ? *bytes : Bytes{};
+    return bytes.value_or(Bytes{});
   }
 
   void expect(std::uint8_t wanted) {
@@ -376,10 +376,10 @@ std::optional<SignatureHeader> read_signature_header(Bytes bytes) {
   if (bytes.size() < k_signature_header || !starts_with(bytes, k_magic)) return std::nullopt;
   Reader reader(bytes.subspan(8, 24));
   SignatureHeader header;
-  header.crc_right = *reader.le<std::uint32_t>() == crc32_of(bytes.subspan(12, 20));
-  header.next_offset = *reader.le<std::uint64_t>();
-  header.next_size = *reader.le<std::uint64_t>();
-  header.next_crc = *reader.le<std::uint32_t>();
+  header.crc_right = reader.le<std::uint32_t>().value_or(0) == crc32_of(bytes.subspan(12, 20));
+  header.next_offset = reader.le<std::uint64_t>().value_or(0);
+  header.next_size = reader.le<std::uint64_t>().value_or(0);
+  header.next_crc = reader.le<std::uint32_t>().value_or(0);
   return header;
 }
 

@@ -36,8 +36,8 @@ void read_extra(Bytes extra, Header& header, std::uint64_t* offset) {
   Reader reader(extra);
   bool seen_zip64 = false;
   while (reader.remaining() >= 4) {
-    const auto id = *reader.le<std::uint16_t>();
-    const auto size = *reader.le<std::uint16_t>();
+    const auto id = reader.le<std::uint16_t>().value_or(0);
+    const auto size = reader.le<std::uint16_t>().value_or(0);
     // A field that says it is longer than the rest: readers use what is there.
     const Bytes data = *reader.take(std::min<std::uint64_t>(size, reader.remaining()));
     if (id == k_extra_zip64 && !seen_zip64) {
@@ -71,16 +71,16 @@ std::optional<Header> read_local(Source& source, std::uint64_t offset) {
   {
     Reader reader(source.view(offset, k_local_size));
     if (reader.remaining() < k_local_size) return std::nullopt;
-    if (as_text(*reader.take(4)) != k_local_magic) return std::nullopt;
+    if (as_text(reader.take(4).value_or(Bytes{})) != k_local_magic) return std::nullopt;
     reader.skip(2);
-    header.flags = *reader.le<std::uint16_t>();
-    header.method = *reader.le<std::uint16_t>();
+    header.flags = reader.le<std::uint16_t>().value_or(0);
+    header.method = reader.le<std::uint16_t>().value_or(0);
     reader.skip(4);
-    header.crc = *reader.le<std::uint32_t>();
-    header.compressed = *reader.le<std::uint32_t>();
-    header.size = *reader.le<std::uint32_t>();
-    name_size = *reader.le<std::uint16_t>();
-    header.extra_size = *reader.le<std::uint16_t>();
+    header.crc = reader.le<std::uint32_t>().value_or(0);
+    header.compressed = reader.le<std::uint32_t>().value_or(0);
+    header.size = reader.le<std::uint32_t>().value_or(0);
+    name_size = reader.le<std::uint16_t>().value_or(0);
+    header.extra_size = reader.le<std::uint16_t>().value_or(0);
   }
   header.extra_begin = offset + k_local_size + name_size;
   header.end = header.extra_begin + header.extra_size;
@@ -99,22 +99,22 @@ std::optional<CentralRecord> read_central(Source& source, std::uint64_t offset) 
   {
     Reader reader(source.view(offset, k_central_size));
     if (reader.remaining() < k_central_size) return std::nullopt;
-    if (as_text(*reader.take(4)) != k_central_magic) return std::nullopt;
-    record.made_by = *reader.le<std::uint16_t>();
+    if (as_text(reader.take(4).value_or(Bytes{})) != k_central_magic) return std::nullopt;
+    record.made_by = reader.le<std::uint16_t>().value_or(0);
     reader.skip(2);
-    record.flags = *reader.le<std::uint16_t>();
-    record.method = *reader.le<std::uint16_t>();
+    record.flags = reader.le<std::uint16_t>().value_or(0);
+    record.method = reader.le<std::uint16_t>().value_or(0);
     reader.skip(4);
-    record.crc = *reader.le<std::uint32_t>();
-    record.compressed = *reader.le<std::uint32_t>();
-    record.size = *reader.le<std::uint32_t>();
-    name_size = *reader.le<std::uint16_t>();
-    record.extra_size = *reader.le<std::uint16_t>();
-    record.comment_size = *reader.le<std::uint16_t>();
-    record.disk = *reader.le<std::uint16_t>();
+    record.crc = reader.le<std::uint32_t>().value_or(0);
+    record.compressed = reader.le<std::uint32_t>().value_or(0);
+    record.size = reader.le<std::uint32_t>().value_or(0);
+    name_size = reader.le<std::uint16_t>().value_or(0);
+    record.extra_size = reader.le<std::uint16_t>().value_or(0);
+    record.comment_size = reader.le<std::uint16_t>().value_or(0);
+    record.disk = reader.le<std::uint16_t>().value_or(0);
     reader.skip(2);
-    record.attributes = *reader.le<std::uint32_t>();
-    record.local_offset = *reader.le<std::uint32_t>();
+    record.attributes = reader.le<std::uint32_t>().value_or(0);
+    record.local_offset = reader.le<std::uint32_t>().value_or(0);
   }
   record.extra_begin = offset + k_central_size + name_size;
   record.comment_begin = record.extra_begin + record.extra_size;
@@ -135,24 +135,25 @@ std::optional<EndRecord> read_end(Source& source, std::uint64_t offset) {
   {
     Reader reader(source.view(offset, k_end_size));
     if (reader.remaining() < k_end_size) return std::nullopt;
-    if (as_text(*reader.take(4)) != k_end_magic) return std::nullopt;
-    end.disk = *reader.le<std::uint16_t>();
-    end.directory_disk = *reader.le<std::uint16_t>();
-    end.here = *reader.le<std::uint16_t>();
-    end.total = *reader.le<std::uint16_t>();
-    end.size = *reader.le<std::uint32_t>();
-    end.directory_offset = *reader.le<std::uint32_t>();
-    end.comment_size = *reader.le<std::uint16_t>();
+    if (as_text(reader.take(4).value_or(Bytes{})) != k_end_magic) return std::nullopt;
+    end.disk = reader.le<std::uint16_t>().value_or(0);
+    end.directory_disk = reader.le<std::uint16_t>().value_or(0);
+    end.here = reader.le<std::uint16_t>().value_or(0);
+    end.total = reader.le<std::uint16_t>().value_or(0);
+    end.size = reader.le<std::uint32_t>().value_or(0);
+    end.directory_offset = reader.le<std::uint32_t>().value_or(0);
+    end.comment_size = reader.le<std::uint16_t>().value_or(0);
     end.end = offset + k_end_size + end.comment_size;
   }
   if (offset < k_locator_size) return end;
   std::uint64_t stated = 0;
   {
     Reader reader(source.view(offset - k_locator_size, k_locator_size));
-    if (reader.remaining() < k_locator_size || as_text(*reader.take(4)) != k_locator_magic)
+    if (reader.remaining() < k_locator_size ||
+        as_text(reader.take(4).value_or(Bytes{})) != k_locator_magic)
       return end;
     reader.skip(4);
-    stated = *reader.le<std::uint64_t>();
+    stated = reader.le<std::uint64_t>().value_or(0);
   }
   // Where the locator says; for an archive with a prefix, directly in front of the locator.
   for (const std::uint64_t at:
@@ -160,14 +161,16 @@ std::optional<EndRecord> read_end(Source& source, std::uint64_t offset) {
                                                         : stated}) {
     if (at >= offset) continue;
     Reader reader(source.view(at, k_end64_size));
-    if (reader.remaining() < k_end64_size || as_text(*reader.take(4)) != k_end64_magic) continue;
+    if (reader.remaining() < k_end64_size ||
+        as_text(reader.take(4).value_or(Bytes{})) != k_end64_magic)
+      continue;
     EndRecord::Wide wide;
     wide.offset = at;
     wide.stated_offset = stated;
     reader.skip(8 + 2 + 2 + 4 + 4 + 8);
-    wide.total = *reader.le<std::uint64_t>();
-    wide.size = *reader.le<std::uint64_t>();
-    wide.directory_offset = *reader.le<std::uint64_t>();
+    wide.total = reader.le<std::uint64_t>().value_or(0);
+    wide.size = reader.le<std::uint64_t>().value_or(0);
+    wide.directory_offset = reader.le<std::uint64_t>().value_or(0);
     end.wide = wide;
     return end;
   }
