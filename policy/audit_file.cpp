@@ -32,7 +32,7 @@ public:
       return;
     }
     const std::uint64_t seq = seq_of(*fields);
-    if (torn_) expect_recovery(at, *fields);
+    if (!torn_.empty()) expect_recovery(at, *fields);
     if (!started_) {
       check_.first = seq;
       if (seq == 1 && text_field(*fields, "prev") != audit_genesis())
@@ -54,14 +54,14 @@ public:
   }
 
   void torn(const std::string& segment, std::uint64_t bytes) {
-    if (torn_) unexplained();
-    torn_ = {segment, bytes};
+    if (!torn_.empty()) unexplained();
+    torn_ = segment;
+    torn_bytes_ = bytes;
   }
 
   void finish() {
-    if (torn_)
-      check_.notes.push_back(torn_->first + ": ends in a torn line of " +
-                             std::to_string(torn_->second) +
+    if (!torn_.empty())
+      check_.notes.push_back(torn_ + ": ends in a torn line of " + std::to_string(torn_bytes_) +
                              " bytes; the next start begins a new segment");
   }
 
@@ -69,17 +69,17 @@ private:
   void expect_recovery(const std::string& at, const json::object& fields) {
     const json::value* bytes = fields.if_contains("torn_bytes");
     boost::system::error_code error;
-    if (text_field(fields, "event") == "recovered" &&
-        text_field(fields, "segment") == torn_->first && bytes != nullptr && bytes->is_number() &&
-        bytes->to_number<std::uint64_t>(error) == torn_->second)
-      check_.notes.push_back(torn_->first + ": ends in a torn line of " +
-                             std::to_string(torn_->second) + " bytes, as " + at + " says");
+    if (text_field(fields, "event") == "recovered" && text_field(fields, "segment") == torn_ &&
+        bytes != nullptr && bytes->is_number() &&
+        bytes->to_number<std::uint64_t>(error) == torn_bytes_)
+      check_.notes.push_back(torn_ + ": ends in a torn line of " + std::to_string(torn_bytes_) +
+                             " bytes, as " + at + " says");
     else
       unexplained();
-    torn_.reset();
+    torn_.clear();
   }
   void unexplained() {
-    problem(torn_->first + ": ends in a torn line that the next segment does not know of");
+    problem(torn_ + ": ends in a torn line that the next segment does not know of");
   }
   void problem(std::string text) { check_.problems.push_back(std::move(text)); }
 
@@ -88,7 +88,8 @@ private:
   std::uint64_t seq_ = 0;
   std::string hash_;
   std::string at_;
-  std::optional<std::pair<std::string, std::uint64_t>> torn_;
+  std::string torn_; // the segment that ends in a torn line, if one waits for its explanation
+  std::uint64_t torn_bytes_ = 0;
 };
 
 } // namespace

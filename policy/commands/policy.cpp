@@ -169,8 +169,8 @@ int explain(const Explain& flags) {
   if (!flags.path.empty() && flags.files.size() > 1)
     return complain("--path is for one file", exit_usage);
   Context context;
-  context.direction = *direction_from(flags.direction);
-  context.road = *road_from(flags.road);
+  context.direction = direction_from(flags.direction).value_or(Direction::pull);
+  context.road = road_from(flags.road).value_or(Road::hub);
   context.hub = flags.hub;
   context.repo = flags.repo;
   context.revision = flags.revision;

@@ -106,13 +106,14 @@ private:
   // The same report stands behind many decisions; the last few are kept.
   const Report* report(const std::string& digest) {
     if (digest.empty()) return nullptr;
-    if (const auto found = reports_.find(digest); found != reports_.end())
-      return found->second ? &*found->second : nullptr;
-    if (reports_.size() >= 1000) reports_.clear();
-    auto read = store_.report(digest);
-    auto& slot = reports_[digest];
-    if (read) slot = std::move(*read);
-    return slot ? &*slot : nullptr;
+    auto found = reports_.find(digest);
+    if (found == reports_.end()) {
+      if (reports_.size() >= 1000) reports_.clear();
+      auto read = store_.report(digest);
+      found = reports_.emplace(digest, read ? std::move(*read) : std::nullopt).first;
+    }
+    const std::optional<Report>& kept = found->second;
+    return kept ? &*kept : nullptr;
   }
 
   // A waiver that applied then would apply under the other policy too, if it covers what that

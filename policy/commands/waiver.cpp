@@ -65,7 +65,8 @@ int add(const Add& flags) {
   const auto target = target_from((*gatekeeper)->store(), flags.object);
   if (!target) return complain(target.error().message, exit_usage);
   waiver.sha256 = target->sha256;
-  if (waiver.rules.empty() && target->decision) waiver.rules = target->decision->decision.blockers;
+  const std::optional<DecisionRecord>& refused = target->decision;
+  if (waiver.rules.empty() && refused) waiver.rules = refused->decision.blockers;
   if (waiver.rules.empty())
     return complain("--rules is missing: name what is waived, or '*'", exit_usage);
   const auto id = (*gatekeeper)->add_waiver(waiver);
