@@ -203,10 +203,11 @@ Result<std::unique_ptr<AuditLog>> AuditLog::open(Options options) {
 Result<AuditLog::Line> AuditLog::append(const json::object& fields,
                                         const std::function<Result<void>(const Line&)>& commit) {
   Line out;
-  auto written = append_all(std::vector<json::object>(1, fields), [&](const std::vector<Line>& lines) -> Result<void> {
-    out = lines.front();
-    return commit ? commit(out) : Result<void>();
-  });
+  auto written = append_all(std::vector<json::object>(1, fields),
+                            [&](const std::vector<Line>& lines) -> Result<void> {
+                              out = lines.front();
+                              return commit ? commit(out) : Result<void>();
+                            });
   if (!written) return written.error();
   return out;
 }

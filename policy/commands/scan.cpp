@@ -135,8 +135,7 @@ std::string hash_file(int fd, const struct stat& before, ScanResult& result) {
   BlockHasher hasher;
   std::vector<std::uint8_t> buffer(std::size_t{256} << 10);
   for (;;) {
-    const ssize_t n =
-        pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(hasher.size()));
+    const ssize_t n = pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(hasher.size()));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return std::strerror(errno);
     if (n == 0) break;
@@ -307,10 +306,18 @@ void count(ScanTotals& totals, const ScanResult& result) {
     if (result.verdict.kind < VerdictKind::suspicious) return;
   }
   switch (result.verdict.kind) {
-  case VerdictKind::malicious: ++totals.malicious; break;
-  case VerdictKind::suspicious: ++totals.suspicious; break;
-  case VerdictKind::inconclusive: ++totals.inconclusive; break;
-  case VerdictKind::clean: ++totals.clean; break;
+  case VerdictKind::malicious:
+    ++totals.malicious;
+    break;
+  case VerdictKind::suspicious:
+    ++totals.suspicious;
+    break;
+  case VerdictKind::inconclusive:
+    ++totals.inconclusive;
+    break;
+  case VerdictKind::clean:
+    ++totals.clean;
+    break;
   }
 }
 
@@ -369,9 +376,10 @@ void set_up(CLI::App& app, int& exit_code) {
                  "a policy file or preset (guarded, strict, audit): exit 1 if it blocks anything");
   app.add_option("--jobs", options->jobs, "scans at a time; default: one a core")
       ->check(CLI::Range(1, 256));
-  app.footer("Exit status: 0 all clean; 1 something malicious or suspicious (with --policy: "
-             "blocked or\nquarantined); 2 bad flags or policy; 3 something inconclusive, missing or "
-             "unreadable.");
+  app.footer(
+      "Exit status: 0 all clean; 1 something malicious or suspicious (with --policy: "
+      "blocked or\nquarantined); 2 bad flags or policy; 3 something inconclusive, missing or "
+      "unreadable.");
   app.callback([options, &exit_code] { exit_code = run_scan(*options); });
 }
 

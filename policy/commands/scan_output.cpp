@@ -85,7 +85,7 @@ public:
       return;
     }
     const bool bad = result.verdict.kind == VerdictKind::malicious;
-    const char* colour = bad                                                 ? k_red
+    const char* colour = bad                                         ? k_red
                          : result.verdict.kind == VerdictKind::clean ? k_green
                                                                      : k_yellow;
     std::string verdict(to_string(result.verdict.kind));
@@ -193,7 +193,8 @@ private:
         {"level", level},
         {"message", {{"text", message}}},
         {"locations", json::array{std::move(location)}},
-        {"partialFingerprints", {{"hubgate/v1", rule + "|" + where + "|" + std::to_string(offset)}}},
+        {"partialFingerprints",
+         {{"hubgate/v1", rule + "|" + where + "|" + std::to_string(offset)}}},
         {"properties", std::move(properties)},
     });
   }
@@ -209,9 +210,12 @@ private:
 std::unique_ptr<ScanOutput> make_scan_output(ScanFormat format, std::ostream& out,
                                              std::string rules, bool colour) {
   switch (format) {
-  case ScanFormat::jsonl: return std::make_unique<JsonLines>(out, std::move(rules));
-  case ScanFormat::sarif: return std::make_unique<Sarif>(out, std::move(rules));
-  case ScanFormat::text: break;
+  case ScanFormat::jsonl:
+    return std::make_unique<JsonLines>(out, std::move(rules));
+  case ScanFormat::sarif:
+    return std::make_unique<Sarif>(out, std::move(rules));
+  case ScanFormat::text:
+    break;
   }
   return std::make_unique<Text>(out, colour);
 }

@@ -14,11 +14,11 @@ namespace hubgate {
 struct ScanResult {
   std::string path;
   std::uint64_t size = 0;
-  std::string sha256;  ///< hex, "" when it could not be read
+  std::string sha256; ///< hex, "" when it could not be read
   Report report;
   Verdict verdict;
   std::optional<Decision> decision; ///< with --policy
-  std::string error;   ///< why it could not be read, "" otherwise
+  std::string error;                ///< why it could not be read, "" otherwise
 };
 
 struct ScanTotals {

@@ -54,7 +54,8 @@ int main() {
   git_libgit2_init();
   git_libgit2_opts(GIT_OPT_SET_OWNER_VALIDATION, 0);
   Walk walk;
-  check(git_repository_open_ext(&walk.repository, nullptr, GIT_REPOSITORY_OPEN_FROM_ENV, nullptr), "open");
+  check(git_repository_open_ext(&walk.repository, nullptr, GIT_REPOSITORY_OPEN_FROM_ENV, nullptr),
+        "open");
   check(git_repository_odb(&walk.odb, walk.repository), "odb");
   git_revwalk* commits = nullptr;
   check(git_revwalk_new(&commits, walk.repository), "revwalk");
