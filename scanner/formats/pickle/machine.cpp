@@ -239,7 +239,8 @@ void Machine::report_straddle(At at) {
   find(R::frame_straddle, at,
        "the argument ends " + std::to_string(at.offset + at.length - frame_end_) +
            " bytes behind the frame");
-  if (quiet() || depth_ != 0) return;
+  // The other reading is not read in yet another way.
+  if (quiet() || depth_ != 0 || frames_ == Frames::restart) return;
   // What the older readers run from here on: everything anew, under the other model.
   Machine other(source_, session_, options_, nullptr, depth_);
   other.frames_ = Frames::restart;

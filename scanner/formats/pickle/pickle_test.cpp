@@ -177,6 +177,19 @@ TEST(Pickle, ManyValuesAgeOutButTheirClassDoesNot) {
   EXPECT_NE(find_rule(other, "pickle-unknown-class"), nullptr) << show(other);
 }
 
+// A frame inside of a frame that reaches beyond it sends the other reading into the same place.
+TEST(Pickle, FramesThatStraddleEachOtherEnd) {
+  const auto frame = [](char length) {
+    return std::string("\x95") + length + std::string(7, '\0');
+  };
+  std::string bytes = header() + frame(20) + "N0" + frame(100) + "N0";
+  for (int i = 0; i < 20; ++i)
+    bytes += frame(15) + "N0" + frame(30) + "N0";
+  const Report report = scan_pickle_bytes(bytes + k_system + ".");
+  EXPECT_NE(find_rule(report, "pickle-frame-straddle"), nullptr) << show(report);
+  EXPECT_NE(find_rule(report, "pickle-dangerous-call"), nullptr) << show(report);
+}
+
 TEST(Pickle, EveryRuleIsNamedOnceAndHasATechnique) {
   for (const Rule& rule: pickle::rules()) {
     EXPECT_TRUE(rule.id.starts_with("pickle-")) << rule.id;
