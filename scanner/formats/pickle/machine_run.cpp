@@ -2,6 +2,7 @@
 #include "scanner/formats/pickle/machine.hpp"
 #include "scanner/formats/pickle/walk.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace hubgate::pickle {
@@ -472,6 +473,12 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
     case 'P': { // PERSID
       const std::uint8_t* const stop = line(p);
       if (stop == nullptr) goto need;
+      // CPython: "persistent IDs in protocol 0 must be ASCII strings".
+      if (std::any_of(p, stop, [](std::uint8_t c) { return c >= 0x80; })) {
+        p = op;
+        save();
+        return fail("a persistent id that is not ASCII");
+      }
       p = stop + 1;
       *sp++ = literal(Tag::text);
       save();

@@ -278,5 +278,11 @@ TEST(PickleObserver, SeesIdsCallsAndTheResultAndReportsNothing) {
   EXPECT_TRUE(watcher.top.starts_with("{'w': (persistent_load(")) << watcher.top;
 }
 
+// CPython refuses such an id, so a zip (PK) with a line end in it is no pickle.
+TEST(Pickle, a_persistent_id_of_protocol_0_is_ascii) {
+  EXPECT_EQ(pickle::looks_like_pickle(as_bytes("PK\x03\x04\x80\xff\n.")), Claim::no);
+  EXPECT_EQ(pickle::looks_like_pickle(as_bytes("Pid\n0N.")), Claim::maybe);
+}
+
 } // namespace
 } // namespace hubgate

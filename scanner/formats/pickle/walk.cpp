@@ -47,6 +47,9 @@ bool plausible_line(std::uint8_t opcode, std::string_view line) {
   case 'g':
     line = line.substr(0, line.find('\0'));
     return all("+-_ \t\v\f\r");
+  case 'P': // CPython takes ASCII only
+    return std::none_of(line.begin(), line.end(),
+                        [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
   default:
     return true;
   }
