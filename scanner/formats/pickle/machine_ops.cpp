@@ -59,10 +59,14 @@ Flags Machine::sum(const Word* items, std::size_t n, float& weight) const {
   for (std::size_t i = 0; i < n; ++i) {
     const Word w = items[i];
     if ((w & k_not_plain) == 0) continue;
-    flags |= flags_of(w);
-    const Tag tag = tag_of(w);
-    if (tag <= Tag::set && heap_.alive(payload_of(w)))
-      weight += Heap::weight(*heap_.at(payload_of(w)));
+    const std::uint64_t position = payload_of(w);
+    if (tag_of(w) <= Tag::set && heap_.alive(position)) [[likely]] {
+      const Word header = *heap_.at(position);
+      flags |= Heap::flags(header);
+      weight += Heap::weight(header);
+    } else {
+      flags |= flags_of(w);
+    }
   }
   return flags;
 }
