@@ -11,18 +11,12 @@ namespace hubgate {
 struct PushWalk::Tree {
   std::string bytes;
   std::vector<git::TreeEntry> entries; ///< names point into `bytes`
-  std::unordered_map<std::string_view, std::size_t> by_name;
-
-  const git::TreeEntry* find(std::string_view name) const {
-    const auto at = by_name.find(name);
-    return at == by_name.end() ? nullptr : &entries[at->second];
-  }
 };
 
 namespace {
 
 /// Parsed trees kept for comparing commits with their parents, in bytes of the trees themselves.
-constexpr std::uint64_t k_tree_cache = std::uint64_t{64} << 20;
+constexpr std::uint64_t k_tree_cache = std::uint64_t{8} << 20;
 constexpr std::size_t k_tag_depth = 64;
 constexpr std::size_t k_path_max = 4096;
 constexpr std::size_t k_tree_depth = 512;
@@ -84,11 +78,8 @@ Result<void> PushWalk::add_incoming(const git::Oid& oid) {
     blobs_.push_back({oid, header.size, true, {}});
     return want_(index);
   }
-  case git::Kind::tree: {
-    const auto read = tree(oid, Note::yes);
-    if (!read) return read.error();
-    return {};
-  }
+  case git::Kind::tree:
+    return {}; // read once, when it is walked
   case git::Kind::commit: {
     const auto read = commit(oid, Note::yes);
     if (!read) return read.error();
@@ -145,9 +136,6 @@ Result<std::shared_ptr<const PushWalk::Tree>> PushWalk::tree(const git::Oid& oid
       return out;
     }
     made->entries = std::move(*entries);
-    made->by_name.reserve(made->entries.size());
-    for (std::size_t i = 0; i < made->entries.size(); ++i)
-      made->by_name.emplace(made->entries[i].name, i);
     out = std::move(made);
     if (tree_bytes_ > k_tree_cache) {
       trees_.clear();
@@ -228,12 +216,22 @@ Result<void> PushWalk::walk_tree(const git::Oid& root, const std::vector<git::Oi
     for (const auto& parent: step.parents)
       if (auto other = tree(parent, Note::no); other && *other != nullptr) before.push_back(*other);
 
+    // Both in the order of trees, side by side. Where an order is broken fewer entries are found to
+    // be the same, and more are judged.
+    std::vector<std::size_t> at(before.size(), 0);
+    std::vector<const git::TreeEntry*> was(before.size(), nullptr);
     for (const auto& entry: current->entries) {
-      const auto same = [&](const std::shared_ptr<const Tree>& other) {
-        const git::TreeEntry* was = other->find(entry.name);
-        return was != nullptr && was->oid == entry.oid && was->mode == entry.mode;
+      for (std::size_t i = 0; i < before.size(); ++i) {
+        const auto& others = before[i]->entries;
+        while (at[i] < others.size() && git::comes_before(others[at[i]], entry))
+          ++at[i];
+        const bool found = at[i] < others.size() && others[at[i]].name == entry.name;
+        was[i] = found ? &others[at[i]] : nullptr;
+      }
+      const auto same = [&](const git::TreeEntry* other) {
+        return other != nullptr && other->oid == entry.oid && other->mode == entry.mode;
       };
-      if (std::any_of(before.begin(), before.end(), same)) continue;
+      if (std::any_of(was.begin(), was.end(), same)) continue;
       std::string path = step.path + std::string(entry.name);
       if (path.size() > k_path_max || step.depth >= k_tree_depth)
         return Error{"a path of the push is too long or too deep: " + std::to_string(path.size()) +
@@ -248,9 +246,8 @@ Result<void> PushWalk::walk_tree(const git::Oid& root, const std::vector<git::Oi
         continue;
       }
       Step next{entry.oid, {}, std::move(path) + "/", step.depth + 1};
-      for (const auto& other: before)
-        if (const auto* was = other->find(entry.name); was != nullptr && was->is_tree())
-          next.parents.push_back(was->oid);
+      for (const auto* other: was)
+        if (other != nullptr && other->is_tree()) next.parents.push_back(other->oid);
       steps.push_back(std::move(next));
     }
   }
@@ -424,7 +421,11 @@ Result<void> PushWalk::walk_ref(std::size_t ref) {
 Result<void> PushWalk::walk() {
   for (std::size_t ref = 0; ref < updates_.size(); ++ref)
     if (auto walked = walk_ref(ref); !walked) return walked;
-  // What nothing names. A pack may repeat old objects as bases of deltas: those change nothing.
+  // What nothing names.
+  for (const auto& [oid, kind]: kinds_)
+    if (kind == git::Kind::tree && !checked_trees_.contains(oid))
+      if (const auto read = tree(oid, Note::yes); !read) return read.error();
+  // A pack may repeat old objects as bases of deltas: those change nothing.
   for (auto& entry: blobs_)
     if (entry.incoming && entry.uses.empty() && !objects_.was_there(entry.oid))
       entry.uses.push_back({"", false, Place{}});

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_map>
-#include <unordered_set>
+#include <map>
+#include <utility>
 
 namespace hubgate::git {
 namespace {
@@ -100,6 +100,11 @@ std::vector<std::string_view> components(std::string_view path) {
 
 bool leads_elsewhere(std::string_view name) {
   if (name.empty() || name == "." || name == "..") return true;
+  // Nearly all names: plain characters, and no first letter that ".git" or "git~1" could have.
+  const bool plain = std::none_of(name.begin(), name.end(), [](char c) {
+    return c == '/' || c == '\\' || static_cast<std::uint8_t>(c) >= 0x80;
+  });
+  if (plain && name.front() != '.' && lower(name.front()) != 'g') return false;
   if (name.find('/') != name.npos) return true;
   const auto parts = components(name);
   return std::any_of(parts.begin(), parts.end(), [](std::string_view part) {
@@ -127,6 +132,41 @@ bool is_control_file(std::string_view name) {
          folded == ".mailmap" || folded == ".lfsconfig";
 }
 
+// Entries whose names are the same but for the case of ASCII letters, as neighbours; only where
+// there are such. By hash first: comparing names is for those few.
+std::vector<std::vector<std::size_t>> same_but_for_case(std::span<const TreeEntry> entries) {
+  std::vector<std::pair<std::uint64_t, std::size_t>> hashes;
+  hashes.reserve(entries.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    std::uint64_t hash = 0xcbf29ce484222325u; // FNV-1a
+    for (const char c: entries[i].name)
+      hash = (hash ^ static_cast<std::uint8_t>(lower(c))) * 0x100000001b3u;
+    hashes.emplace_back(hash, i);
+  }
+  std::sort(hashes.begin(), hashes.end());
+  std::vector<std::vector<std::size_t>> out;
+  for (std::size_t begin = 0; begin < hashes.size();) {
+    std::size_t end = begin + 1;
+    while (end < hashes.size() && hashes[end].first == hashes[begin].first)
+      ++end;
+    if (end - begin > 1) {
+      std::map<std::string, std::vector<std::size_t>> groups;
+      for (std::size_t i = begin; i < end; ++i)
+        groups[lower(entries[hashes[i].second].name)].push_back(hashes[i].second);
+      for (auto& [name, group]: groups)
+        if (group.size() > 1) out.push_back(std::move(group));
+    }
+    begin = end;
+  }
+  return out;
+}
+
+} // namespace
+
+std::span<const Rule> tree_rules() {
+  return k_rules;
+}
+
 // The order of a tree: names as bytes, a directory as if its name ended in a slash.
 bool comes_before(const TreeEntry& a, const TreeEntry& b) {
   const std::size_t shared = std::min(a.name.size(), b.name.size());
@@ -139,12 +179,6 @@ bool comes_before(const TreeEntry& a, const TreeEntry& b) {
   return next(a) < next(b);
 }
 
-} // namespace
-
-std::span<const Rule> tree_rules() {
-  return k_rules;
-}
-
 bool is_dot_git(std::string_view name) {
   return component_is_dot_git(name);
 }
@@ -154,39 +188,40 @@ std::vector<TreeProblem> check_tree(std::span<const TreeEntry> entries, std::siz
   const auto report = [&](const Rule& rule, std::string evidence) {
     if (out.size() < most) out.push_back({&rule, std::move(evidence)});
   };
-  std::unordered_set<std::string_view> names;
-  std::unordered_map<std::string, const TreeEntry*> folded;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const TreeEntry& entry = entries[i];
-    const std::string name(entry.name);
+    const auto name = [&] { return std::string(entry.name); };
     if (leads_elsewhere(entry.name))
-      report(k_name, "a tree names an entry \"" + name + "\"");
+      report(k_name, "a tree names an entry \"" + name() + "\"");
     else if (is_odd(entry))
-      report(k_odd_name, "a tree names an entry \"" + name + "\"" +
+      report(k_odd_name, "a tree names an entry \"" + name() + "\"" +
                              (entry.zero_padded ? " with a zero-padded mode" : ""));
     if (!known_mode(entry)) {
       static constexpr std::string_view k_digits = "01234567";
       std::string octal;
       for (std::uint32_t rest = entry.mode; rest != 0; rest /= 8)
         octal.insert(octal.begin(), k_digits[rest % 8]);
-      report(k_mode, "\"" + name + "\" has the mode " + (octal.empty() ? "0" : octal));
+      report(k_mode, "\"" + name() + "\" has the mode " + (octal.empty() ? "0" : octal));
     }
-    if (entry.oid.is_zero()) report(k_mode, "\"" + name + "\" has the null object id");
+    if (entry.oid.is_zero()) report(k_mode, "\"" + name() + "\" has the null object id");
     if (entry.is_symlink() && is_control_file(entry.name))
-      report(k_control_link, "\"" + name + "\" is a symbolic link");
-    // A file and a directory of one name need not be neighbours, so order alone doesn't show them.
-    if (!names.insert(entry.name).second) {
-      report(k_order, "\"" + name + "\" is there twice");
-    } else if (i > 0 && !comes_before(entries[i - 1], entry)) {
-      report(k_order, "\"" + name + "\" is out of order");
-    }
-    const auto [other, fresh] = folded.emplace(lower(entry.name), &entry);
-    if (!fresh && other->second->name != entry.name) {
-      const bool link = entry.is_symlink() || other->second->is_symlink();
-      report(link ? k_case_link : k_case,
-             "\"" + std::string(other->second->name) + "\" and \"" + name + "\"");
-    }
+      report(k_control_link, "\"" + name() + "\" is a symbolic link");
+    if (i > 0 && entries[i - 1].name != entry.name && !comes_before(entries[i - 1], entry))
+      report(k_order, "\"" + name() + "\" is out of order");
   }
+  // A file and a directory of one name need not be neighbours, so order alone doesn't show them.
+  for (const auto& group: same_but_for_case(entries))
+    for (std::size_t i = 1; i < group.size(); ++i) {
+      const TreeEntry& one = entries[group[i - 1]];
+      const TreeEntry& other = entries[group[i]];
+      if (one.name == other.name) {
+        report(k_order, "\"" + std::string(one.name) + "\" is there twice");
+        continue;
+      }
+      const bool link = one.is_symlink() || other.is_symlink();
+      report(link ? k_case_link : k_case,
+             "\"" + std::string(one.name) + "\" and \"" + std::string(other.name) + "\"");
+    }
   return out;
 }
 

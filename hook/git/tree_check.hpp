@@ -23,6 +23,9 @@ struct TreeProblem {
 /// All problems of one tree, at most `most`. Linear in the tree but for the sort of its names.
 std::vector<TreeProblem> check_tree(std::span<const TreeEntry> entries, std::size_t most = 20);
 
+/// The order of a tree: names as bytes, a directory as if its name ended in a slash.
+bool comes_before(const TreeEntry& a, const TreeEntry& b);
+
 /// Whether some file system would take the name for ".git".
 bool is_dot_git(std::string_view name);
 
