@@ -127,8 +127,10 @@ void Machine::check_shape(const Name& name, Word args, Word object, How how, At 
     if ((flags_of(args) & k_has_bad_global) != 0) find(R::callable_state, at, render(object, 300));
     break;
   case Use::module_class:
+    // Torch's own class by its exact name: its hooks and what its state names are judged apart.
     if (names_[aux_of(object)].reports++ < k_max_reports)
-      find(R::unknown_class, at, render(object, 300), {.techniques = "PKL-066"});
+      find(R::unknown_class, at, render(object, 300),
+           {.severity = Severity::informational, .techniques = "PKL-066"});
     break;
   case Use::factory: {
     // defaultdict(factory): the factory runs at the first look-up of a key that is not there.
