@@ -126,15 +126,15 @@ private:
         throw Refused{value.line, "a key must be a plain word"};
       const auto& entries = top.value.entries;
       const auto same = std::find_if(entries.begin(), entries.end(),
-                                     [&](const auto& entry) { return entry.first == value.text; });
+                                     [&](const auto& entry) { return entry.key == value.text; });
       if (same != entries.end())
         throw Refused{value.line, "'" + printable(value.text, 60) +
                                       "' is given twice, first in line " +
-                                      std::to_string(same->second.line)};
+                                      std::to_string(same->value.line)};
       top.key = std::move(value.text);
       return;
     }
-    top.value.entries.emplace_back(std::move(*top.key), std::move(value));
+    top.value.entries.push_back(Entry{std::move(*top.key), std::move(value)});
     top.key.reset();
   }
 
@@ -319,7 +319,7 @@ std::size_t Mapping::line(std::string_view key) const {
 
 bool Mapping::has(std::string_view key) const {
   return std::any_of(value_->entries.begin(), value_->entries.end(),
-                     [&](const auto& entry) { return entry.first == key; });
+                     [&](const auto& entry) { return entry.key == key; });
 }
 
 void Mapping::error(std::string_view key, std::string message) {

@@ -35,14 +35,21 @@ struct Problem {
 /// "policy.yaml:12: rules[2].match.size: …" in one line.
 std::string to_string(const Problem& problem);
 
+struct Entry;
+
 /// A node of the file. Scalars keep their text; what it means is the reader's to say.
 struct Value {
   enum class Kind { null, scalar, list, map };
   Kind kind = Kind::null;
   std::size_t line = 0;
   std::string text;
-  std::vector<Value> items;                           ///< of a list
-  std::vector<std::pair<std::string, Value>> entries; ///< of a map, in order, keys unique
+  std::vector<Value> items;   ///< of a list
+  std::vector<Entry> entries; ///< of a map, in order, keys unique
+};
+
+struct Entry {
+  std::string key;
+  Value value;
 };
 
 struct State;
