@@ -43,9 +43,8 @@ public:
   Result<Line> append(const boost::json::object& fields,
                       const std::function<Result<void>(const Line&)>& commit = {});
   /// The same for many lines: all are written and committed, or none is.
-  Result<void>
-  append_all(const std::vector<boost::json::object>& fields,
-             const std::function<Result<void>(const std::vector<Line>&)>& commit = {});
+  Result<void> append_all(const std::vector<boost::json::object>& fields,
+                          const std::function<Result<void>(const std::vector<Line>&)>& commit = {});
 
   Result<void> read(std::uint64_t from,
                     const std::function<bool(const Line&, const boost::json::object&)>& each) const;

@@ -57,8 +57,8 @@ private:
   int result_ = SQLITE_OK;
 };
 
-/// BEGIN IMMEDIATE … COMMIT; rolls back when it goes out of scope without commit(). Inside of another
-/// one it is a part of that: undone alone, kept only together with it.
+/// BEGIN IMMEDIATE … COMMIT; rolls back when it goes out of scope without commit(). Inside of
+/// another one it is a part of that: undone alone, kept only together with it.
 class Transaction {
 public:
   static Result<std::unique_ptr<Transaction>> begin(sqlite3* db, std::string_view doing);

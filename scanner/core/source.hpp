@@ -13,12 +13,12 @@ namespace hubgate {
 /// Why a source ended before the end that its size promised.
 enum class Fault {
   none,
-  truncated, ///< the sender stopped early
-  discarded, ///< the bytes were given up (Session::rest_is_inert) and can't be read back
-  budget,    ///< a decoder ran out of budget
-  malformed, ///< a decoder met bytes that it can't decode
+  truncated,   ///< the sender stopped early
+  discarded,   ///< the bytes were given up (Session::rest_is_inert) and can't be read back
+  budget,      ///< a decoder ran out of budget
+  malformed,   ///< a decoder met bytes that it can't decode
   unsupported, ///< a decoder met a variant of its codec that it does not read
-  io,        ///< reading failed
+  io,          ///< reading failed
 };
 
 class Source {

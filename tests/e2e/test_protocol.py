@@ -210,13 +210,13 @@ def test_git_push_through_the_gate_is_refused_in_the_client(clients, hub, tmp_pa
     clients.run("git", "commit", "-qm", "new", cwd=tmp_path / "work")
     run = clients.run("git", "push", cwd=tmp_path / "work")
     assert not run.ok, run.output
-    assert "hubgate: " in run.output or "403" in run.output, run.output
+    assert "hubgate: " in run.output, run.output
     assert not any("receive-pack" in record["path"] for record in hub.log())
 
 
 def test_packs_are_refused_unless_configured(fresh_gate, make_clients, tmp_path):
     run = make_clients(fresh_gate).git_clone("demo/clean", tmp_path / "out")
-    assert not run.ok and ("hubgate: " in run.output or "403" in run.output), run.output
+    assert not run.ok and "hubgate: " in run.output, run.output
 
 
 def test_an_unknown_get_passes_only_as_small_scanned_text(gate, hub):
