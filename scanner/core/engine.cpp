@@ -278,8 +278,10 @@ void Engine::judge(Stream& stream, std::uint64_t size, Opaque opaque) {
   if (best == nullptr) {
     if (size == 0) {
       if (stream.depth == 0) report_.format = "empty";
-    } else if (!generic_scan(stream.source, session) && opaque == Opaque::is_gap) {
-      held_opaque_.push_back({stream.where, size});
+    } else {
+      // What it finds does not explain the bytes around it: they stay opaque.
+      generic_scan(stream.source, session);
+      if (opaque == Opaque::is_gap) held_opaque_.push_back({stream.where, size});
     }
   } else if (end < size && !only_padding(stream.source, end, size)) {
     session.find(k_trailing_data, end, size - end,

@@ -143,7 +143,7 @@ class Hunt {
 public:
   Hunt(Source& source, Session& session, std::uint64_t size)
       : source_(source), session_(session), size_(size) {}
-  bool run();
+  void run();
 
 private:
   void sweep(Bytes window, std::uint64_t base, std::size_t from, std::size_t to);
@@ -161,7 +161,6 @@ private:
   std::vector<Hit> hits_;
   std::array<std::size_t, k_kinds> seen_{};
   std::uint64_t pickle_end_ = 0; ///< what lies before it was part of a pickle
-  bool found_ = false;
 };
 
 // "module\nname\n" behind GLOBAL and INST.
@@ -354,7 +353,6 @@ void Hunt::text_around(const Hit& hit) {
   const std::string_view text = as_text(bytes.subspan(begin, end - begin));
   const auto script = find_script(text);
   if (!script) return;
-  found_ = true;
   session_.find(k_script, from + begin + script->offset, script->length,
                 std::string(script->what) + ": " + std::string(text.substr(script->offset, 300)));
 }
@@ -389,7 +387,6 @@ void Hunt::judge(const Hit& hit) {
   switch (hit.kind) {
   case Kind::executable:
     if (const auto program = find_executable(source_, hit.offset, size_)) {
-      found_ = true;
       FindOptions options;
       if (!program->complete) options.severity = Severity::suspicious;
       session_.find(k_executable, hit.offset, 0, program->what, options);
@@ -403,7 +400,6 @@ void Hunt::judge(const Hit& hit) {
     try_pickle(hit.offset);
     return;
   case Kind::rar:
-    found_ = true;
     session_.find(k_archive, hit.offset, 0, "a RAR archive", {.severity = Severity::suspicious});
     session_.gap(Reason::unsupported, Reach::data, hit.offset, "a RAR archive");
     return;
@@ -416,7 +412,7 @@ void Hunt::judge(const Hit& hit) {
   }
 }
 
-bool Hunt::run() {
+void Hunt::run() {
   for (std::uint64_t at = 0; at < size_;) {
     const std::uint64_t begin = at - std::min<std::uint64_t>(at, k_behind);
     const Bytes window = source_.view(begin, k_behind + k_step + k_ahead);
@@ -441,15 +437,14 @@ bool Hunt::run() {
     }
     judge(hit);
   }
-  return found_;
 }
 
 } // namespace
 
-bool generic_scan(Source& source, Session& session) {
+void generic_scan(Source& source, Session& session) {
   const std::uint64_t end = source.wait_end();
-  const bool found = Hunt(source, session, end).run();
-  return pickle::find_pickles(source, session, 0, end) != 0 || found;
+  Hunt(source, session, end).run();
+  pickle::find_pickles(source, session, 0, end);
 }
 
 std::span<const Rule> generic_rules() {

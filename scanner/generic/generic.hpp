@@ -5,9 +5,9 @@
 
 namespace hubgate {
 
-/// Scans an unclaimed stream to its end and reports what it finds. Returns true when the bytes are
-/// explained (so they are not opaque), false when nothing was found.
-bool generic_scan(Source& source, Session& session);
+/// Scans an unclaimed stream to its end and reports what it finds. Nothing found or a little: the
+/// bytes stay opaque either way.
+void generic_scan(Source& source, Session& session);
 
 std::span<const Rule> generic_rules();
 
