@@ -31,9 +31,10 @@ void append_utf8(std::string& out, std::uint32_t c) {
 // Up to `n` hexadecimal digits at the front of `text`.
 std::optional<std::uint32_t> hex_digits(std::string_view text, std::size_t n) {
   if (text.size() < n) return std::nullopt;
+  text = text.substr(0, n);
   std::uint32_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + n, value, 16);
-  if (error != std::errc() || end != text.data() + n) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.begin(), text.end(), value, 16);
+  if (error != std::errc() || end != text.end()) return std::nullopt;
   return value;
 }
 
