@@ -146,7 +146,7 @@ struct Items {
 
   Items(const Report& report, const Context& context) : unlisted(unlisted_gap(report)) {
     for (const auto& finding: report.findings) {
-      if (!holds_under(finding, context.path)) continue;
+      if (!holds_under(finding.condition, finding.where, context.path)) continue;
       list.push_back({&finding, nullptr, {}});
       if (finding.severity == Severity::malicious) verdict = VerdictKind::malicious;
       if (finding.severity == Severity::suspicious)
@@ -154,10 +154,12 @@ struct Items {
     }
     for (Item& item: list)
       item.verdict = verdict;
+    const std::size_t findings = list.size();
     for (const auto& gap: report.gaps)
-      list.push_back({nullptr, &gap, VerdictKind::inconclusive});
+      if (holds_under(gap.condition, gap.where, context.path))
+        list.push_back({nullptr, &gap, VerdictKind::inconclusive});
     if (unlisted) list.push_back({nullptr, &*unlisted, VerdictKind::inconclusive});
-    inconclusive = !report.gaps.empty() || unlisted.has_value();
+    inconclusive = list.size() > findings;
     if (verdict == VerdictKind::clean && !inconclusive)
       list.push_back({nullptr, nullptr, VerdictKind::clean});
   }

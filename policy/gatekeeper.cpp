@@ -44,9 +44,11 @@ Context loggable(const Context& context) {
 std::vector<std::string> rules_of(const Report& report, std::string_view path) {
   std::vector<std::string> out;
   for (const auto& finding: report.findings)
-    if (holds_under(finding, path) && std::find(out.begin(), out.end(), finding.rule) == out.end())
+    if (holds_under(finding.condition, finding.where, path) &&
+        std::find(out.begin(), out.end(), finding.rule) == out.end())
       out.push_back(finding.rule);
   for (const auto& gap: report.gaps) {
+    if (!holds_under(gap.condition, gap.where, path)) continue;
     std::string rule = "gap:" + std::string(to_string(gap.reason));
     if (std::find(out.begin(), out.end(), rule) == out.end()) out.push_back(std::move(rule));
   }

@@ -44,6 +44,17 @@ json::object to_json(const Gap& gap) {
   out["where"] = gap.where;
   out["offset"] = gap.offset;
   out["detail"] = gap.detail;
+  if (!gap.condition.empty()) out["condition"] = gap.condition;
+  return out;
+}
+
+json::object to_json(const Reference& reference) {
+  json::object out;
+  out["kind"] = reference.kind;
+  out["target"] = reference.target;
+  out["where"] = reference.where;
+  out["offset"] = reference.offset;
+  if (!reference.condition.empty()) out["condition"] = reference.condition;
   return out;
 }
 
@@ -60,6 +71,12 @@ json::object to_json(const Report& report) {
   for (const auto& gap: report.gaps)
     gaps.push_back(to_json(gap));
   out["gaps"] = std::move(gaps);
+  if (!report.references.empty()) {
+    json::array references;
+    for (const auto& reference: report.references)
+      references.push_back(to_json(reference));
+    out["references"] = std::move(references);
+  }
   if (report.dropped != 0) out["dropped"] = report.dropped;
   return out;
 }
@@ -108,7 +125,17 @@ Result<Report> report_from_json(const json::value& value) {
     gap.where = text_of(raw, "where");
     gap.offset = number_of(raw, "offset");
     gap.detail = text_of(raw, "detail");
+    gap.condition = text_of(raw, "condition");
     out.gaps.push_back(std::move(gap));
+  }
+  const json::value* references = object.if_contains("references");
+  if (references == nullptr) return out;
+  if (!references->is_array()) return Error{"a report's references are no array"};
+  for (const auto& item: references->get_array()) {
+    if (!item.is_object()) return Error{"a reference is not an object"};
+    const json::object& raw = item.get_object();
+    out.references.push_back({text_of(raw, "kind"), text_of(raw, "target"), text_of(raw, "where"),
+                              number_of(raw, "offset"), text_of(raw, "condition")});
   }
   return out;
 }

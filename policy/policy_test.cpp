@@ -167,6 +167,18 @@ TEST(Decision, ConditionalFindingsHoldUnderTheirName) {
   EXPECT_EQ(guarded.decide(report({conditional}), context("wheel.zip")).action, Action::block)
       << "the member has the name";
   EXPECT_EQ(verdict_of(report({conditional}), "wheel.zip").kind, VerdictKind::malicious);
+
+  // Several globs; gaps are conditional in the same way.
+  conditional.where.clear();
+  conditional.condition = "*.yaml|*.yml";
+  EXPECT_EQ(verdict_of(report({conditional}), "a/b.yml").kind, VerdictKind::malicious);
+  EXPECT_EQ(verdict_of(report({conditional}), "a/b.yam").kind, VerdictKind::clean);
+  Gap gap{Reason::malformed, Reach::load, "", 0, "does not parse", "*.py"};
+  EXPECT_EQ(verdict_of(report({}, {gap}), "notes.txt").kind, VerdictKind::clean);
+  EXPECT_FALSE(verdict_of(report({}, {gap}), "notes.txt").inconclusive);
+  EXPECT_TRUE(verdict_of(report({}, {gap}), "setup.py").inconclusive);
+  EXPECT_EQ(guarded.decide(report({}, {gap}), context("notes.txt")).action, Action::allow);
+  EXPECT_EQ(guarded.decide(report({}, {gap}), context("setup.py")).action, Action::block);
 }
 
 TEST(Verdict, IsTheWorstOfWhatWasSeen) {

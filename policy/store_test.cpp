@@ -61,7 +61,9 @@ DecisionRecord decision(const std::string& id, Time time = now()) {
 
 TEST(Store, AnAnalysisComesBackAsItWas) {
   const Folder folder;
-  const Report seen = report({malicious(), note()}, {gap(Reason::opaque, Reach::data)});
+  Report seen = report({malicious(), note()}, {gap(Reason::opaque, Reach::data)});
+  seen.gaps[0].condition = "*.py";
+  seen.references = {{"code", "model.py", "a!b", 7, "config.json"}};
   const ObjectDigest it = object(1);
   {
     const auto store = opened(folder.path() / "data");
@@ -73,6 +75,10 @@ TEST(Store, AnAnalysisComesBackAsItWas) {
   EXPECT_TRUE(found->current);
   EXPECT_EQ(found->blocks, it.blocks);
   EXPECT_EQ(to_json(found->report), to_json(seen));
+  EXPECT_EQ(found->report.gaps[0].condition, "*.py");
+  ASSERT_EQ(found->report.references.size(), 1u);
+  EXPECT_EQ(found->report.references[0].target, "model.py");
+  EXPECT_EQ(found->report.references[0].condition, "config.json");
   EXPECT_FALSE(store->analysis({it.sha256, it.size + 1})->has_value()) << "length is in the key";
   EXPECT_FALSE(store->analysis({object(2).sha256, it.size})->has_value());
 }

@@ -19,13 +19,18 @@ constexpr std::array<std::pair<VerdictKind, std::string_view>, 4> k_kinds{{
 
 } // namespace
 
-bool holds_under(const Finding& finding, std::string_view path) {
-  if (finding.condition.empty() || path.empty()) return true;
-  if (path_glob_matches(finding.condition, path)) return true;
-  for (std::string_view rest = finding.where; !rest.empty();) {
-    const std::size_t bang = std::min(rest.find('!'), rest.size());
-    if (path_glob_matches(finding.condition, rest.substr(0, bang))) return true;
-    rest.remove_prefix(std::min(bang + 1, rest.size()));
+bool holds_under(std::string_view condition, std::string_view where, std::string_view path) {
+  if (condition.empty() || path.empty()) return true;
+  while (!condition.empty()) {
+    const std::size_t bar = std::min(condition.find('|'), condition.size());
+    const std::string_view glob = condition.substr(0, bar);
+    if (path_glob_matches(glob, path)) return true;
+    for (std::string_view rest = where; !rest.empty();) {
+      const std::size_t bang = std::min(rest.find('!'), rest.size());
+      if (path_glob_matches(glob, rest.substr(0, bang))) return true;
+      rest.remove_prefix(std::min(bang + 1, rest.size()));
+    }
+    condition.remove_prefix(std::min(bar + 1, condition.size()));
   }
   return false;
 }
@@ -48,12 +53,13 @@ std::optional<Gap> unlisted_gap(const Report& report) {
 Verdict verdict_of(const Report& report, std::string_view path) {
   Verdict out;
   out.kind = VerdictKind::clean;
-  out.gaps = report.gaps;
+  for (const auto& gap: report.gaps)
+    if (holds_under(gap.condition, gap.where, path)) out.gaps.push_back(gap);
   if (auto gap = unlisted_gap(report)) out.gaps.push_back(std::move(*gap));
   out.inconclusive = !out.gaps.empty();
   if (out.inconclusive) out.kind = VerdictKind::inconclusive;
   for (const auto& finding: report.findings) {
-    if (!holds_under(finding, path)) continue;
+    if (!holds_under(finding.condition, finding.where, path)) continue;
     if (finding.severity == Severity::malicious) out.kind = VerdictKind::malicious;
     if (finding.severity == Severity::suspicious)
       out.kind = std::max(out.kind, VerdictKind::suspicious);

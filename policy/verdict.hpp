@@ -18,15 +18,16 @@ struct Verdict {
   /// The status: some bytes were not accounted for, whatever else was found.
   bool inconclusive = true;
   std::vector<Finding> findings; ///< those that hold under the path, as the report orders them
-  std::vector<Gap> gaps;         ///< the report's, and one more where findings went unlisted
+  std::vector<Gap> gaps;         ///< likewise, and one more where findings went unlisted
 };
 
 /// `path` is the object's path in its repository; empty when nobody knows it, and then every
 /// conditional finding holds. Names inside containers (Finding::where) count like the path's own.
 Verdict verdict_of(const Report& report, std::string_view path);
 
-/// Whether a finding holds under the path; what verdict_of() keeps.
-bool holds_under(const Finding& finding, std::string_view path);
+/// Whether what is conditional (Finding::condition; `where` of the same finding, gap or reference)
+/// holds under the path; what verdict_of() keeps.
+bool holds_under(std::string_view condition, std::string_view where, std::string_view path);
 
 /// The gap that stands for findings beyond the report's limit, if they could matter: a report full
 /// of mild findings must not hide the one that a policy blocks.

@@ -125,6 +125,13 @@ Reading scan_gaps(Source&, Session& session) {
   session.gap(Reason::truncated, Reach::load, 2, "three");
   return Reading::valid;
 }
+Reading scan_refers(Source&, Session& session) {
+  session.refer("code", 3, "model\n.py", "config.json");
+  session.refer("code", 9, "model\n.py", "config.json");
+  for (std::size_t i = 0; i <= k_max_references; ++i)
+    session.refer("file", 0, std::to_string(i));
+  return Reading::valid;
+}
 Reading scan_throws(Source&, Session&) {
   throw std::runtime_error("boom");
 }
@@ -154,8 +161,10 @@ const Format k_throws{"throws", "throws", [](const Probe& p) { return starts(p, 
                       scan_throws, k_rules};
 const Format k_gaps{"gaps", "gaps", [](const Probe& p) { return starts(p, 'g'); }, scan_gaps,
                     k_rules};
-constexpr const Format* k_table[] = {&k_a,   &k_a_fine, &k_none, &k_broken, &k_box,
-                                     &k_raw, &k_tail,   &k_head, &k_throws, &k_gaps};
+const Format k_refers{"refers", "refers", [](const Probe& p) { return starts(p, 'c'); },
+                      scan_refers, k_rules};
+constexpr const Format* k_table[] = {&k_a,    &k_a_fine, &k_none,   &k_broken, &k_box,   &k_raw,
+                                     &k_tail, &k_head,   &k_throws, &k_gaps,   &k_refers};
 
 Report scan(std::string_view text, const Limits& limits = {}) {
   MemorySource source(as_bytes(text));
@@ -236,6 +245,18 @@ TEST(Engine, what_follows_the_end_is_an_object_of_its_own) {
 
 TEST(Engine, an_exception_is_a_gap) {
   EXPECT_EQ(scan("t").gaps[0].reason, Reason::crash);
+}
+
+TEST(Engine, a_reference_is_listed_once_and_too_many_are_a_gap) {
+  const Report report = scan("c");
+  ASSERT_EQ(report.references.size(), k_max_references);
+  EXPECT_EQ(report.references[0].kind, "code");
+  EXPECT_EQ(report.references[0].target, "model\\n.py");
+  EXPECT_EQ(report.references[0].offset, 3u);
+  EXPECT_EQ(report.references[0].condition, "config.json");
+  EXPECT_EQ(report.references[1].target, "0");
+  ASSERT_EQ(report.gaps.size(), 1u);
+  EXPECT_EQ(report.gaps[0].reason, Reason::budget);
 }
 
 TEST(Engine, too_many_findings_are_counted_and_the_worst_stays) {

@@ -125,7 +125,8 @@ void Engine::add(Finding finding) {
       std::any_of(report_.findings.begin(), report_.findings.end(), [&](const Finding& other) {
         return other.offset == finding.offset && other.rule == finding.rule &&
                other.length == finding.length && other.where == finding.where &&
-               other.severity == finding.severity && other.evidence == finding.evidence;
+               other.severity == finding.severity && other.evidence == finding.evidence &&
+               other.condition == finding.condition;
       });
   if (known) return;
   if (report_.findings.size() >= budget_.limits().findings) {
@@ -146,7 +147,7 @@ void Engine::add(Finding finding) {
 void Engine::add(Gap gap) {
   const auto known = std::find_if(report_.gaps.begin(), report_.gaps.end(), [&](const Gap& other) {
     return other.reason == gap.reason && other.where == gap.where && other.detail == gap.detail &&
-           other.reach == gap.reach;
+           other.reach == gap.reach && other.condition == gap.condition;
   });
   if (known != report_.gaps.end()) return;
   if (report_.gaps.size() >= budget_.limits().findings) {
@@ -161,6 +162,23 @@ void Engine::add(Gap gap) {
   }
   if (sink_ != nullptr) sink_->on_gap(gap);
   report_.gaps.push_back(std::move(gap));
+}
+
+void Engine::add(Reference reference) {
+  std::string key = reference.kind;
+  for (const std::string* part: {&reference.target, &reference.where, &reference.condition}) {
+    key += '\0';
+    key += *part;
+  }
+  if (referred_.contains(key)) return;
+  if (report_.references.size() >= k_max_references) {
+    add(Gap{Reason::budget, Reach::data, reference.where, reference.offset,
+            "names more than " + std::to_string(k_max_references) + " other objects"});
+    return;
+  }
+  referred_.insert(std::move(key));
+  if (sink_ != nullptr) sink_->on_reference(reference);
+  report_.references.push_back(std::move(reference));
 }
 
 void Engine::release_moved(Stream& stream) {
@@ -353,8 +371,15 @@ void Session::find(const Rule& rule, std::uint64_t offset, std::uint64_t length,
   engine_.add(std::move(finding));
 }
 
-void Session::gap(Reason reason, Reach reach, std::uint64_t offset, std::string_view detail) {
-  engine_.add(Gap{reason, reach, stream_.where, offset, printable(detail)});
+void Session::gap(Reason reason, Reach reach, std::uint64_t offset, std::string_view detail,
+                  std::string_view condition) {
+  engine_.add(Gap{reason, reach, stream_.where, offset, printable(detail), std::string(condition)});
+}
+
+void Session::refer(std::string_view kind, std::uint64_t offset, std::string_view target,
+                    std::string_view condition) {
+  engine_.add(Reference{std::string(kind), printable(target), stream_.where, offset,
+                        std::string(condition)});
 }
 
 void Session::release(std::uint64_t upto) {

@@ -3,6 +3,8 @@
 // Internal to scanner/core; callers use scan_object() and formats use Session.
 #include "scanner/core/session.hpp"
 
+#include <unordered_set>
+
 namespace hubgate {
 
 class Engine {
@@ -21,6 +23,7 @@ private:
 
   void add(Finding finding);
   void add(Gap gap);
+  void add(Reference reference);
   void release_moved(Stream& stream);
   void claim(Stream& stream, const Probe& probe);
   void run(Stream& stream, std::size_t index);
@@ -34,6 +37,7 @@ private:
   Report report_;
   std::uint64_t released_ = 0;
   bool bomb_reported_ = false;
+  std::unordered_set<std::string> referred_; ///< of what is listed, so that it is listed once
   /// Opaque members wait here until the formats of the enclosing streams had their say.
   std::vector<HeldOpaque> held_opaque_;
 };

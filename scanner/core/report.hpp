@@ -43,8 +43,9 @@ struct Finding {
   std::string cwe;          ///< "CWE-502" or ""
   std::string atlas;        ///< MITRE ATLAS technique id or ""
   std::string techniques;   ///< ids of the technique catalogue, space-separated, or ""
-  std::string
-      condition; ///< glob that the object's file name must match for it to hold, "" = always
+  /// Globs, separated by '|', one of which the file name (the object's, or that of a container or
+  /// member in `where`) must match for the finding to hold; "" = always.
+  std::string condition;
 };
 
 /// One reason why the status is inconclusive.
@@ -53,7 +54,21 @@ struct Gap {
   Reach reach = Reach::data; ///< load: a loader would execute what could not be read
   std::string where;
   std::uint64_t offset = 0;
-  std::string detail; ///< one line for a person, escaped
+  std::string detail;         ///< one line for a person, escaped
+  std::string condition = {}; ///< as in Finding
+};
+
+/// References that a report lists at most; more of them are a gap.
+inline constexpr std::size_t k_max_references = 8192;
+
+/// Something that the object names outside of itself: what the tree verdict follows. Never opened
+/// by the scanner. Kinds (kebab-case) are listed in scanner/README.md.
+struct Reference {
+  std::string kind;   ///< "code", "file", "repository", "import"…
+  std::string target; ///< as the object writes it, escaped and bounded
+  std::string where;  ///< as in Finding
+  std::uint64_t offset = 0;
+  std::string condition; ///< as in Finding
 };
 
 struct Report {
@@ -61,8 +76,10 @@ struct Report {
   std::uint64_t size = 0; ///< bytes that the scanner saw
   std::vector<Finding> findings;
   std::vector<Gap> gaps;
+  std::vector<Reference> references;
   std::uint64_t dropped = 0; ///< findings beyond the limit that are not listed
 
+  /// Under every name that the object could have.
   bool complete() const { return gaps.empty(); }
 };
 

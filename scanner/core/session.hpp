@@ -15,6 +15,7 @@ public:
   virtual ~ReportSink() = default;
   virtual void on_finding(const Finding&) = 0;
   virtual void on_gap(const Gap&) = 0;
+  virtual void on_reference(const Reference&) {}
   /// Nothing before `offset` will be judged otherwise.
   virtual void on_release(std::uint64_t offset) = 0;
   /// Bytes from `from` on are not needed any more, but for the last k_held_tail of the object.
@@ -28,7 +29,7 @@ inline constexpr std::uint64_t k_held_tail = std::uint64_t{1} << 20;
 struct FindOptions {
   std::optional<Severity> severity; ///< instead of the rule's
   std::optional<Reach> reach;       ///< instead of the rule's
-  std::string_view condition = {};  ///< glob on the file name, see Finding::condition
+  std::string_view condition = {};  ///< globs on the file name, see Finding::condition
   std::string_view techniques = {}; ///< instead of the rule's
   std::string_view klass = {};      ///< instead of the rule's
 };
@@ -42,8 +43,15 @@ public:
   void find(const Rule& rule, std::uint64_t offset, std::uint64_t length, std::string_view evidence,
             const FindOptions& options = {});
 
-  /// Reports that something could not be accounted for. `detail` may hold raw text.
-  void gap(Reason reason, Reach reach, std::uint64_t offset, std::string_view detail);
+  /// Reports that something could not be accounted for. `detail` may hold raw text. `condition`:
+  /// globs on the file name, for a reading that matters under these names only.
+  void gap(Reason reason, Reach reach, std::uint64_t offset, std::string_view detail,
+           std::string_view condition = {});
+
+  /// Tells what the object names outside of itself. `target` may hold raw text; the same target is
+  /// listed once. `kind` is one of those in scanner/README.md.
+  void refer(std::string_view kind, std::uint64_t offset, std::string_view target,
+             std::string_view condition = {});
 
   /// Moves the release offset of this stream; only that of the object itself reaches the sink.
   /// The format vouches that no loader can be harmed by any prefix up to `upto`.

@@ -81,6 +81,17 @@ std::vector<std::uint8_t> encode(std::uint32_t item, const Gap& gap) {
       .u64(gap.offset)
       .text(gap.where)
       .text(gap.detail)
+      .text(gap.condition)
+      .bytes();
+}
+
+std::vector<std::uint8_t> encode(std::uint32_t item, const Reference& reference) {
+  return Writer(Type::reference, item)
+      .u64(reference.offset)
+      .text(reference.kind)
+      .text(reference.target)
+      .text(reference.where)
+      .text(reference.condition)
       .bytes();
 }
 
@@ -116,9 +127,29 @@ std::optional<Gap> decode_gap(Bytes payload) {
     return std::nullopt;
   auto where = text(reader);
   auto detail = text(reader);
-  if (!where || !detail) return std::nullopt;
-  return Gap{static_cast<Reason>(*reason), static_cast<Reach>(*reach), escaped(*where), *offset,
-             escaped(*detail)};
+  auto condition = text(reader);
+  if (!where || !detail || !condition) return std::nullopt;
+  return Gap{static_cast<Reason>(*reason),
+             static_cast<Reach>(*reach),
+             escaped(*where),
+             *offset,
+             escaped(*detail),
+             escaped(*condition)};
+}
+
+std::optional<Reference> decode_reference(Bytes payload) {
+  Reader reader(payload);
+  const auto offset = reader.le<std::uint64_t>();
+  if (!offset) return std::nullopt;
+  Reference out;
+  out.offset = *offset;
+  for (std::string* field: {&out.kind, &out.target, &out.where, &out.condition}) {
+    auto value = text(reader);
+    if (!value) return std::nullopt;
+    *field = escaped(*value);
+  }
+  if (!is_id(out.kind)) return std::nullopt;
+  return out;
 }
 
 } // namespace hubgate::frames

@@ -44,6 +44,7 @@ public:
   explicit FrameSink(std::uint32_t item) : item_(item) {}
   void on_finding(const Finding& finding) override { send(frames::encode(item_, finding)); }
   void on_gap(const Gap& gap) override { send(frames::encode(item_, gap)); }
+  void on_reference(const Reference& reference) override { send(frames::encode(item_, reference)); }
   void on_release(std::uint64_t offset) override {
     send(frames::Writer(frames::Type::release, item_).u64(offset).bytes());
   }

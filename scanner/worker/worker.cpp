@@ -259,6 +259,16 @@ void AnswerReader::frame(std::uint8_t type, std::uint32_t item, Bytes payload) {
     report.gaps.push_back(std::move(*gap));
     return;
   }
+  case Type::reference: {
+    auto reference = frames::decode_reference(payload);
+    if (!reference || report.references.size() > k_max_references) {
+      broken_ = true;
+      return;
+    }
+    if (sink != nullptr) sink->on_reference(*reference);
+    report.references.push_back(std::move(*reference));
+    return;
+  }
   case Type::release:
     if (sink != nullptr) sink->on_release(u64_at(0));
     return;

@@ -49,7 +49,8 @@ Reading scan(Source& source, Session& session) {
   } else if (command.starts_with("fork")) {
     (void)fork();
   } else if (command.starts_with("gap")) {
-    session.gap(Reason::encrypted, Reach::load, 1, "no key");
+    session.gap(Reason::encrypted, Reach::load, 1, "no key", "*.pt");
+    session.refer("code", 7, "model.py", "config.json");
   } else if (command.starts_with("inert")) {
     session.release(8);
     session.rest_is_inert(8);
@@ -97,6 +98,17 @@ TEST_F(Worker, reports_what_the_format_found) {
   EXPECT_EQ(report.size, 7u);
   ASSERT_EQ(report.findings.size(), 1u);
   EXPECT_EQ(report.findings[0].evidence, "ok");
+}
+
+TEST_F(Worker, reports_conditions_and_references) {
+  const Report report = run("TEST gap");
+  ASSERT_EQ(report.gaps.size(), 1u);
+  EXPECT_EQ(report.gaps[0].condition, "*.pt");
+  ASSERT_EQ(report.references.size(), 1u);
+  EXPECT_EQ(report.references[0].kind, "code");
+  EXPECT_EQ(report.references[0].target, "model.py");
+  EXPECT_EQ(report.references[0].offset, 7u);
+  EXPECT_EQ(report.references[0].condition, "config.json");
 }
 
 TEST_F(Worker, an_unclaimed_object_is_opaque) {
