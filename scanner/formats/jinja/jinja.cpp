@@ -1,0 +1,65 @@
+// Templates that lie as files in a repository: chat_template.jinja, additional_chat_templates/*.
+// The judgement is scanner/code/jinja; here a text is found to be one.
+#include "scanner/code/jinja/jinja.hpp"
+#include "scanner/code/jinja/tree.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace hubgate {
+namespace {
+
+constexpr std::string_view k_condition = "*.jinja|*.jinja2|*.j2|*chat_template*";
+
+bool has_tag(std::string_view text) {
+  return text.find("{%") != std::string_view::npos || text.find("{{") != std::string_view::npos;
+}
+
+Claim probe(const Probe& probe) {
+  const std::string_view head = as_text(probe.head);
+  if (head.find('\0') != std::string_view::npos) return Claim::no;
+  return has_tag(head) ? Claim::maybe : Claim::no;
+}
+
+// A tag of the language itself, with everything in its place: other texts have braces too.
+bool is_template(const jinja::Tree& tree) {
+  const bool whole = tree.problem.empty() && !tree.too_large;
+  return std::any_of(tree.nodes.begin(), tree.nodes.end(), [&](const jinja::Node& node) {
+    using jinja::Kind;
+    return node.kind == Kind::if_ || node.kind == Kind::for_ || node.kind == Kind::set ||
+           node.kind == Kind::macro || (whole && node.kind == Kind::output);
+  });
+}
+
+Reading scan(Source& source, Session& session) {
+  std::string text;
+  while (text.size() <= jinja::k_max_template) {
+    const Bytes piece = source.view(text.size(), std::size_t{64} << 10);
+    if (piece.empty()) break;
+    text += as_text(piece);
+  }
+  if (text.find('\0') != std::string::npos) return Reading::none;
+  if (text.size() > jinja::k_max_template) {
+    session.gap(Reason::budget, Reach::load, 0, "a template of more than 1 MiB",
+                "*.jinja|*chat_template*.jinja");
+    return Reading::valid;
+  }
+  const jinja::Tree tree = jinja::parse(text);
+  if (!is_template(tree)) return Reading::none;
+  jinja::analyse_template(session, text, {.condition = k_condition, .chat = jinja::talks(tree)});
+  session.release(text.size() - std::min<std::uint64_t>(text.size(), k_held_tail));
+  return Reading::valid;
+}
+
+} // namespace
+
+extern const Format format_jinja;
+const Format format_jinja{.name = "jinja",
+                          .family = "text",
+                          .probe = probe,
+                          .scan = scan,
+                          .rules = jinja::template_rules(),
+                          .weak = true};
+
+} // namespace hubgate
