@@ -1,6 +1,6 @@
 // Matching and deciding. See policy.hpp for what decides over what.
-#include "policy/glob.hpp"
 #include "policy/model.hpp"
+#include "scanner/core/glob.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -1,7 +1,7 @@
 #include "policy/gatekeeper.hpp"
 
-#include "policy/glob.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/core/glob.hpp"
 
 #include <openssl/rand.h>
 

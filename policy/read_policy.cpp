@@ -3,9 +3,9 @@
 #include "scanner/core/engine.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/format.hpp"
+#include "scanner/core/glob.hpp"
 #include "scanner/generic/generic.hpp"
-
-#include "policy/glob.hpp"
+#include "scanner/tree/tree.hpp"
 
 #include <algorithm>
 #include <array>
@@ -34,6 +34,8 @@ struct Vocabulary {
     }
     add(engine_rules());
     add(generic_rules());
+    formats.insert("tree");
+    add(tree_rules());
   }
   void add(std::span<const Rule> table) {
     for (const Rule& rule: table) {

@@ -1,7 +1,5 @@
 #include "policy/verdict.hpp"
 
-#include "policy/glob.hpp"
-
 #include <algorithm>
 #include <array>
 #include <string>
@@ -18,22 +16,6 @@ constexpr std::array<std::pair<VerdictKind, std::string_view>, 4> k_kinds{{
 }};
 
 } // namespace
-
-bool holds_under(std::string_view condition, std::string_view where, std::string_view path) {
-  if (condition.empty() || path.empty()) return true;
-  while (!condition.empty()) {
-    const std::size_t bar = std::min(condition.find('|'), condition.size());
-    const std::string_view glob = condition.substr(0, bar);
-    if (path_glob_matches(glob, path)) return true;
-    for (std::string_view rest = where; !rest.empty();) {
-      const std::size_t bang = std::min(rest.find('!'), rest.size());
-      if (path_glob_matches(glob, rest.substr(0, bang))) return true;
-      rest.remove_prefix(std::min(bang + 1, rest.size()));
-    }
-    condition.remove_prefix(std::min(bar + 1, condition.size()));
-  }
-  return false;
-}
 
 std::optional<Gap> unlisted_gap(const Report& report) {
   if (report.dropped == 0) return std::nullopt;

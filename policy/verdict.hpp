@@ -1,6 +1,7 @@
 #pragma once
 // Verdict: a report seen under a path. The report knows no name; some findings hold only under one
 // ("if the file is named *.pth"), and those that don't hold here are left out.
+#include "scanner/core/glob.hpp"
 #include "scanner/core/report.hpp"
 
 #include <optional>
@@ -24,10 +25,6 @@ struct Verdict {
 /// `path` is the object's path in its repository; empty when nobody knows it, and then every
 /// conditional finding holds. Names inside containers (Finding::where) count like the path's own.
 Verdict verdict_of(const Report& report, std::string_view path);
-
-/// Whether what is conditional (Finding::condition; `where` of the same finding, gap or reference)
-/// holds under the path; what verdict_of() keeps.
-bool holds_under(std::string_view condition, std::string_view where, std::string_view path);
 
 /// The gap that stands for findings beyond the report's limit, if they could matter: a report full
 /// of mild findings must not hide the one that a policy blocks.

@@ -1,7 +1,7 @@
 // `hubgate audit verify|show`: the log of decisions.
 #include "policy/commands/shared.hpp"
-#include "policy/glob.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/core/glob.hpp"
 
 #include <deque>
 #include <iostream>

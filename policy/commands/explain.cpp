@@ -4,6 +4,7 @@
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/generic/generic.hpp"
+#include "scanner/tree/tree.hpp"
 
 #include <algorithm>
 #include <iostream>
@@ -25,6 +26,8 @@ std::vector<Known> known_rules() {
     out.push_back({"every format", &rule});
   for (const Rule& rule: generic_rules())
     out.push_back({"no format", &rule});
+  for (const Rule& rule: tree_rules())
+    out.push_back({"the files of a repository together", &rule});
   std::stable_sort(out.begin(), out.end(),
                    [](const Known& a, const Known& b) { return a.rule->id < b.rule->id; });
   return out;

@@ -1,5 +1,6 @@
 // `hubgate scan`: files and directories through the workers, results in the order of the paths.
 #include "policy/commands/scan_output.hpp"
+#include "policy/commands/scan_tree.hpp"
 #include "policy/commands/verb.hpp"
 #include "policy/store.hpp"
 #include "scanner/core/digest.hpp"
@@ -15,6 +16,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <deque>
 #include <filesystem>
 #include <iostream>
 #include <thread>
@@ -41,14 +43,16 @@ struct Target {
   std::string path;
   std::string error;
   std::uint64_t size = 0;
+  ScannedTree* tree = nullptr; ///< of a directory that was asked for
+  bool executable = false;
 };
 
 // Symbolic links inside a directory are not followed: a target leads nowhere. One that the user
 // names is what they asked for.
-void collect(const std::string& path, std::vector<Target>& out) {
+void collect(const std::string& path, std::vector<Target>& out, std::deque<ScannedTree>& trees) {
   struct stat info{};
   if (stat(path.c_str(), &info) != 0) {
-    out.push_back({path, std::strerror(errno), 0});
+    out.push_back({path, std::strerror(errno)});
     return;
   }
   if (S_ISREG(info.st_mode)) {
@@ -56,9 +60,10 @@ void collect(const std::string& path, std::vector<Target>& out) {
     return;
   }
   if (!S_ISDIR(info.st_mode)) {
-    out.push_back({path, "neither a file nor a directory", 0});
+    out.push_back({path, "neither a file nor a directory"});
     return;
   }
+  ScannedTree& tree = trees.emplace_back(path);
   std::vector<std::string> folders{path};
   std::vector<Target> found;
   while (!folders.empty()) {
@@ -67,7 +72,7 @@ void collect(const std::string& path, std::vector<Target>& out) {
     std::error_code failure;
     fs::directory_iterator entries(folder, failure);
     if (failure) {
-      found.push_back({folder, failure.message(), 0});
+      found.push_back({folder, failure.message(), 0, &tree});
       continue;
     }
     for (const auto end = fs::directory_iterator(); entries != end; entries.increment(failure)) {
@@ -75,15 +80,18 @@ void collect(const std::string& path, std::vector<Target>& out) {
       const std::string name = entries->path().string();
       struct stat inner{};
       if (lstat(name.c_str(), &inner) != 0)
-        found.push_back({name, std::strerror(errno), 0});
+        found.push_back({name, std::strerror(errno), 0, &tree});
       else if (S_ISDIR(inner.st_mode))
         folders.push_back(name);
       else if (S_ISREG(inner.st_mode))
-        found.push_back({name, "", static_cast<std::uint64_t>(inner.st_size)});
-      else if (!S_ISLNK(inner.st_mode))
-        found.push_back({name, "neither a file nor a directory", 0});
+        found.push_back({name, "", static_cast<std::uint64_t>(inner.st_size), &tree,
+                         (inner.st_mode & S_IXUSR) != 0});
+      else if (S_ISLNK(inner.st_mode))
+        tree.add_link(name, fs::read_symlink(name, failure).string());
+      else
+        found.push_back({name, "neither a file nor a directory", 0, &tree});
     }
-    if (failure) found.push_back({folder, failure.message(), 0});
+    if (failure) found.push_back({folder, failure.message(), 0, &tree});
   }
   std::sort(found.begin(), found.end(),
             [](const Target& a, const Target& b) { return a.path < b.path; });
@@ -129,6 +137,13 @@ Fd open_file(const Target& target, ScanResult& result, struct stat& info) {
   return fd;
 }
 
+// As git-lfs writes them (docs/spec.md); what else a loader would take for a pointer is text.
+bool is_lfs_pointer(Bytes bytes) {
+  constexpr std::size_t k_max = 1024;
+  return bytes.size() <= k_max &&
+         as_text(bytes).starts_with("version https://git-lfs.github.com/spec/v1\noid sha256:");
+}
+
 // Hashes what the worker is scanning at the same time. Says so when the two can't have seen the
 // same bytes.
 std::string hash_file(int fd, const struct stat& before, ScanResult& result) {
@@ -167,7 +182,10 @@ public:
       changed_.wait(lock, [&] { return ready_[i]; });
       const std::unique_ptr<ScanResult> result = std::move(results_[i]);
       lock.unlock();
-      each(*result);
+      each(std::move(*result), targets_[i]);
+      // The last of its directory: the files of one follow each other.
+      const bool last = i + 1 == targets_.size() || targets_[i + 1].tree != targets_[i].tree;
+      if (targets_[i].tree != nullptr && last) each(targets_[i].tree->judge(policy_), {});
     }
     for (auto& thread: threads)
       thread.join();
@@ -255,6 +273,7 @@ private:
       return false;
     }
     result.sha256 = hex(sha256(bytes));
+    result.lfs_pointer = is_lfs_pointer(bytes);
     return true;
   }
 
@@ -296,7 +315,15 @@ private:
   std::condition_variable changed_;
 };
 
+void count_tree(ScanTotals& totals, const ScanResult& result) {
+  if (result.decision && !result.decision->passes()) ++totals.blocked;
+  if (result.verdict.kind == VerdictKind::malicious) ++totals.trees_malicious;
+  if (result.verdict.kind == VerdictKind::suspicious) ++totals.trees_suspicious;
+  if (result.verdict.kind == VerdictKind::inconclusive) ++totals.trees_inconclusive;
+}
+
 void count(ScanTotals& totals, const ScanResult& result) {
+  if (result.tree) return count_tree(totals, result);
   ++totals.files;
   totals.bytes += result.size;
   if (result.decision && !result.decision->passes()) ++totals.blocked;
@@ -332,8 +359,9 @@ int run_scan(const Options& options) {
   if (!pool) return complain(pool.error().message, exit_error);
 
   std::vector<Target> targets;
+  std::deque<ScannedTree> trees;
   for (const auto& path: options.paths)
-    collect(path, targets);
+    collect(path, targets, trees);
   const std::size_t total = targets.size();
 
   const ScanFormat format = options.format == "jsonl"   ? ScanFormat::jsonl
@@ -349,19 +377,27 @@ int run_scan(const Options& options) {
   bool partly = false;
   output->begin();
   Scan scan(**pool, std::move(targets), policy);
-  scan.run(options.jobs != 0 ? options.jobs : cores, [&](const ScanResult& result) {
+  const auto take = [&](ScanResult result, const Target& of) {
     output->file(result);
     count(totals, result);
     partly = partly || result.verdict.inconclusive;
+    if (of.tree != nullptr)
+      of.tree->add(std::move(result), of.executable ? FileMode::executable : FileMode::regular);
     if (progress) std::cerr << '\r' << totals.files << '/' << total << " files" << std::flush;
-  });
+  };
+  scan.run(options.jobs != 0 ? options.jobs : cores, take);
+  for (auto& tree: trees) // those without a file
+    if (!tree.judged()) take(tree.judge(policy), {});
   output->end();
   std::cout.flush();
   if (progress) std::cerr << '\r';
   std::cerr << "hubgate: " << summary(totals, policy.has_value()) << '\n';
   if (!std::cout) return complain("can't write the result", exit_error);
 
-  const bool found = policy ? totals.blocked != 0 : totals.malicious + totals.suspicious != 0;
+  const bool found = policy ? totals.blocked != 0
+                            : totals.malicious + totals.suspicious + totals.trees_malicious +
+                                      totals.trees_suspicious !=
+                                  0;
   if (found) return exit_found;
   return partly ? exit_error : exit_ok;
 }

@@ -44,6 +44,7 @@ public:
   void file(const ScanResult& result) override {
     json::object line;
     line["path"] = escaped(result.path);
+    if (result.tree) line["tree"] = true;
     line["size"] = result.size;
     line["sha256"] = result.sha256;
     line["format"] = result.report.format;
@@ -79,6 +80,10 @@ public:
   Text(std::ostream& out, bool colour) : out_(out), colour_(colour) {}
 
   void file(const ScanResult& result) override {
+    // A tree that has nothing to say says nothing.
+    if (result.tree && result.verdict.findings.empty() && result.verdict.gaps.empty() &&
+        !(result.decision && !result.decision->passes()))
+      return;
     if (!result.error.empty()) {
       out_ << paint("unreadable  ", k_yellow) << escaped(result.path) << ": "
            << escaped(result.error) << '\n';
@@ -91,15 +96,21 @@ public:
     std::string verdict(to_string(result.verdict.kind));
     verdict.resize(12, ' ');
     out_ << paint(verdict, colour) << escaped(result.path);
-    if (!result.report.format.empty()) out_ << "  (" << result.report.format << ")";
+    if (result.tree)
+      out_ << "  (its files together)";
+    else if (!result.report.format.empty())
+      out_ << "  (" << result.report.format << ")";
     if (result.decision)
       out_ << "  -> " << to_string(result.decision->action) << " by " << result.decision->rule;
     out_ << '\n';
     for (const auto& finding: result.verdict.findings) {
       out_ << "    " << to_string(finding.severity) << "  " << finding.rule << "  "
            << finding.evidence << '\n';
-      out_ << "        at " << finding.offset << '+' << finding.length;
-      if (!finding.where.empty()) out_ << " in " << finding.where;
+      if (result.tree)
+        out_ << "        at " << finding.where;
+      else
+        out_ << "        at " << finding.offset << '+' << finding.length;
+      if (!result.tree && !finding.where.empty()) out_ << " in " << finding.where;
       if (!finding.cwe.empty()) out_ << "  " << finding.cwe;
       if (!finding.atlas.empty()) out_ << "  " << finding.atlas;
       out_ << '\n';
@@ -132,7 +143,10 @@ public:
   Sarif(std::ostream& out, std::string rules) : out_(out), rules_(std::move(rules)) {}
 
   void file(const ScanResult& result) override {
-    const std::string uri = escaped(result.path);
+    const std::string path = escaped(result.path);
+    const auto uri_of = [&](const std::string& where) {
+      return result.tree && !where.empty() ? path + "/" + where : path;
+    };
     for (const auto& finding: result.verdict.findings) {
       json::object properties{{"reach", to_string(finding.reach)},
                               {"class", finding.klass},
@@ -143,15 +157,17 @@ public:
           finding.severity == Severity::malicious    ? "error"
           : finding.severity == Severity::suspicious ? "warning"
                                                      : "note",
-          finding.evidence.empty() ? finding.rule : finding.evidence, uri, finding.where,
-          finding.offset, finding.length, std::move(properties), finding.cwe, finding.atlas);
+          finding.evidence.empty() ? finding.rule : finding.evidence, uri_of(finding.where),
+          result.tree ? std::string() : finding.where, finding.offset, finding.length,
+          std::move(properties), finding.cwe, finding.atlas);
     }
     for (const auto& gap: result.verdict.gaps)
       add("inconclusive-" + std::string(to_string(gap.reason)), "warning",
-          gap.detail.empty() ? std::string(to_string(gap.reason)) : gap.detail, uri, gap.where,
-          gap.offset, 0, {{"reach", to_string(gap.reach)}, {"sha256", result.sha256}}, "", "");
+          gap.detail.empty() ? std::string(to_string(gap.reason)) : gap.detail, uri_of(gap.where),
+          result.tree ? std::string() : gap.where, gap.offset, 0,
+          {{"reach", to_string(gap.reach)}, {"sha256", result.sha256}}, "", "");
     if (!result.error.empty())
-      add("inconclusive-unreadable", "error", escaped(result.error), uri, "", 0, 0, {}, "", "");
+      add("inconclusive-unreadable", "error", escaped(result.error), path, "", 0, 0, {}, "", "");
   }
 
   void end() override {
@@ -227,6 +243,15 @@ std::string summary(const ScanTotals& totals, bool with_policy) {
                     std::to_string(totals.inconclusive) + " inconclusive, " +
                     std::to_string(totals.clean) + " clean";
   if (totals.unreadable != 0) out += ", " + std::to_string(totals.unreadable) + " unreadable";
+  std::string together;
+  const auto count = [&](std::uint64_t number, const char* what) {
+    if (number == 0) return;
+    together += (together.empty() ? "; files together: " : ", ") + std::to_string(number) + what;
+  };
+  count(totals.trees_malicious, " malicious");
+  count(totals.trees_suspicious, " suspicious");
+  count(totals.trees_inconclusive, " inconclusive");
+  out += together;
   if (with_policy) out += "; the policy blocks " + std::to_string(totals.blocked);
   return out;
 }

@@ -10,8 +10,10 @@
 
 namespace hubgate {
 
-/// One scanned file.
+/// One scanned file, or what a directory's files say together.
 struct ScanResult {
+  bool tree = false;        ///< of a directory: findings are about the file in `where`
+  bool lfs_pointer = false; ///< the file is a Git LFS pointer
   std::string path;
   std::uint64_t size = 0;
   std::string sha256; ///< hex, "" when it could not be read
@@ -25,6 +27,8 @@ struct ScanTotals {
   std::uint64_t files = 0, bytes = 0;
   std::uint64_t malicious = 0, suspicious = 0, inconclusive = 0, clean = 0, unreadable = 0;
   std::uint64_t blocked = 0; ///< with --policy
+  /// Directories whose files say something together that they don't say alone.
+  std::uint64_t trees_malicious = 0, trees_suspicious = 0, trees_inconclusive = 0;
 };
 
 class ScanOutput {

@@ -50,7 +50,8 @@ def test_a_policy_decides_the_exit_status(tree):
 def test_json_lines_have_the_promised_shape(tree):
     run = scan("--format", "jsonl", tree)
     reports = {os.path.relpath(report["path"], tree): report for report in lines(run)}
-    assert list(reports) == ["clean.txt", "opaque.dat", "sub/poisoned.pkl"]
+    assert list(reports) == ["clean.txt", "opaque.dat", "sub/poisoned.pkl", "."]
+    assert reports["."]["tree"] and reports["."]["format"] == "tree" and reports["."]["verdict"] == "clean"
     poisoned = reports["sub/poisoned.pkl"]
     assert poisoned["verdict"] == "malicious" and poisoned["status"] == "complete"
     assert poisoned["format"] == "pickle" and poisoned["size"] == len(PICKLE)
@@ -68,7 +69,7 @@ def test_order_does_not_depend_on_jobs(tree):
         (tree / f"file-{number:03}.txt").write_text(f"{number}\n" * 3)
     one = scan("--format", "jsonl", "--jobs", 1, tree).stdout
     assert one == scan("--format", "jsonl", "--jobs", 8, tree).stdout
-    assert len(one.splitlines()) == 303
+    assert len(one.splitlines()) == 304
 
 
 def test_sarif_names_rule_place_and_bytes(tree):
@@ -102,7 +103,7 @@ def test_links_and_special_files_lead_nowhere(tree):
     (tree / "link.pkl").symlink_to(tree / "sub" / "poisoned.pkl")
     os.mkfifo(tree / "fifo")
     run = scan("--format", "jsonl", tree)
-    names = {os.path.basename(report["path"]): report for report in lines(run)}
+    names = {os.path.basename(report["path"]): report for report in lines(run) if not report.get("tree")}
     assert set(names) == {"clean.txt", "opaque.dat", "poisoned.pkl", "fifo"}
     assert names["fifo"]["verdict"] == "inconclusive"
     assert scan(tree / "link.pkl").returncode == 1, "a link that is asked for is followed"
@@ -114,3 +115,36 @@ def test_a_large_file_is_scanned_in_its_own_worker(tmp_path):
     report = lines(scan("--format", "jsonl", large))[0]
     assert report["verdict"] == "malicious" and report["size"] == large.stat().st_size
     assert report["findings"][0]["offset"] > 8 << 20
+
+
+def test_a_directory_is_judged_as_one_repository(tmp_path):
+    (tmp_path / "torch.py").write_text("x = 1\n")
+    (tmp_path / "train.py").write_text("import torch\n")
+    run = scan("--format", "jsonl", tmp_path, tmp_path / "train.py")
+    assert run.returncode == 1, run.stderr
+    reports = lines(run)
+    assert [bool(report.get("tree")) for report in reports] == [False, False, True, False]
+    finding = reports[2]["findings"][0]
+    assert (finding["rule"], finding["where"], finding["severity"]) == ("tree-shadow-module", "torch.py", "malicious")
+    assert "files together: 1 malicious" in run.stderr and "3 files" in run.stderr
+    assert scan("--policy", "guarded", tmp_path).returncode == 1
+    text = scan(tmp_path).stdout
+    assert "(its files together)" in text and "at torch.py" in text
+    uris = [result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+            for result in json.loads(scan("--format", "sarif", tmp_path).stdout)["runs"][0]["results"]]
+    assert any(uri.endswith("/torch.py") for uri in uris)
+
+
+def test_links_and_pointers_of_a_directory(tmp_path):
+    (tmp_path / "model.bin").symlink_to("../../etc/passwd")
+    run = scan("--format", "jsonl", tmp_path)
+    assert run.returncode == 1 and lines(run)[0]["findings"][0]["rule"] == "tree-link-outside"
+    (tmp_path / "model.bin").unlink()
+    (tmp_path / "model.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:" + "ab" * 32 + "\nsize 5\n")
+    run = scan("--format", "jsonl", tmp_path)
+    assert run.returncode == 3, "the object itself was not looked at"
+    assert lines(run)[-1]["reasons"] == ["unreadable"]
+    (tmp_path / "model.bin").unlink()
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "os.py").write_text("x = 1\n")
+    assert scan(tmp_path).returncode == 0

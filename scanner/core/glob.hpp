@@ -19,4 +19,9 @@ bool path_glob_matches(std::string_view pattern, std::string_view path);
 /// so), and a lone `*` matches every name.
 bool repo_glob_matches(std::string_view pattern, std::string_view repo);
 
+/// Whether what is conditional (Finding::condition, with the `where` of the same finding, gap or
+/// reference) holds for an object at `path`; an empty path fits every condition. Names inside of
+/// containers count like the path's own.
+bool holds_under(std::string_view condition, std::string_view where, std::string_view path);
+
 } // namespace hubgate

@@ -1,5 +1,6 @@
-#include "policy/glob.hpp"
+#include "scanner/core/glob.hpp"
 
+#include <algorithm>
 #include <cstddef>
 
 namespace hubgate {
@@ -112,6 +113,22 @@ bool path_glob_matches(std::string_view pattern, std::string_view path) {
 
 bool repo_glob_matches(std::string_view pattern, std::string_view repo) {
   return pattern == "*" || glob_matches(pattern, repo, Case::insensitive);
+}
+
+bool holds_under(std::string_view condition, std::string_view where, std::string_view path) {
+  if (condition.empty() || path.empty()) return true;
+  while (!condition.empty()) {
+    const std::size_t bar = std::min(condition.find('|'), condition.size());
+    const std::string_view glob = condition.substr(0, bar);
+    if (path_glob_matches(glob, path)) return true;
+    for (std::string_view rest = where; !rest.empty();) {
+      const std::size_t bang = std::min(rest.find('!'), rest.size());
+      if (path_glob_matches(glob, rest.substr(0, bang))) return true;
+      rest.remove_prefix(std::min(bang + 1, rest.size()));
+    }
+    condition.remove_prefix(std::min(bar + 1, condition.size()));
+  }
+  return false;
 }
 
 } // namespace hubgate

@@ -1,4 +1,4 @@
-#include "policy/glob.hpp"
+#include "scanner/core/glob.hpp"
 
 #include <gtest/gtest.h>
 

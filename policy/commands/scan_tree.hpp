@@ -1,0 +1,35 @@
+#pragma once
+// A directory that `hubgate scan` was asked for, as one repository: gathers what its files' scans
+// said and gives them to the tree pass (scanner/tree).
+#include "policy/commands/scan_output.hpp"
+#include "scanner/tree/tree.hpp"
+
+#include <deque>
+#include <string>
+#include <vector>
+
+namespace hubgate {
+
+class ScannedTree {
+public:
+  /// `root` as the user named it.
+  explicit ScannedTree(std::string root);
+
+  /// A symbolic link below the root; it is not followed.
+  void add_link(const std::string& path, std::string target);
+  /// The result of a file below the root; its report is kept.
+  void add(ScanResult&& result, FileMode mode);
+  /// When all files were added.
+  ScanResult judge(const std::optional<Policy>& policy);
+  bool judged() const { return judged_; }
+
+private:
+  std::optional<std::string> relative(const std::string& path) const;
+
+  std::string root_;
+  std::deque<Report> reports_;
+  std::vector<TreeEntry> entries_;
+  bool judged_ = false;
+};
+
+} // namespace hubgate

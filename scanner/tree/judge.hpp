@@ -1,0 +1,80 @@
+#pragma once
+// What the parts of the tree pass share: the entries by path, and the report that they write.
+// Internal to scanner/tree.
+#include "scanner/tree/tree.hpp"
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace hubgate::tree {
+
+inline constexpr std::size_t k_none = ~std::size_t{0};
+
+/// What a file's own report says of it, under its path.
+struct FileVerdict {
+  std::optional<Severity> worst;    ///< above informational
+  const Finding* finding = nullptr; ///< the first of the worst
+};
+
+/// One edge: `from` makes its loader run `to`.
+struct CodeEdge {
+  std::size_t from = 0;
+  std::size_t to = 0;
+};
+
+struct Judge {
+  Judge(std::span<const TreeEntry> entries_, const TreeOptions& options_);
+
+  std::span<const TreeEntry> entries;
+  const TreeOptions& options;
+  std::unordered_map<std::string_view, std::size_t> by_path;
+  std::unordered_set<std::string> folders; ///< every folder that holds something
+  std::vector<CodeEdge> code;              ///< from `code` references, in order
+  /// Absolute imports, by their first part: an index of a file that imports it.
+  std::unordered_map<std::string, std::size_t> imported;
+  Report report;
+
+  /// k_none when there is no such file.
+  std::size_t find(std::string_view path) const;
+  FileVerdict verdict_of(std::size_t index) const;
+
+  void add(const Rule& rule, std::string_view path, std::string_view evidence,
+           std::optional<Severity> severity = std::nullopt);
+  void gap(Reason reason, Reach reach, std::string_view path, std::string_view detail);
+};
+
+// The parts, in the order in which they run.
+void judge_entries(Judge& judge);    ///< links, submodules, pointers, names
+void judge_references(Judge& judge); ///< files, code and repositories that files name
+void judge_closure(Judge& judge);    ///< code that runs because other code does
+void judge_shadows(Judge& judge);    ///< modules that stand in for a library
+void judge_weights(Judge& judge);    ///< the same model in two formats
+
+enum class RuleId {
+  reference_outside,
+  reference_missing,
+  index_kind,
+  code_missing,
+  code_reached,
+  code_hidden,
+  remote_code,
+  other_repository,
+  shadow_module,
+  unsafe_twin,
+  poisoned_twin,
+  case_duplicate,
+  link_outside,
+  submodule,
+  lfs_pointer,
+};
+const Rule& rule(RuleId id);
+
+/// Whether Python or a usual package has a module of that name which no honest repository has in
+/// its root.
+bool is_library(std::string_view module);
+std::string_view modules_version();
+
+} // namespace hubgate::tree

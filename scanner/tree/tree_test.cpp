@@ -1,0 +1,398 @@
+#include "scanner/tree/tree.hpp"
+
+#include "scanner/tree/judge.hpp"
+#include "scanner/tree/paths.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <deque>
+
+namespace hubgate {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A repository under construction. Files have clean reports unless a test says otherwise.
+class Repository {
+public:
+  TreeEntry& file(std::string path, std::string format = "text") {
+    Report& report = reports_.emplace_back();
+    report.format = std::move(format);
+    TreeEntry& entry = entries_.emplace_back();
+    entry.path = std::move(path);
+    entry.sha256 = std::string(64, 'a');
+    entry.size = 100;
+    entry.report = &report;
+    return entry;
+  }
+  Report& report_of(const std::string& path) {
+    for (std::size_t i = 0; i < entries_.size(); ++i)
+      if (entries_[i].path == path) return reports_[i];
+    throw std::out_of_range(path);
+  }
+  Repository& refers(const std::string& from, std::string kind, std::string target,
+                     std::string condition = "") {
+    report_of(from).references.push_back(
+        {std::move(kind), std::move(target), "", 0, std::move(condition)});
+    return *this;
+  }
+  Repository& finds(const std::string& path, Severity severity) {
+    Finding finding;
+    finding.rule = "python-exec";
+    finding.severity = severity;
+    finding.evidence = "exec(x)";
+    report_of(path).findings.push_back(finding);
+    return *this;
+  }
+  TreeEntry& link(std::string path, std::string target) {
+    TreeEntry& entry = file(std::move(path));
+    entry.mode = FileMode::symlink;
+    entry.target = std::move(target);
+    return entry;
+  }
+  Report judge(std::string_view repo = "") {
+    const std::vector<TreeEntry> entries(entries_.begin(), entries_.end());
+    TreeOptions options;
+    options.repo = repo;
+    return judge_tree(entries, options);
+  }
+
+private:
+  std::deque<Report> reports_;
+  std::deque<TreeEntry> entries_;
+};
+
+std::vector<const Finding*> of_rule(const Report& report, std::string_view rule) {
+  std::vector<const Finding*> out;
+  for (const auto& finding: report.findings)
+    if (finding.rule == rule) out.push_back(&finding);
+  return out;
+}
+
+// The severity of the one finding of the rule; nothing when there is none.
+std::optional<Severity> severity_of(const Report& report, std::string_view rule) {
+  const auto found = of_rule(report, rule);
+  return found.size() == 1 ? std::optional(found[0]->severity) : std::nullopt;
+}
+
+bool quiet(const Report& report) {
+  return report.gaps.empty() &&
+         std::none_of(report.findings.begin(), report.findings.end(), [](const Finding& finding) {
+           return finding.severity != Severity::informational;
+         });
+}
+
+TEST(Paths, ReadAsTheLoosestLoaderReadsThem) {
+  EXPECT_EQ(resolve_path("a/b.json", "c.bin").path, "a/c.bin");
+  EXPECT_EQ(resolve_path("a/b.json", "./x/../../c.bin").path, "c.bin");
+  EXPECT_EQ(resolve_path("b.json", "x\\y.bin").path, "x/y.bin");
+  EXPECT_EQ(resolve_path("a/b.json", "../../c.bin").kind, PathKind::climbs);
+  EXPECT_EQ(resolve_path("b.json", "x/../..\\c").kind, PathKind::climbs);
+  for (const char* absolute: {"/etc/passwd", "\\\\host\\share", "C:\\x", "d:/x", "~/.ssh/id"})
+    EXPECT_EQ(resolve_path("b.json", absolute).kind, PathKind::absolute) << absolute;
+  EXPECT_EQ(resolve_path("b.json", "https://x/y").kind, PathKind::address);
+  EXPECT_EQ(resolve_path("b.json", "://x").kind, PathKind::inside);
+  EXPECT_EQ(resolve_path("a\\b/c", "d").path, "a\\b/d") << "a name of the repository stays itself";
+}
+
+TEST(Tree, AnHonestRepositoryIsQuiet) {
+  Repository repo;
+  repo.file("config.json", "json");
+  repo.file("modeling_x.py", "python");
+  repo.file("layers.py", "python");
+  repo.file("model.safetensors.index.json", "json");
+  repo.file("model-00001-of-00002.safetensors", "safetensors");
+  repo.file("model-00002-of-00002.safetensors", "safetensors");
+  repo.file("README.md");
+  repo.refers("config.json", "code", "modeling_x.py")
+      .refers("modeling_x.py", "import", ".layers")
+      .refers("modeling_x.py", "import", "torch")
+      .refers("model.safetensors.index.json", "file", "model-00001-of-00002.safetensors")
+      .refers("model.safetensors.index.json", "file", "model-00002-of-00002.safetensors");
+  const Report report = repo.judge("org/name");
+  EXPECT_TRUE(report.findings.empty());
+  EXPECT_TRUE(report.gaps.empty());
+  EXPECT_EQ(report.format, "tree");
+  EXPECT_EQ(report.size, 700U);
+}
+
+TEST(Tree, AnIndexThatLeadsOutIsSuspicious) {
+  for (const char* target: {"../../secret.bin", "/etc/shadow", "https://evil.example/x", "C:\\x"}) {
+    Repository repo;
+    repo.file("sub/model.safetensors.index.json", "json");
+    repo.refers("sub/model.safetensors.index.json", "file", target);
+    EXPECT_EQ(severity_of(repo.judge(), "tree-reference-outside"), Severity::suspicious) << target;
+  }
+}
+
+TEST(Tree, PathsOfTheMachineThatSavedAConfigurationAreUsual) {
+  Repository repo;
+  repo.file("tokenizer_config.json", "json");
+  repo.refers("tokenizer_config.json", "file", "/home/me/vocab.txt");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-reference-outside"), Severity::informational);
+  repo.refers("tokenizer_config.json", "file", "../../vocab.txt");
+  EXPECT_FALSE(quiet(repo.judge()));
+}
+
+TEST(Tree, AReferenceHoldsUnderItsConditionOnly) {
+  Repository repo;
+  repo.file("notes.json", "json");
+  repo.refers("notes.json", "file", "../x", "*.index.json");
+  EXPECT_TRUE(repo.judge().findings.empty());
+}
+
+TEST(Tree, AnIndexOfSafetensorsNamesNoPickle) {
+  Repository repo;
+  repo.file("model.safetensors.index.json", "json");
+  repo.file("shard.bin", "pytorch");
+  repo.file("pytorch_model.bin.index.json", "json");
+  repo.refers("pytorch_model.bin.index.json", "file", "shard.bin");
+  EXPECT_TRUE(quiet(repo.judge()));
+  repo.refers("model.safetensors.index.json", "file", "shard.bin");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-index-kind"), Severity::suspicious);
+}
+
+TEST(Tree, APickleUnderASafeNameIsStillAPickle) {
+  Repository repo;
+  repo.file("model.safetensors.index.json", "json");
+  repo.file("a.safetensors", "pickle");
+  repo.refers("model.safetensors.index.json", "file", "a.safetensors");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-index-kind"), Severity::suspicious);
+}
+
+TEST(Tree, WhatIsMissingIsSaid) {
+  Repository repo;
+  repo.file("model.onnx", "onnx");
+  repo.file("config.json", "json");
+  repo.refers("model.onnx", "file", "model.onnx.data").refers("config.json", "code", "gone.py");
+  const Report report = repo.judge();
+  EXPECT_EQ(severity_of(report, "tree-reference-missing"), Severity::informational);
+  EXPECT_EQ(severity_of(report, "tree-code-missing"), Severity::informational);
+  EXPECT_TRUE(quiet(report));
+}
+
+TEST(Tree, FindingsInReachedCodeAreTold) {
+  Repository repo;
+  repo.file("config.json", "json");
+  repo.file("modeling_x.py", "python");
+  repo.file("assets/__init__.py", "python");
+  repo.file("assets/loader.py", "python");
+  repo.file("unused.py", "python");
+  repo.refers("config.json", "code", "modeling_x.XModel");
+  repo.refers("modeling_x.py", "import", ".assets.loader.fetch");
+  repo.finds("assets/loader.py", Severity::malicious).finds("unused.py", Severity::malicious);
+  const Report report = repo.judge();
+  const auto found = of_rule(report, "tree-code-reached");
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0]->severity, Severity::malicious);
+  EXPECT_EQ(found[0]->where, "assets/loader.py");
+  EXPECT_THAT(found[0]->evidence,
+              HasSubstr("config.json -> modeling_x.py -> assets/loader.py: python-exec"));
+}
+
+TEST(Tree, CodeInHiddenPlacesIsSuspicious) {
+  Repository repo;
+  repo.file("config.json", "json");
+  repo.file(".cache/loader.py", "python");
+  repo.refers("config.json", "code", ".cache/loader.py");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-code-hidden"), Severity::suspicious);
+}
+
+TEST(Tree, ImportsInCirclesEnd) {
+  Repository repo;
+  repo.file("config.json", "json");
+  repo.file("a.py", "python");
+  repo.file("b.py", "python");
+  repo.refers("config.json", "code", "a.py");
+  repo.refers("a.py", "import", ".b").refers("b.py", "import", "a").refers("b.py", "import", "..x");
+  EXPECT_TRUE(quiet(repo.judge()));
+}
+
+TEST(Tree, CodeOfAnotherRepositoryIsSuspicious) {
+  Repository repo;
+  repo.file("config.json", "json");
+  repo.file("modeling_x.py", "python");
+  repo.refers("config.json", "remote-code", "Org/Name--modeling_x.XModel");
+  EXPECT_EQ(severity_of(repo.judge("other/name"), "tree-remote-code"), Severity::suspicious);
+  EXPECT_EQ(severity_of(repo.judge(), "tree-remote-code"), Severity::suspicious);
+  EXPECT_TRUE(repo.judge("org/name").findings.empty()) << "its own name is this repository";
+  repo.finds("modeling_x.py", Severity::suspicious);
+  EXPECT_EQ(severity_of(repo.judge("org/name"), "tree-code-reached"), Severity::suspicious);
+}
+
+TEST(Tree, AModuleInPlaceOfALibraryIsMalicious) {
+  for (const char* path: {"os.py", "torch.py", "numpy/__init__.py", "json.pyc",
+                          "torch.cpython-311-x86_64-linux-gnu.so"}) {
+    Repository repo;
+    repo.file(path, "python");
+    repo.file("train.py", "python");
+    EXPECT_EQ(severity_of(repo.judge(), "tree-shadow-module"), Severity::malicious) << path;
+  }
+}
+
+TEST(Tree, ShadowsNeedSomebodyWhoImports) {
+  Repository repo;
+  repo.file("torch.py", "python");
+  repo.file("model.safetensors", "safetensors");
+  EXPECT_TRUE(quiet(repo.judge()));
+  repo.file("pytorch_model.bin", "pytorch");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-shadow-module"), Severity::malicious);
+  Repository nested;
+  nested.file("numpy.py", "python");
+  nested.file("src/run.py", "python");
+  EXPECT_TRUE(quiet(nested.judge()));
+  nested.refers("src/run.py", "import", "numpy.linalg");
+  EXPECT_EQ(severity_of(nested.judge(), "tree-shadow-module"), Severity::malicious);
+}
+
+TEST(Tree, NamesThatPeopleUseAreNoShadows) {
+  Repository repo;
+  for (const char* path: {"train.py", "test.py", "utils.py", "datasets.py", "code/inference.py",
+                          "numpy/data.txt", "src/torch.py"})
+    repo.file(path, "python");
+  EXPECT_TRUE(repo.judge().findings.empty());
+}
+
+TEST(Tree, ALibraryMayBeItself) {
+  Repository repo;
+  repo.file("numpy/__init__.py", "python");
+  repo.file("setup.py", "python");
+  EXPECT_TRUE(quiet(repo.judge()));
+  repo.file("model.safetensors", "safetensors");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-shadow-module"), Severity::malicious)
+      << "a repository of a model is no library";
+  for (int i = 0; i < 30; ++i)
+    repo.file("numpy/part" + std::to_string(i) + ".py", "python");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-shadow-module"), Severity::suspicious);
+}
+
+TEST(Tree, APoisonedTwinOfSafetensorsIsTold) {
+  Repository repo;
+  repo.file("model.safetensors", "safetensors");
+  repo.file("pytorch_model.bin", "pytorch");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-unsafe-twin"), Severity::informational);
+  repo.finds("pytorch_model.bin", Severity::malicious);
+  const Report report = repo.judge();
+  EXPECT_EQ(severity_of(report, "tree-poisoned-twin"), Severity::malicious);
+  EXPECT_TRUE(of_rule(report, "tree-unsafe-twin").empty());
+}
+
+TEST(Tree, TwinsAreOfOneFolderAndStem) {
+  Repository repo;
+  repo.file("model.safetensors", "safetensors");
+  repo.file("training_args.bin", "pytorch");
+  repo.file("onnx/pytorch_model.bin", "pytorch");
+  repo.finds("training_args.bin", Severity::malicious);
+  EXPECT_TRUE(repo.judge().findings.empty());
+  repo.file("pytorch_model-00001-of-00002.bin", "pytorch");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-unsafe-twin"), Severity::informational);
+}
+
+TEST(Tree, LinksThatLeadOutAreMalicious) {
+  for (const char* target: {"../x", "/etc/passwd", ".git/config", "sub/../.GIT/hooks/x"}) {
+    Repository repo;
+    repo.link("model.bin", target);
+    EXPECT_EQ(severity_of(repo.judge(), "tree-link-outside"), Severity::malicious) << target;
+  }
+  Repository repo;
+  repo.link("a/model.bin", "../other.bin");
+  EXPECT_TRUE(repo.judge().findings.empty());
+}
+
+TEST(Tree, ASnapshotOfTheCacheIsUnreadNotMalicious) {
+  Repository repo;
+  repo.link("model.bin", "../../blobs/" + std::string(64, 'a'));
+  repo.link("config.json", "../../blobs/" + std::string(40, 'b'));
+  const Report report = repo.judge();
+  EXPECT_TRUE(report.findings.empty());
+  ASSERT_EQ(report.gaps.size(), 1U);
+  EXPECT_EQ(report.gaps[0].reason, Reason::unreadable);
+}
+
+TEST(Tree, PathsThatDifferInCaseOnly) {
+  Repository repo;
+  repo.file("Model.bin", "pytorch");
+  repo.file("model.bin", "pytorch");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-case-duplicate"), Severity::suspicious);
+  repo.link("MODEL.bin", "x");
+  const Report report = repo.judge();
+  EXPECT_EQ(of_rule(report, "tree-case-duplicate").back()->severity, Severity::malicious);
+}
+
+TEST(Tree, SubmodulesAndPointersAreTold) {
+  Repository repo;
+  TreeEntry& module = repo.file("vendor");
+  module.mode = FileMode::submodule;
+  module.sha256 = "0123";
+  module.report = nullptr;
+  EXPECT_EQ(severity_of(repo.judge(), "tree-submodule"), Severity::informational);
+  repo.file("model.safetensors").pointer = true;
+  const Report report = repo.judge();
+  EXPECT_EQ(severity_of(report, "tree-lfs-pointer"), Severity::informational);
+  ASSERT_EQ(report.gaps.size(), 1U);
+  EXPECT_EQ(report.gaps[0].where, "model.safetensors");
+}
+
+TEST(Tree, WhatDecidesAndWasNotReadIsAGap) {
+  Repository repo;
+  repo.file("modeling_x.py").report = nullptr;
+  repo.file("model.safetensors").report = nullptr;
+  const Report report = repo.judge();
+  ASSERT_EQ(report.gaps.size(), 1U);
+  EXPECT_EQ(report.gaps[0].where, "modeling_x.py");
+  EXPECT_EQ(report.gaps[0].reach, Reach::load);
+}
+
+TEST(Tree, LimitsAreGapsAndTheWorstFindingsStay) {
+  Repository repo;
+  for (int i = 0; i < 20; ++i)
+    repo.link("link" + std::to_string(i), "/x").mode = FileMode::submodule;
+  repo.link("zlast", "/x");
+  std::vector<TreeEntry> entries;
+  Repository other;
+  TreeOptions options;
+  options.max_entries = 3;
+  for (int i = 0; i < 5; ++i)
+    entries.push_back(other.file("f" + std::to_string(i)));
+  EXPECT_EQ(judge_tree(entries, options).gaps[0].reason, Reason::budget);
+  options = {};
+  options.max_findings = 2;
+  entries.clear();
+  for (int i = 0; i < 5; ++i) {
+    TreeEntry& entry = other.file("s" + std::to_string(i));
+    entry.mode = i == 4 ? FileMode::symlink : FileMode::submodule;
+    entry.target = "/etc";
+    entries.push_back(entry);
+  }
+  const Report report = judge_tree(entries, options);
+  EXPECT_EQ(report.findings.size(), 2U);
+  EXPECT_EQ(report.dropped, 3U);
+  EXPECT_EQ(severity_of(report, "tree-link-outside"), Severity::malicious);
+}
+
+TEST(Tree, TheKeyIsOfPathsModesAndContents) {
+  Repository repo;
+  std::vector<TreeEntry> entries{repo.file("a"), repo.file("b")};
+  const std::string key = tree_key(entries, "o/n");
+  std::swap(entries[0], entries[1]);
+  EXPECT_EQ(tree_key(entries, "o/n"), key) << "order does not count";
+  EXPECT_NE(tree_key(entries, "o/m"), key);
+  entries[0].mode = FileMode::executable;
+  EXPECT_NE(tree_key(entries, "o/n"), key);
+  entries[0].mode = FileMode::regular;
+  entries[0].sha256[3] = 'b';
+  EXPECT_NE(tree_key(entries, "o/n"), key);
+}
+
+TEST(Tree, RulesHaveNamesAndMeanings) {
+  for (const auto& one: tree_rules()) {
+    EXPECT_TRUE(one.id.starts_with("tree-")) << one.id;
+    EXPECT_FALSE(one.meaning.empty()) << one.id;
+  }
+  EXPECT_EQ(tree::rule(tree::RuleId::lfs_pointer).id, "tree-lfs-pointer");
+  EXPECT_EQ(tree::rule(tree::RuleId::lfs_pointer).id, tree_rules().back().id);
+}
+
+} // namespace
+} // namespace hubgate
