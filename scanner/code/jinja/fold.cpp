@@ -90,8 +90,14 @@ std::string percent_format(const std::string& pattern, const std::vector<Value>&
       out += '%';
     } else if (used < arguments.size()) {
       const Value& argument = arguments[used++];
-      if (pattern[i] == 'c' && argument.type == Value::Type::number)
-        out += static_cast<char>(argument.number & 0x7f);
+      // Lists keep their numbers as text.
+      std::int64_t letter = argument.number;
+      const bool digits =
+          argument.type == Value::Type::text && argument.text.size() > 1 &&
+          std::from_chars(argument.text.data(), argument.text.data() + argument.text.size(), letter)
+                  .ec == std::errc();
+      if (pattern[i] == 'c' && (digits || argument.type == Value::Type::number))
+        out += static_cast<char>(letter & 0x7f);
       else
         out += as_string(argument);
     }

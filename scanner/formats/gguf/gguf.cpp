@@ -4,6 +4,8 @@
 #include "scanner/core/format.hpp"
 #include "scanner/core/release.hpp"
 #include "scanner/core/session.hpp"
+#include "scanner/formats/gguf/metadata.hpp"
+#include "scanner/generic/tensor_name.hpp"
 #include "scanner/generic/text_value.hpp"
 
 #include <algorithm>
@@ -16,6 +18,7 @@ namespace {
 
 constexpr std::size_t k_max_key = 65535;        ///< the specification's own limit
 constexpr std::size_t k_max_tensor_name = 4096; ///< ggml stops at 64
+constexpr std::size_t k_ggml_name = 63;         ///< GGML_MAX_NAME less its zero
 constexpr std::uint32_t k_max_dims = 4;         ///< GGML_MAX_DIMS
 constexpr std::size_t k_max_string = std::size_t{32} << 20;
 constexpr std::uint64_t k_max_tensors = 1'000'000;
@@ -25,7 +28,7 @@ constexpr std::uint64_t k_long_element = 512; ///< no token of a vocabulary is t
 
 constexpr std::string_view k_atlas = "AML.T0018.002";
 
-constexpr std::array<Rule, 6> k_rules{{
+constexpr std::array<Rule, 9> k_rules{{
     {"gguf-bounds", "structure", Severity::suspicious, Reach::load, "CWE-190", k_atlas, "GGF-005",
      "a count or length in the header can't be true, which has broken readers before"},
     {"gguf-tensor-extent", "structure", Severity::suspicious, Reach::load, "CWE-125", k_atlas,
@@ -38,6 +41,9 @@ constexpr std::array<Rule, 6> k_rules{{
      "GGF-008", "a key or tensor name stands twice, so two readers load two models"},
     {"gguf-value", "structure", Severity::suspicious, Reach::load, "CWE-20", k_atlas, "GGF-005",
      "a key that steers the reader has an impossible value"},
+    gguf::k_rule_tokenizer,
+    gguf::k_rule_split,
+    k_rule_tensor_name,
 }};
 
 const Rule& k_bounds = k_rules[0];
@@ -92,7 +98,8 @@ struct Extent {
 
 class Scan {
 public:
-  Scan(Source& source, Session& session) : source_(source), session_(session), in_(source) {}
+  Scan(Source& source, Session& session)
+      : source_(source), session_(session), in_(source), metadata_(session) {}
   Reading run();
 
 private:
@@ -129,6 +136,7 @@ private:
   std::vector<std::uint64_t> keys_;
   std::vector<std::uint64_t> names_;
   std::vector<Extent> tensors_;
+  gguf::Metadata metadata_;
 };
 
 bool Scan::refuse(const Rule& rule, std::string_view evidence) {
@@ -165,6 +173,7 @@ bool Scan::string_value(const std::string& key, bool element) {
     // Tokens and merges: data, unless one begins like a pickle or an archive.
     const auto text = in_.take(static_cast<std::size_t>(*length));
     if (!text) return ended();
+    metadata_.element(key, as_text(*text), begin);
     const bool pickle = text->size() > 16 && (*text)[0] == 0x80 && (*text)[1] <= 5;
     if (!pickle && !starts_with(*text, "PK\x03\x04")) return true;
     const std::string copy(as_text(*text));
@@ -179,7 +188,7 @@ bool Scan::string_value(const std::string& key, bool element) {
   }
   std::string text;
   if (!read_text(*length, text)) return false;
-  scan_text_value(session_, key, text, begin);
+  if (!metadata_.text(key, text, begin)) scan_text_value(session_, key, text, begin);
   return true;
 }
 
@@ -188,6 +197,7 @@ bool Scan::array_value(const std::string& key) {
   const auto length = count();
   if (!type || !length) return ended();
   if (*type == k_array) return refuse(k_type, key + " is an array of arrays");
+  metadata_.array(key, *length);
   if (*type == k_string) {
     if (!fits(*length))
       return refuse(k_bounds, key + " has " + std::to_string(*length) + " strings");
@@ -203,6 +213,14 @@ bool Scan::array_value(const std::string& key) {
   const std::uint64_t each = size_of(*type);
   if (each == 0) return refuse(k_type, key + " is an array of type " + std::to_string(*type));
   std::uint64_t bytes = 0;
+  if (metadata_.wants_numbers(key) && each == 4 && fits(*length)) {
+    for (std::uint64_t i = 0; i < *length; ++i) {
+      const auto value = number<std::uint32_t>();
+      if (!value) return ended();
+      metadata_.element(key, *value, in_.position() - 4);
+    }
+    return true;
+  }
   if (__builtin_mul_overflow(*length, each, &bytes) || !fits(bytes) || !in_.skip(bytes))
     return refuse(k_bounds, key + " has " + std::to_string(*length) + " elements");
   return true;
@@ -232,6 +250,11 @@ bool Scan::key_value() {
   const auto value = in_.take(static_cast<std::size_t>(bytes));
   if (!value) return ended();
   if (*type == k_bool && (*value)[0] > 1) return refuse(k_value, key + " is a boolean beyond 1");
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i < value->size(); ++i)
+    number |= std::uint64_t{(*value)[big_endian_ ? value->size() - 1 - i : i]} << (8 * i);
+  if (const std::string wrong = metadata_.number(key, *type, number); !wrong.empty())
+    return refuse(k_value, wrong);
   return true;
 }
 
@@ -243,6 +266,9 @@ bool Scan::tensor() {
   std::string name;
   if (!read_text(*length, name)) return false;
   names_.push_back(hash_of(name));
+  if (const auto odd = odd_tensor_name(name, k_ggml_name))
+    session_.find(k_rule_tensor_name, in_.position() - name.size(), name.size(),
+                  std::string(*odd) + ": " + name);
   const auto dims = number<std::uint32_t>();
   if (!dims) return ended();
   if (*dims > k_max_dims)
@@ -357,6 +383,7 @@ Reading Scan::run() {
     if (!key_value()) return Reading::broken;
   for (std::uint64_t i = 0; i < *tensors; ++i)
     if (!tensor()) return Reading::broken;
+  metadata_.judge(*tensors);
   if (has_twins(keys_) || has_twins(names_)) {
     refuse(k_duplicate, "the header names something twice");
     return Reading::broken;

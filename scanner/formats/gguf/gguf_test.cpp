@@ -155,5 +155,77 @@ TEST(Gguf, trailing_bytes_are_an_object_of_their_own) {
   EXPECT_NE(find_rule(report, "trailing-data"), nullptr) << show(report);
 }
 
+std::string with_tokens(std::uint32_t eos, std::uint64_t scores, std::string_view merge,
+                        std::uint32_t type) {
+  Gguf g;
+  g.head(0, 5).text("tokenizer.ggml.tokens").u32(9).u32(8).u64(2).text("a").text("b");
+  g.text("tokenizer.ggml.scores").u32(9).u32(6).u64(scores);
+  for (std::uint64_t i = 0; i < scores; ++i)
+    g.u32(0);
+  g.text("tokenizer.ggml.token_type").u32(9).u32(5).u64(2).u32(1).u32(type);
+  g.text("tokenizer.ggml.merges").u32(9).u32(8).u64(1).text(merge);
+  g.text("tokenizer.ggml.eos_token_id").u32(4).u32(eos);
+  return g.bytes;
+}
+
+TEST(Gguf, tokenizer_tables_agree) {
+  EXPECT_TRUE(is_clean(scan_bytes(with_tokens(1, 2, "a b", 3))))
+      << show(scan_bytes(with_tokens(1, 2, "a b", 3)));
+  EXPECT_TRUE(is_clean(scan_bytes(with_tokens(0xffffffff, 2, "a b", 1))));
+  for (const std::string& bad: {with_tokens(2, 2, "a b", 1), with_tokens(1, 3, "a b", 1),
+                                with_tokens(1, 2, "ab", 1), with_tokens(1, 2, "a b", 7)})
+    EXPECT_NE(find_rule(scan_bytes(bad), "gguf-tokenizer"), nullptr) << show(scan_bytes(bad));
+}
+
+std::string split(std::uint16_t number, std::uint16_t count, std::uint32_t tensors) {
+  Gguf g;
+  g.head(2, 3).text("split.no").u32(2).put(number).text("split.count").u32(2).put(count);
+  g.text("split.tensors.count").u32(5).u32(tensors);
+  return g.tensor("a", 8, 0, 0).tensor("b", 8, 0, 32).data(64).bytes;
+}
+
+TEST(Gguf, parts_belong_to_a_set) {
+  EXPECT_TRUE(is_clean(scan_bytes(split(1, 3, 9)))) << show(scan_bytes(split(1, 3, 9)));
+  EXPECT_TRUE(is_clean(scan_bytes(split(0, 0, 2))));
+  EXPECT_NE(find_rule(scan_bytes(split(3, 3, 9)), "gguf-split"), nullptr);
+  EXPECT_NE(find_rule(scan_bytes(split(0, 2, 1)), "gguf-split"), nullptr);
+}
+
+TEST(Gguf, templates_are_judged_and_named_by_digest) {
+  const Report bad = scan_bytes(Gguf()
+                                    .head(0, 1)
+                                    .text("tokenizer.chat_template.tool_use")
+                                    .u32(8)
+                                    .text("{{ x.__class__ }}")
+                                    .bytes);
+  EXPECT_NE(find_rule(bad, "jinja-escape"), nullptr) << show(bad);
+  const Report good = scan_bytes(Gguf()
+                                     .head(0, 1)
+                                     .text("tokenizer.chat_template")
+                                     .u32(8)
+                                     .text("{{ messages|selectattr('x') }}")
+                                     .bytes);
+  EXPECT_TRUE(is_clean(good)) << show(good);
+  ASSERT_EQ(good.references.size(), 1U);
+  EXPECT_EQ(good.references[0].kind, "template");
+}
+
+TEST(Gguf, tensor_names_are_names) {
+  for (const char* name: {"../../x", "/etc/x", "a%n", "<img src=x>", "a\nb", "$(x)"})
+    EXPECT_NE(find_rule(scan_bytes(Gguf().head(1, 0).tensor(name, 8, 0, 0).data(32).bytes),
+                        "tensor-name"),
+              nullptr)
+        << name;
+  EXPECT_NE(
+      find_rule(scan_bytes(Gguf().head(1, 0).tensor(std::string(64, 'a'), 8, 0, 0).data(32).bytes),
+                "tensor-name"),
+      nullptr);
+  for (const char* name: {"blk.0.attn_q.weight", "a/b", "model.layers.0/x:0", "50% of x", "a<b"})
+    EXPECT_EQ(find_rule(scan_bytes(Gguf().head(1, 0).tensor(name, 8, 0, 0).data(32).bytes),
+                        "tensor-name"),
+              nullptr)
+        << name;
+}
+
 } // namespace
 } // namespace hubgate
