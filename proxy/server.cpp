@@ -23,11 +23,18 @@ constexpr std::uint64_t k_discard = std::uint64_t{64} << 20;
 constexpr auto k_discard_time = std::chrono::seconds(10);
 
 std::string random_id() {
-  std::array<unsigned char, 8> bytes{};
-  RAND_bytes(bytes.data(), bytes.size());
+  // Drawn many at a time: a request must not cost a round of the generator.
+  thread_local std::array<unsigned char, 512> pool{};
+  thread_local std::size_t left = 0;
+  constexpr std::size_t k_bytes = 8;
+  if (left == 0) {
+    RAND_bytes(pool.data(), pool.size());
+    left = pool.size();
+  }
+  left -= k_bytes;
   static constexpr std::string_view k_digits = "0123456789abcdef";
   std::string out;
-  for (const unsigned char byte: bytes) {
+  for (const unsigned char byte: std::span(pool).subspan(left, k_bytes)) {
     out += k_digits[byte >> 4];
     out += k_digits[byte & 15];
   }

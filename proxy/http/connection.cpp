@@ -16,11 +16,10 @@ std::int64_t Connection::fail(std::string message) {
 }
 
 void Connection::relax() {
-  if (begin_ == buffer_.size()) {
+  if (begin_ == buffer_.size() && buffer_.capacity() > 2 * k_head_read) {
     buffer_ = {};
     begin_ = 0;
   }
-  stream_->relax();
 }
 
 Task<Connection::Got> Connection::read_head(std::string& head) {

@@ -6,7 +6,9 @@
 #include <boost/beast/http/status.hpp>
 
 #include <algorithm>
+#include <array>
 #include <limits>
+#include <memory_resource>
 
 namespace hubgate::proxy {
 
@@ -45,8 +47,8 @@ struct Framed {
 Result<Framed> framing_of(const Headers& headers) {
   Framed out;
   bool encoded = false;
-  if (headers.all().size() > k_max_fields) return Error{"more than 256 header fields"};
-  for (const Header& field: headers.all()) {
+  if (headers.size() > k_max_fields) return Error{"more than 256 header fields"};
+  for (const Header field: headers) {
     if (equals_ignoring_case(field.name, "content-length")) {
       const auto length = parse_decimal(field.value);
       if (!length) return Error{"a Content-Length that is no number"};
@@ -65,6 +67,13 @@ Result<Framed> framing_of(const Headers& headers) {
   return out;
 }
 
+/// Where Beast puts the fields of one head: on the stack as long as they fit.
+struct Scratch {
+  std::array<std::byte, 4096> memory;
+  std::pmr::monotonic_buffer_resource resource{memory.data(), memory.size()};
+};
+using Allocator = std::pmr::polymorphic_allocator<char>;
+
 template <typename Parser> std::optional<Error> feed(Parser& parser, std::string_view head) {
   parser.header_limit(static_cast<std::uint32_t>(k_max_head));
   parser.body_limit(boost::none);
@@ -77,6 +86,7 @@ template <typename Parser> std::optional<Error> feed(Parser& parser, std::string
 
 template <typename Fields> Headers copy_fields(const Fields& fields) {
   Headers out;
+  out.reserve(16, 512);
   for (const auto& field: fields)
     out.add({field.name_string().data(), field.name_string().size()},
             {field.value().data(), field.value().size()});
@@ -137,14 +147,14 @@ std::string_view status_text(int status) {
 }
 
 std::optional<std::string_view> Headers::get(std::string_view name) const {
-  for (const Header& field: fields_)
+  for (const Header field: *this)
     if (equals_ignoring_case(field.name, name)) return field.value;
   return std::nullopt;
 }
 
 std::string Headers::joined(std::string_view name) const {
   std::string out;
-  for (const Header& field: fields_) {
+  for (const Header field: *this) {
     if (!equals_ignoring_case(field.name, name)) continue;
     if (!out.empty()) out += ", ";
     out += field.value;
@@ -153,7 +163,11 @@ std::string Headers::joined(std::string_view name) const {
 }
 
 void Headers::add(std::string_view name, std::string_view value) {
-  fields_.push_back(Header{std::string(name), std::string(value)});
+  const auto begin = static_cast<std::uint32_t>(text_.size());
+  text_ += name;
+  const auto middle = static_cast<std::uint32_t>(text_.size());
+  text_ += value;
+  slots_.push_back({begin, middle, static_cast<std::uint32_t>(text_.size())});
 }
 
 void Headers::set(std::string_view name, std::string_view value) {
@@ -162,12 +176,12 @@ void Headers::set(std::string_view name, std::string_view value) {
 }
 
 void Headers::remove(std::string_view name) {
-  std::erase_if(fields_,
-                [&](const Header& field) { return equals_ignoring_case(field.name, name); });
+  std::erase_if(slots_,
+                [&](const Slot& slot) { return equals_ignoring_case(field(slot).name, name); });
 }
 
 void Headers::write(std::string& out) const {
-  for (const Header& field: fields_) {
+  for (const Header field: *this) {
     const bool clean = std::all_of(field.value.begin(), field.value.end(), [](char c) {
       const auto byte = static_cast<unsigned char>(c);
       return (byte >= 0x20 && byte != 0x7f) || c == '\t';
@@ -194,7 +208,9 @@ std::size_t head_end(std::string_view bytes, std::size_t from) {
 Result<RequestHead> parse_request(std::string_view head) {
   if (head.size() > k_max_head) return Error{"a head of more than 64 KiB"};
   if (auto error = check_lines(head)) return *error;
-  http::request_parser<http::empty_body> parser;
+  Scratch scratch;
+  http::request_parser<http::empty_body, Allocator> parser(
+      std::piecewise_construct, std::make_tuple(), std::make_tuple(Allocator(&scratch.resource)));
   if (auto error = feed(parser, head)) return *error;
   const auto& message = parser.get();
   RequestHead out;
@@ -212,7 +228,7 @@ Result<RequestHead> parse_request(std::string_view head) {
     out.framing = Framing::length;
   out.length = framed->length;
   std::size_t hosts = 0;
-  for (const Header& field: out.headers.all())
+  for (const Header field: out.headers)
     if (equals_ignoring_case(field.name, "host")) ++hosts;
   if (hosts > 1 || (hosts == 0 && message.version() == 11))
     return Error{"not exactly one Host field"};
@@ -227,7 +243,9 @@ Result<RequestHead> parse_request(std::string_view head) {
 Result<ResponseHead> parse_response(std::string_view head, bool to_head) {
   if (head.size() > k_max_head) return Error{"a head of more than 64 KiB"};
   if (auto error = check_lines(head)) return *error;
-  http::response_parser<http::empty_body> parser;
+  Scratch scratch;
+  http::response_parser<http::empty_body, Allocator> parser(
+      std::piecewise_construct, std::make_tuple(), std::make_tuple(Allocator(&scratch.resource)));
   parser.skip(true); // the framing is ours
   if (auto error = feed(parser, head)) return *error;
   const auto& message = parser.get();

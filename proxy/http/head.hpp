@@ -16,29 +16,66 @@ inline constexpr std::size_t k_max_head = std::size_t{64} << 10;
 
 inline constexpr std::size_t k_max_fields = 256;
 
+/// One field; borrows from its Headers.
 struct Header {
-  std::string name;
-  std::string value;
+  std::string_view name;
+  std::string_view value;
 };
 
-/// Fields in order. Names compare without case.
+/// Fields in order. Names compare without case. All text lies in one string, so what get() and the
+/// iterators give is valid until the next add() or set().
 class Headers {
+  struct Slot {
+    std::uint32_t name;
+    std::uint32_t value;
+    std::uint32_t end;
+  };
+
 public:
+  class Iterator {
+  public:
+    Iterator(const Headers& headers, const Slot* slot) : headers_(headers), slot_(slot) {}
+    Header operator*() const { return headers_.field(*slot_); }
+    Iterator& operator++() {
+      ++slot_;
+      return *this;
+    }
+    bool operator!=(const Iterator& other) const { return slot_ != other.slot_; }
+
+  private:
+    const Headers& headers_;
+    const Slot* slot_;
+  };
+
+  Iterator begin() const { return {*this, slots_.data()}; }
+  Iterator end() const { return {*this, slots_.data() + slots_.size()}; }
+  std::size_t size() const { return slots_.size(); }
   /// The first value, or nothing.
   std::optional<std::string_view> get(std::string_view name) const;
   bool has(std::string_view name) const { return get(name).has_value(); }
   /// All values of a list field, joined by ", ".
   std::string joined(std::string_view name) const;
   void add(std::string_view name, std::string_view value);
+  /// Room for so many fields and bytes of text.
+  void reserve(std::size_t fields, std::size_t bytes) {
+    slots_.reserve(fields);
+    text_.reserve(bytes);
+  }
   /// Replaces every field of that name.
   void set(std::string_view name, std::string_view value);
   void remove(std::string_view name);
-  const std::vector<Header>& all() const { return fields_; }
   /// Appends "Name: value\r\n" lines. Values with control characters are left out.
   void write(std::string& out) const;
 
 private:
-  std::vector<Header> fields_;
+  Header field(const Slot& slot) const {
+    const std::string_view text = text_;
+    return {text.substr(slot.name, slot.value - slot.name),
+            text.substr(slot.value, slot.end - slot.value)};
+  }
+
+  std::string text_; ///< names and values, end to end; those of removed fields stay
+  std::vector<Slot> slots_;
 };
 
 enum class Framing { none, length, chunked, until_close };

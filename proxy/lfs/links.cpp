@@ -40,7 +40,7 @@ std::string payload(const LfsLink& link) {
   put(out, hex(link.oid));
   put(out, std::to_string(link.size));
   put(out, std::to_string(link.expires));
-  for (const Header& field: link.fields.all()) {
+  for (const Header field: link.fields) {
     put(out, field.name);
     put(out, field.value);
   }

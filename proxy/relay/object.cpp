@@ -203,12 +203,11 @@ Task<void> serve_known(Visit& visit, Ask ask, Described what,
 
 Headers forwarded_fields(const Visit& visit) {
   Headers out;
-  for (const Header& field: visit.request.headers.all()) {
-    const std::string name = lower(field.name);
-    if (name == "authorization" || name == "user-agent" || name == "x-amzn-trace-id" ||
-        name == "x-hf-download-counter" || name == "accept-language")
-      out.add(field.name, field.value);
-    if (name == "accept") {
+  for (const Header field: visit.request.headers) {
+    for (const std::string_view passed: {"authorization", "user-agent", "x-amzn-trace-id",
+                                         "x-hf-download-counter", "accept-language"})
+      if (equals_ignoring_case(field.name, passed)) out.add(field.name, field.value);
+    if (equals_ignoring_case(field.name, "accept")) {
       const std::string accept = accept_without_xet(field.value);
       if (!accept.empty()) out.add("Accept", accept);
     }

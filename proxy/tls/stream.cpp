@@ -18,20 +18,84 @@ namespace hubgate::proxy {
 
 namespace {
 constexpr std::size_t k_batch = std::size_t{256} << 10;
-/// Beyond this an emptied BIO gives its memory back.
-constexpr std::size_t k_idle_bio = std::size_t{16} << 10;
+/// Beyond this an emptied buffer gives its memory back.
+constexpr std::size_t k_idle_buffer = std::size_t{16} << 10;
+/// A receive of less than this has most likely taken all there was: trying again is in vain.
+constexpr std::size_t k_short_read = std::size_t{16} << 10;
 
-// An empty memory BIO that has grown keeps its memory for ever; a new one does not.
-void shrink(BIO* bio) {
-  BUF_MEM* memory = nullptr;
-  BIO_get_mem_ptr(bio, &memory);
-  if (memory->length != 0 || memory->max <= k_idle_bio) return;
-  BUF_MEM* fresh = BUF_MEM_new();
-  if (!fresh) return;
-  BIO_set_mem_buf(bio, fresh, BIO_CLOSE);
-  BIO_set_mem_eof_return(bio, -1);
+// An emptied buffer that has grown keeps its memory for ever; a new one does not.
+void shrink(std::vector<std::uint8_t>& buffer) {
+  if (buffer.empty() && buffer.capacity() > k_idle_buffer) buffer = {};
+}
+
+int wire_read(BIO* bio, char* out, int length) {
+  BIO_clear_retry_flags(bio);
+  if (length <= 0) return 0;
+  auto* wire = static_cast<Wire*>(BIO_get_data(bio));
+  const std::size_t n =
+      wire->take({reinterpret_cast<std::uint8_t*>(out), static_cast<std::size_t>(length)});
+  if (n == 0) {
+    BIO_set_retry_read(bio);
+    return -1;
+  }
+  return static_cast<int>(n);
+}
+
+int wire_write(BIO* bio, const char* in, int length) {
+  BIO_clear_retry_flags(bio);
+  if (length <= 0) return 0;
+  auto& out = static_cast<Wire*>(BIO_get_data(bio))->out;
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(in);
+  out.insert(out.end(), bytes, bytes + length);
+  return length;
+}
+
+long wire_control(BIO* bio, int command, long, void*) {
+  const auto* wire = static_cast<const Wire*>(BIO_get_data(bio));
+  switch (command) {
+  case BIO_CTRL_FLUSH:
+  case BIO_CTRL_DUP:
+    return 1;
+  case BIO_CTRL_PENDING:
+    return static_cast<long>(wire->pending());
+  case BIO_CTRL_WPENDING:
+    return static_cast<long>(wire->out.size());
+  default:
+    return 0;
+  }
+}
+
+// OpenSSL's own memory BIO copies what comes, and clears all of its memory at each reset.
+const BIO_METHOD* wire_method() {
+  static const BIO_METHOD* const method = [] {
+    BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "wire");
+    BIO_meth_set_read(made, wire_read);
+    BIO_meth_set_write(made, wire_write);
+    BIO_meth_set_ctrl(made, wire_control);
+    return made;
+  }();
+  return method;
 }
 } // namespace
+
+std::size_t Wire::take(std::span<std::uint8_t> into) {
+  const Bytes from = kept.empty() ? fresh : Bytes(kept).subspan(kept_at);
+  const std::size_t n = std::min(into.size(), from.size());
+  std::copy_n(from.begin(), n, into.begin());
+  if (kept.empty()) {
+    fresh = fresh.subspan(n);
+  } else if (kept_at += n; kept_at == kept.size()) {
+    kept.clear();
+    kept_at = 0;
+  }
+  return n;
+}
+
+void Wire::keep() {
+  if (fresh.empty()) return;
+  kept.insert(kept.end(), fresh.begin(), fresh.end());
+  fresh = {};
+}
 
 Stream::Stream(Loop& loop, asio::ip::tcp::socket socket, ssl_ctx_st* context)
     : loop_(loop), socket_(std::move(socket)) {
@@ -40,11 +104,10 @@ Stream::Stream(Loop& loop, asio::ip::tcp::socket socket, ssl_ctx_st* context)
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   if (context) {
     ssl_ = SSL_new(context);
-    BIO* in = BIO_new(BIO_s_mem());
-    BIO* out = BIO_new(BIO_s_mem());
-    BIO_set_mem_eof_return(in, -1);
-    BIO_set_mem_eof_return(out, -1);
-    SSL_set_bio(ssl_, in, out);
+    BIO* bio = BIO_new(wire_method());
+    BIO_set_data(bio, &wire_);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl_, bio, bio);
   }
   loop_.watch(*this);
 }
@@ -77,6 +140,8 @@ void Stream::fail_from_ssl(const char* doing) {
 }
 
 void Stream::expire(TimePoint now) {
+  if (!busy_) relax();
+  busy_ = false;
   if (now < deadline_ || expired_) return;
   expired_ = true;
   fail("the peer was silent for too long");
@@ -103,11 +168,18 @@ Task<bool> Stream::wait(bool for_reading) {
 
 Task<int> Stream::fill() {
   for (;;) {
+    if (drained_) {
+      drained_ = false;
+      const bool ready = co_await wait(true);
+      if (!ready) co_return -1;
+    }
     if (expired_ || closed_) co_return -1;
     const auto scratch = loop_.scratch();
     const ssize_t n = ::recv(socket_.native_handle(), scratch.data(), scratch.size(), 0);
     if (n > 0) {
-      BIO_write(SSL_get_rbio(ssl_), scratch.data(), static_cast<int>(n));
+      busy_ = true;
+      wire_.fresh = scratch.first(static_cast<std::size_t>(n));
+      drained_ = static_cast<std::size_t>(n) < k_short_read;
       co_return 1;
     }
     if (n == 0) co_return 0;
@@ -146,17 +218,15 @@ Task<bool> Stream::send_all(Bytes first, Bytes second) {
 }
 
 Task<bool> Stream::flush() {
-  BIO* out = SSL_get_wbio(ssl_);
-  char* data = nullptr;
-  const long n = BIO_get_mem_data(out, &data);
-  if (n <= 0) co_return true;
-  // Nobody adds to the BIO meanwhile: only the writer encrypts, and the reader's own records (key
-  // updates) wait for it.
+  if (wire_.out.empty()) co_return true;
+  // What the reader has to say meanwhile (key updates, alerts) goes into the other buffer.
   writing_ = true;
-  const bool sent =
-      co_await send_all({reinterpret_cast<std::uint8_t*>(data), static_cast<std::size_t>(n)}, {});
+  busy_ = true;
+  sending_.swap(wire_.out);
+  const bool sent = co_await send_all(sending_, {});
+  sending_.clear();
+  if (wire_.out.empty()) wire_.out.swap(sending_); // one warm buffer, not two
   writing_ = false;
-  (void)BIO_reset(out);
   co_return sent;
 }
 
@@ -167,21 +237,22 @@ Task<bool> Stream::handshake() {
     const int why = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_, result);
     const bool fatal = why != SSL_ERROR_NONE && why != SSL_ERROR_WANT_READ;
     if (fatal) fail_from_ssl("TLS handshake");
+    wire_.keep();
     const bool sent = co_await flush();
     if (fatal || !sent) co_return false;
-    if (why == SSL_ERROR_NONE) break;
+    if (why == SSL_ERROR_NONE) co_return true;
     const int got = co_await fill();
     if (got == 0) fail("the peer closed the connection during the TLS handshake");
     if (got <= 0) co_return false;
   }
-  relax();
-  co_return true;
 }
 
 void Stream::relax() {
   if (!ssl_) return;
-  shrink(SSL_get_rbio(ssl_));
-  if (!writing_) shrink(SSL_get_wbio(ssl_));
+  shrink(wire_.kept);
+  shrink(wire_.out);
+  if (!writing_) shrink(sending_);
+  SSL_free_buffers(ssl_); // does nothing while a record is on its way
 }
 
 Task<bool> Stream::accept() {
@@ -236,6 +307,7 @@ Task<std::int64_t> Stream::read(std::span<std::uint8_t> out) {
       }
       total += n;
     }
+    wire_.keep();
     if (total > 0) co_return static_cast<std::int64_t>(total);
     if (why == SSL_ERROR_ZERO_RETURN) {
       ended_cleanly_ = true;
@@ -245,7 +317,7 @@ Task<std::int64_t> Stream::read(std::span<std::uint8_t> out) {
       fail_from_ssl("TLS");
       co_return -1;
     }
-    if (!writing_ && BIO_ctrl_pending(SSL_get_wbio(ssl_)) > 0) {
+    if (!writing_ && !wire_.out.empty()) {
       const bool sent = co_await flush();
       if (!sent) co_return -1;
     }
@@ -293,7 +365,7 @@ Task<void> Stream::shutdown() {
 
 bool Stream::stale() {
   if (closed_ || expired_ || !error_.empty()) return true;
-  if (ssl_ && (SSL_pending(ssl_) > 0 || BIO_ctrl_pending(SSL_get_rbio(ssl_)) > 0)) return true;
+  if (ssl_ && (SSL_pending(ssl_) > 0 || wire_.pending() > 0)) return true;
   std::uint8_t byte = 0;
   const ssize_t n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
@@ -302,10 +374,11 @@ bool Stream::stale() {
   const auto scratch = loop_.scratch();
   const ssize_t got = ::recv(socket_.native_handle(), scratch.data(), scratch.size(), 0);
   if (got <= 0) return true;
-  BIO_write(SSL_get_rbio(ssl_), scratch.data(), static_cast<int>(got));
+  wire_.fresh = scratch.first(static_cast<std::size_t>(got));
   ERR_clear_error();
   std::size_t length = 0;
   const int result = SSL_peek_ex(ssl_, &byte, 1, &length);
+  wire_.keep();
   return result == 1 || SSL_get_error(ssl_, result) != SSL_ERROR_WANT_READ;
 }
 

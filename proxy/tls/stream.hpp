@@ -1,5 +1,5 @@
 #pragma once
-// Stream: a TCP connection, with TLS or without, under one interface. TLS runs over memory BIOs, so
+// Stream: a TCP connection, with TLS or without, under one interface. TLS runs over a BIO of our own, so
 // that a batch of records leaves with one send and memory is held only while there is something to
 // hold (proxy/README.md has the measurements). One reader and one writer at a time; the two may be
 // different coroutines of the stream's loop.
@@ -15,6 +15,20 @@ struct ssl_ctx_st;
 struct ssl_st;
 
 namespace hubgate::proxy {
+
+/// What lies between TLS and the socket. `fresh` borrows the loop's scratch memory until keep().
+struct Wire {
+  Bytes fresh;
+  std::vector<std::uint8_t> kept; ///< received, not decrypted yet; comes before `fresh`
+  std::size_t kept_at = 0;
+  std::vector<std::uint8_t> out; ///< encrypted, to be sent
+
+  /// Moves up to into.size() received bytes; 0 = none are there.
+  std::size_t take(std::span<std::uint8_t> into);
+  /// Copies what is left of `fresh`: before anybody else may use the scratch memory.
+  void keep();
+  std::size_t pending() const { return kept.size() - kept_at + fresh.size(); }
+};
 
 class Stream final : public Expiring {
 public:
@@ -36,8 +50,6 @@ public:
   Task<bool> write(Bytes first, Bytes second = {});
   /// Ends our direction: close_notify and FIN.
   Task<void> shutdown();
-  /// Gives back memory that only a busy connection needs.
-  void relax();
   /// Ends both, now. Pending operations fail.
   void close();
 
@@ -60,6 +72,9 @@ public:
   asio::ip::address peer_ip() const;
 
 private:
+  /// Gives back memory that only a busy connection needs: after a second of silence, because to
+  /// free and take 32 KiB at each message costs more than the message.
+  void relax();
   Task<bool> handshake();
   Task<bool> wait(bool for_reading);
   /// Receives once into the scratch memory and hands it to TLS. 1 got some, 0 end, -1 error.
@@ -72,6 +87,10 @@ private:
   Loop& loop_;
   asio::ip::tcp::socket socket_;
   ssl_st* ssl_ = nullptr;
+  Wire wire_;
+  std::vector<std::uint8_t> sending_; ///< what flush() sends; `wire_.out` takes more meanwhile
+  bool busy_ = true;                  ///< something was sent or received since the last sweep
+  bool drained_ = false;              ///< the last receive took all there was: wait before the next
   TimePoint deadline_ = TimePoint::max();
   bool expired_ = false;
   bool closed_ = false;
