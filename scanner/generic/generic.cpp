@@ -5,6 +5,7 @@
 #include "scanner/formats/pickle/pickle.hpp"
 #include "scanner/generic/executables.hpp"
 #include "scanner/generic/text_value.hpp"
+#include "scanner/generic/values.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,7 +15,7 @@
 namespace hubgate {
 namespace {
 
-constexpr std::array<Rule, 5> k_rules{{
+constexpr std::array<Rule, 9> k_rules{{
     {"generic-executable", "executable", Severity::malicious, Reach::data, "CWE-506",
      "AML.T0018.002", "POL-005", "a native executable lies in bytes that should be data"},
     {"generic-archive", "structure", Severity::informational, Reach::data, "CWE-436", "AML.T0076",
@@ -23,6 +24,10 @@ constexpr std::array<Rule, 5> k_rules{{
      "POL-008", "commands or code lie in bytes that should be data"},
     k_rule_embedded_script,
     k_rule_embedded_url,
+    k_rule_value_pickle,
+    k_rule_value_executable,
+    k_rule_row_instructions,
+    k_rule_row_hidden_text,
 }};
 
 const Rule& k_executable = k_rules[0];
