@@ -4,6 +4,7 @@
 #include "hook/git_command.hpp"
 #include "hook/judge.hpp"
 #include "hook/lfs_store.hpp"
+#include "hook/tip_trees.hpp"
 #include "scanner/core/evidence.hpp"
 
 #include <sys/stat.h>
@@ -49,6 +50,7 @@ private:
   std::unique_ptr<PushWalk> walk_;
   std::vector<Judged*> judged_; ///< as walk_->blobs()
   std::unique_ptr<LfsStore> lfs_;
+  std::unique_ptr<TipTrees> trees_;
   std::vector<Item> items_; ///< what is not plainly allowed
   std::size_t allowed_ = 0;
 };
@@ -87,6 +89,12 @@ Result<void> Push::prepare() {
         const auto record = hook_.keeper.store().tree(record_key(oid));
         return record && *record && (*record)->current;
       });
+  trees_ = std::make_unique<TipTrees>(TipTrees::World{hook_.environment, hook_.config, updates_,
+                                                      *objects_, *judge_, *lfs_, hook_.keeper,
+                                                      [this](const git::Oid& oid) -> const Judged* {
+                                                        const auto index = walk_->find_blob(oid);
+                                                        return index ? judged_[*index] : nullptr;
+                                                      }});
   return {};
 }
 
@@ -146,6 +154,9 @@ Result<void> Push::decide() {
     for (const auto& use: walk_->blobs()[i].uses)
       for (auto& one: maker.of_blob(walk_->blobs()[i], use, *judged_[i]))
         add(std::move(one));
+  trees_->judge();
+  for (auto& one: trees_->cases())
+    add(std::move(one));
 
   std::vector<Gatekeeper::Case> asked;
   for (const auto& one: cases)
@@ -162,11 +173,13 @@ Result<void> Push::remember() {
   const auto batch = HUBGATE_TRY(hook_.keeper.store().batch());
   std::vector<const Judged*> all(judged_.begin(), judged_.end());
   lfs_->each([&](const Judged& judged) { all.push_back(&judged); });
+  all.insert(all.end(), trees_->extra().begin(), trees_->extra().end());
   for (const Judged* judged: all)
     if (judged->fresh)
       if (auto kept = hook_.keeper.remember(judged->digest, judged->report); !kept) return kept;
   const bool passes = std::all_of(items_.begin(), items_.end(),
                                   [](const Item& item) { return item.decision.passes(); });
+  if (auto kept = trees_->remember(); !kept) return kept;
   if (passes)
     for (const auto& tip: walk_->judged_tips())
       if (auto kept = hook_.keeper.store().remember_tree(record_key(tip), Report{}); !kept)
@@ -178,6 +191,7 @@ Result<void> Push::remember() {
 Result<void> Push::keep_quarantined() {
   for (const auto& item: items_) {
     if (item.decision.action != Action::quarantine || item.decision.id.empty()) continue;
+    if (item.whole_tree) continue; // no object has what was found
     std::unique_ptr<Source> source;
     Fd file;
     std::optional<LoadedObject> object;
@@ -270,6 +284,7 @@ Result<PushVerdict> Push::run() {
                      (updates_.size() == 1 ? "" : "s") + "\n");
   if (auto read = walk_->read_incoming(); !read) return read.error();
   if (auto walked = walk_->walk(); !walked) return walked.error();
+  if (auto collected = trees_->collect(); !collected) return collected.error();
   if (auto waited = judge_->wait(); !waited) return waited.error();
   if (auto read = read_lfs(); !read) return read.error();
   if (auto decided = decide(); !decided) return decided.error();

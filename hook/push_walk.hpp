@@ -15,6 +15,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -73,6 +74,11 @@ public:
   Result<void> walk();
 
   std::vector<BlobEntry>& blobs() { return blobs_; }
+  /// Index in blobs() of a blob that this push brings or newly names.
+  std::optional<std::size_t> find_blob(const git::Oid& oid) const {
+    const auto at = blob_index_.find(oid);
+    return at == blob_index_.end() ? std::nullopt : std::optional(at->second);
+  }
   const std::vector<ObjectProblem>& problems() const { return problems_; }
   std::size_t objects() const { return incoming_.size(); }
   std::uint64_t submodules() const { return submodules_; }

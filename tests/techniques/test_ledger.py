@@ -22,7 +22,7 @@ SEVERITY = ["informational", "suspicious", "malicious"]
 # Ids that must have a pair: whole families, less those that a later format brings.
 FINISHED = ("PKL-", "SAF-", "PTH-", "JNP-", "ARC-")
 LATER = {
-    "PTH-011", "PTH-014", "PTH-015", "PTH-016", "PTH-017", "PTH-021",
+    "PTH-011", "PTH-014", "PTH-015", "PTH-016", "PTH-017",
     # joblib, numpy, containers and safetensors carry the rest of these families
     "JNP-012", "JNP-013", "JNP-014", "JNP-015", "JNP-016", "JNP-018", "JNP-019", "JNP-020",
     "JNP-021", "JNP-022", "SAF-010", "SAF-011",

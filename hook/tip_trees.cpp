@@ -1,0 +1,261 @@
+#include "hook/tip_trees.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace hubgate {
+namespace {
+
+constexpr std::size_t k_tag_depth = 64;
+constexpr std::size_t k_tree_depth = 512;
+/// Old files that are read once more because of what they may say of others, in bytes.
+constexpr std::uint64_t k_old_file = std::uint64_t{4} << 20;
+constexpr std::uint64_t k_old_files = std::uint64_t{1} << 30;
+
+FileMode mode_of(std::uint32_t mode) {
+  git::TreeEntry entry;
+  entry.mode = mode;
+  if (entry.is_symlink()) return FileMode::symlink;
+  if (entry.is_submodule()) return FileMode::submodule;
+  return (mode & 0100) != 0 ? FileMode::executable : FileMode::regular;
+}
+
+std::string finding_key(const Finding& finding) {
+  return finding.rule + '\0' + std::string(to_string(finding.severity)) + '\0' + finding.where +
+         '\0' + finding.evidence;
+}
+
+std::string gap_key(const Gap& gap) {
+  return std::string(to_string(gap.reason)) + '\0' + gap.where + '\0' + gap.detail;
+}
+
+} // namespace
+
+std::string TipTrees::record_key(const git::Oid& root) const {
+  return "git-tree:" + root.hex() + ":" + tree_key({}, world_.environment.repo);
+}
+
+// The commit and tree that an object leads to; nothing for a blob or what can't be read (the walk
+// says what is wrong with it).
+Result<std::optional<TipTrees::Tip>> TipTrees::tip_of(std::size_t ref, git::Oid oid) {
+  Tip tip;
+  tip.ref = ref;
+  for (std::size_t depth = 0; depth <= k_tag_depth; ++depth) {
+    const LoadedObject object = HUBGATE_TRY(world_.objects.read(oid));
+    switch (object.kind()) {
+    case git::Kind::blob:
+      return std::optional<Tip>();
+    case git::Kind::tree:
+      tip.tree = oid;
+      return std::optional<Tip>(tip);
+    case git::Kind::commit: {
+      const auto commit = git::parse_commit(object.bytes());
+      if (!commit) return std::optional<Tip>();
+      tip.commit = oid;
+      oid = commit->tree;
+      break;
+    }
+    case git::Kind::tag: {
+      const auto tag = git::parse_tag(object.bytes());
+      if (!tag) return std::optional<Tip>();
+      oid = tag->object;
+      break;
+    }
+    }
+  }
+  return std::optional<Tip>();
+}
+
+Result<void> TipTrees::collect() {
+  for (std::size_t ref = 0; ref < world_.updates.size(); ++ref) {
+    const git::RefUpdate& update = world_.updates[ref];
+    if (update.deletes()) continue;
+    auto tip = HUBGATE_TRY(tip_of(ref, update.after));
+    if (!tip) continue;
+    if (auto listed = list(tip->tree); !listed) return listed;
+    if (!update.before.is_zero()) {
+      // An old tip that can't be read says nothing for the new one.
+      const auto before = tip_of(ref, update.before);
+      if (before && *before && list((*before)->tree)) tip->before = (*before)->tree;
+    }
+    tips_.push_back(std::move(*tip));
+  }
+  return {};
+}
+
+Result<void> TipTrees::list(const git::Oid& root) {
+  const auto [at, fresh] = trees_.try_emplace(root);
+  if (!fresh) return {};
+  Tree& tree = at->second;
+  if (const auto stored = world_.keeper.store().tree(record_key(root));
+      stored && *stored && (*stored)->current) {
+    tree.report = std::move((*stored)->report);
+    tree.recorded = true;
+    return {};
+  }
+  struct Folder {
+    std::string path;
+    git::Oid oid;
+    std::size_t depth;
+  };
+  std::vector<Folder> folders{{"", root, 0}};
+  while (!folders.empty()) {
+    const Folder folder = std::move(folders.back());
+    folders.pop_back();
+    const LoadedObject object = HUBGATE_TRY(world_.objects.read(folder.oid));
+    const auto entries = object.kind() == git::Kind::tree
+                             ? git::parse_tree(object.bytes())
+                             : Result<std::vector<git::TreeEntry>>(Error{"no tree"});
+    if (!entries) continue; // the walk refuses it
+    for (const auto& entry: *entries) {
+      if (++listed_ > world_.config.max_objects || folder.depth > k_tree_depth) {
+        tree.too_large = true;
+        return {};
+      }
+      std::string path = folder.path + std::string(entry.name);
+      if (entry.is_tree())
+        folders.push_back({std::move(path) + "/", entry.oid, folder.depth + 1});
+      else if (auto added = add_file(tree, {std::move(path), entry.mode, entry.oid, nullptr, {}});
+               !added)
+        return added;
+    }
+  }
+  return {};
+}
+
+// Old files are read again where their content can decide something: names of code and
+// configuration, links, and what is small enough for an LFS pointer.
+Result<void> TipTrees::add_file(Tree& tree, File file) {
+  const FileMode mode = mode_of(file.mode);
+  if (mode != FileMode::submodule) {
+    file.judged = world_.judged(file.oid);
+    if (const auto known = asked_.find(file.oid); file.judged == nullptr && known != asked_.end())
+      file.judged = known->second;
+    const bool link = mode == FileMode::symlink;
+    const auto header = world_.objects.header(file.oid);
+    const bool there = header && header->kind == git::Kind::blob;
+    const bool wanted = there && (link || header->size <= git::k_pointer_max ||
+                                  (tree_decides(file.path) && header->size <= k_old_file));
+    if (file.judged == nullptr && wanted && read_ + header->size <= k_old_files) {
+      read_ += header->size;
+      const LoadedObject object = HUBGATE_TRY(world_.objects.read(file.oid));
+      file.judged = &world_.judge.small(object.bytes());
+      asked_.emplace(file.oid, file.judged);
+      extra_.push_back(file.judged);
+    }
+  }
+  tree.files.push_back(std::move(file));
+  return {};
+}
+
+void TipTrees::judge_tree_of(Tree& tree) {
+  std::vector<TreeEntry> entries;
+  entries.reserve(tree.files.size());
+  for (const File& file: tree.files) {
+    TreeEntry& entry = entries.emplace_back();
+    entry.path = file.path;
+    entry.mode = mode_of(file.mode);
+    entry.sha256 = "git:" + file.oid.hex();
+    const Judged* judged = file.judged;
+    if (judged == nullptr) continue;
+    entry.sha256 = hex(judged->digest.sha256);
+    entry.size = judged->digest.size;
+    entry.report = &judged->report;
+    if (entry.mode == FileMode::symlink) entry.target = judged->head;
+    if (entry.mode == FileMode::symlink || !judged->pointer) continue;
+    // What stands for an LFS object is judged as the object: scanned in this push, or on record.
+    const git::Pointer& pointer = *judged->pointer;
+    const LfsStore::Object* object = world_.lfs.find(pointer.oid);
+    if (object != nullptr && object->judged != nullptr) {
+      entry.sha256 = hex(object->judged->digest.sha256);
+      entry.size = object->judged->digest.size;
+      entry.report = &object->judged->report;
+      continue;
+    }
+    const auto oid = sha256_from_hex(pointer.oid);
+    auto stored = oid && pointer.size ? world_.keeper.lookup(*oid, *pointer.size) : std::nullopt;
+    entry.sha256 = pointer.oid;
+    entry.size = pointer.size.value_or(0);
+    entry.report = nullptr;
+    if (stored && stored->current)
+      entry.report = &tree.reports.emplace_back(std::move(stored->report));
+  }
+  TreeOptions options;
+  options.repo = world_.environment.repo;
+  options.max_entries = static_cast<std::size_t>(world_.config.max_paths);
+  tree.key = tree_key(entries, options.repo);
+  tree.report = judge_tree(entries, options);
+  if (tree.too_large)
+    tree.report.gaps.push_back(Gap{Reason::budget,
+                                   Reach::load,
+                                   "",
+                                   0,
+                                   "the trees of this push have too many files (hook.max_objects)",
+                                   {}});
+}
+
+void TipTrees::judge() {
+  for (auto& [root, tree]: trees_)
+    if (!tree.recorded) judge_tree_of(tree);
+}
+
+std::vector<PushCase> TipTrees::cases() const {
+  std::vector<PushCase> out;
+  std::set<git::Oid> told; // one tree under many refs is told once
+  for (const Tip& tip: tips_) {
+    if (!told.insert(tip.tree).second) continue;
+    const Tree& tree = trees_.at(tip.tree);
+    std::set<std::string> before;
+    if (tip.before && *tip.before != tip.tree) {
+      for (const auto& finding: trees_.at(*tip.before).report.findings)
+        before.insert(finding_key(finding));
+      for (const auto& gap: trees_.at(*tip.before).report.gaps)
+        before.insert(gap_key(gap));
+    }
+    std::map<std::string, Report> by_path;
+    for (const auto& finding: tree.report.findings)
+      if (!before.contains(finding_key(finding)))
+        by_path[finding.where].findings.push_back(finding);
+    for (const auto& gap: tree.report.gaps)
+      if (!before.contains(gap_key(gap))) by_path[gap.where].gaps.push_back(gap);
+    for (auto& [path, report]: by_path) {
+      PushCase one;
+      one.item.place = {tip.ref, tip.commit};
+      one.item.kind = path.empty() ? "tree" : "file";
+      one.item.oid = tip.tree;
+      one.item.whole_tree = true;
+      one.item.advice = "it is about several files of " +
+                        (tip.commit.is_zero() ? "the tree" : "commit " + tip.commit.brief()) +
+                        " together: change or remove the one that the finding names";
+      Context& context = one.item.context;
+      context.direction = Direction::push;
+      context.road = Road::git;
+      context.repo = world_.environment.repo;
+      context.path = path;
+      context.user = world_.environment.user;
+      context.from = world_.environment.from;
+      context.client = "pre-receive " + world_.environment.server;
+      context.revision = world_.updates[tip.ref].name;
+      context.sha256 = sha256_from_hex(tree.key);
+      report.format = tree.report.format;
+      for (auto& finding: report.findings)
+        finding.where.clear();
+      for (auto& gap: report.gaps)
+        gap.where.clear();
+      one.report = std::make_shared<const Report>(std::move(report));
+      out.push_back(std::move(one));
+    }
+  }
+  return out;
+}
+
+// Complete ones only: a gap may close without the tree changing.
+Result<void> TipTrees::remember() const {
+  for (const auto& [root, tree]: trees_)
+    if (!tree.recorded && tree.report.complete() && tree.report.findings.empty())
+      if (auto kept = world_.keeper.store().remember_tree(record_key(root), tree.report); !kept)
+        return kept;
+  return {};
+}
+
+} // namespace hubgate
