@@ -16,8 +16,7 @@ namespace hubgate {
 namespace {
 
 constexpr std::array<Rule, 9> k_rules{{
-    {"generic-executable", "executable", Severity::malicious, Reach::data, "CWE-506",
-     "AML.T0018.002", "POL-005", "a native executable lies in bytes that should be data"},
+    k_rule_hidden_executable,
     {"generic-archive", "structure", Severity::informational, Reach::data, "CWE-436", "AML.T0076",
      "POL-001", "a compressed file or archive lies inside bytes that no format claims"},
     {"generic-script", "script", Severity::suspicious, Reach::data, "CWE-506", "AML.T0018.002",

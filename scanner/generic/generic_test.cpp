@@ -56,8 +56,7 @@ std::string mach() {
 
 TEST(Generic, executables_are_found_anywhere) {
   for (const std::string& program: {elf64(), pe64(), mach()}) {
-    for (const std::size_t before:
-         {0U, 1U, 7U, 4096U, (512U << 10) - 1, (512U << 10) - 3, 700'001U}) {
+    for (const std::size_t before: {1U, 7U, 4096U, (512U << 10) - 1, (512U << 10) - 3, 700'001U}) {
       const Report report = scan_bytes(noise(before) + program + noise(1000));
       const Finding* finding = find_rule(report, "generic-executable");
       ASSERT_NE(finding, nullptr) << before << " " << show(report);
@@ -163,6 +162,48 @@ TEST(TextValue, code_is_told_from_prose) {
        {"call model.eval() before use", "the curl of a field", "evaluated (eval) on 3 sets",
         "man exec(2)", "a script for sh", "medieval(x)", "use wget to download", "POWERSHELLS"})
     EXPECT_FALSE(find_script(prose)) << prose;
+}
+
+// safetensors of one F32 tensor.
+std::string float_tensor(const std::string& data) {
+  const std::string header = R"({"w":{"dtype":"F32","shape":[)" + std::to_string(data.size() / 4) +
+                             R"(],"data_offsets":[0,)" + std::to_string(data.size()) + "]}}";
+  return le(header.size(), 8) + header + data;
+}
+
+TEST(TensorSample, payloads_in_low_bits_and_bytes_are_decoded) {
+  std::string payload = elf64();
+  payload += noise(1024 - payload.size());
+  const std::string weights = noise(32768);
+  for (const unsigned bytes: {1U, 2U, 3U}) {
+    std::string data = weights;
+    for (std::size_t i = 0; i < payload.size(); ++i)
+      data[i / bytes * 4 + i % bytes] = payload[i];
+    const Report report = scan_bytes(float_tensor(data));
+    EXPECT_NE(find_rule(report, "tensor-steganography"), nullptr) << bytes << " " << show(report);
+  }
+  for (const bool low_first: {false, true}) {
+    std::string data = weights;
+    for (std::size_t i = 0; i < payload.size() * 8; ++i) {
+      const unsigned bit =
+          static_cast<unsigned>(payload[i / 8]) >> (low_first ? i % 8 : 7 - i % 8) & 1;
+      data[i * 4] = static_cast<char>((static_cast<unsigned>(data[i * 4]) & 0xfe) | bit);
+    }
+    EXPECT_NE(find_rule(scan_bytes(float_tensor(data)), "tensor-steganography"), nullptr);
+  }
+  EXPECT_EQ(find_rule(scan_bytes(float_tensor(weights)), "tensor-steganography"), nullptr);
+}
+
+TEST(TensorSample, programs_and_infinite_numbers_are_told) {
+  EXPECT_NE(find_rule(scan_bytes(float_tensor(elf64() + noise(1000 - elf64().size() % 4))),
+                      "generic-executable"),
+            nullptr);
+  EXPECT_NE(find_rule(scan_bytes(float_tensor(std::string(1000, '\0') + le(0x7fc00000, 4))),
+                      "tensor-not-finite"),
+            nullptr);
+  EXPECT_EQ(find_rule(scan_bytes(float_tensor(std::string(1000, '\0') + le(0x7f7fffff, 4))),
+                      "tensor-not-finite"),
+            nullptr);
 }
 
 } // namespace

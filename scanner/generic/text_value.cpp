@@ -1,5 +1,7 @@
 #include "scanner/generic/text_value.hpp"
 
+#include "scanner/generic/executables.hpp"
+
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -128,10 +130,21 @@ std::optional<std::vector<std::uint8_t>> decode(std::string_view text, int (*val
   return out;
 }
 
+// No text holds a program.
+void report_executable(Session& session, std::string_view name, std::string_view how,
+                       MemorySource& source, std::uint64_t offset) {
+  const auto program = find_executable(source, 0, source.wait_end());
+  if (!program || !program->complete) return;
+  session.find(k_rule_hidden_executable, offset, 0,
+               std::string(name) + " holds " + program->what + (how.empty() ? "" : " in ") +
+                   std::string(how));
+}
+
 void scan_decoded(Session& session, std::string_view name, std::string_view how,
-                  const std::vector<std::uint8_t>& bytes) {
+                  const std::vector<std::uint8_t>& bytes, std::uint64_t offset) {
   if (bytes.size() < k_shortest_payload) return;
   MemorySource source(bytes);
+  report_executable(session, name, how, source, offset);
   session.embedded(std::string(name) + "!" + std::string(how), source);
 }
 
@@ -172,12 +185,13 @@ void scan_text_value(Session& session, std::string_view name, std::string_view v
   }
   if (value.size() < k_shortest_payload) return;
   MemorySource source(as_bytes(value));
+  report_executable(session, name, "", source, offset);
   session.embedded(name, source);
   if (value.size() < k_shortest_encoded) return;
   if (const auto bytes = decode(value, hex_value, 4))
-    scan_decoded(session, name, "hex", *bytes);
+    scan_decoded(session, name, "hex", *bytes, offset);
   else if (const auto decoded = decode(value, base64_value, 6))
-    scan_decoded(session, name, "base64", *decoded);
+    scan_decoded(session, name, "base64", *decoded, offset);
 }
 
 } // namespace hubgate

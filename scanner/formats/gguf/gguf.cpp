@@ -6,6 +6,7 @@
 #include "scanner/core/session.hpp"
 #include "scanner/formats/gguf/metadata.hpp"
 #include "scanner/generic/tensor_name.hpp"
+#include "scanner/generic/tensor_sample.hpp"
 #include "scanner/generic/text_value.hpp"
 
 #include <algorithm>
@@ -28,7 +29,7 @@ constexpr std::uint64_t k_long_element = 512; ///< no token of a vocabulary is t
 
 constexpr std::string_view k_atlas = "AML.T0018.002";
 
-constexpr std::array<Rule, 9> k_rules{{
+constexpr std::array<Rule, 11> k_rules{{
     {"gguf-bounds", "structure", Severity::suspicious, Reach::load, "CWE-190", k_atlas, "GGF-005",
      "a count or length in the header can't be true, which has broken readers before"},
     {"gguf-tensor-extent", "structure", Severity::suspicious, Reach::load, "CWE-125", k_atlas,
@@ -44,6 +45,8 @@ constexpr std::array<Rule, 9> k_rules{{
     gguf::k_rule_tokenizer,
     gguf::k_rule_split,
     k_rule_tensor_name,
+    k_rule_steganography,
+    k_rule_not_finite,
 }};
 
 const Rule& k_bounds = k_rules[0];
@@ -94,7 +97,17 @@ bool has_twins(std::vector<std::uint64_t>& hashes) {
 struct Extent {
   std::uint64_t begin;
   std::uint64_t size;
+  Element element;
 };
+
+// enum ggml_type.
+Element element_of(std::uint32_t type) {
+  return type == 0    ? Element::float32
+         : type == 1  ? Element::float16
+         : type == 30 ? Element::bfloat16
+         : type == 28 ? Element::float64
+                      : Element::other;
+}
 
 class Scan {
 public:
@@ -298,7 +311,7 @@ bool Scan::tensor() {
   std::uint64_t behind = 0;
   if (__builtin_add_overflow(*offset, bytes, &behind) || behind > std::uint64_t{INT64_MAX})
     return refuse(k_extent, "tensor " + name + " ends beyond any file");
-  tensors_.push_back({*offset, bytes});
+  tensors_.push_back({*offset, bytes, element_of(*type)});
   return true;
 }
 
@@ -342,6 +355,11 @@ bool Scan::data() {
   // The last tensor's padding is written by some and left out by others.
   end_ = size_ && *size_ < padded ? *size_ : padded;
   session_.ends_at(end_);
+  // Only of an object that is there: what still arrives goes out at line speed behind the header.
+  if (size_ && source_.random_access())
+    for (std::size_t i = 0; i < tensors_.size() && i < k_sampled_tensors; ++i)
+      sample_tensor(source_, session_, begin + tensors_[i].begin, tensors_[i].size,
+                    tensors_[i].element, "the tensor at " + std::to_string(tensors_[i].begin));
   session_.rest_is_inert(begin);
   // The tail may hold the directory of another format; it waits for the verdict.
   if (!release_weights(source_, session_, needed)) {

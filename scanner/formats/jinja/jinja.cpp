@@ -22,14 +22,24 @@ Claim probe(const Probe& probe) {
   return has_tag(head) ? Claim::maybe : Claim::no;
 }
 
-// A tag of the language itself, with everything in its place: other texts have braces too.
+// Nothing but one expression: {{ … }}.
+bool starts_with_tag(const jinja::Tree& tree) {
+  const auto& children = tree.at(tree.root).children;
+  return !children.empty() && tree.at(children[0]).kind == jinja::Kind::output;
+}
+
+// A tag of the language itself: other texts have braces too. One that is whole, or that speaks of a
+// conversation, whatever else is broken.
 bool is_template(const jinja::Tree& tree) {
+  const bool statement =
+      std::any_of(tree.nodes.begin(), tree.nodes.end(), [&](const jinja::Node& node) {
+        using jinja::Kind;
+        return node.kind == Kind::if_ || node.kind == Kind::for_ || node.kind == Kind::set ||
+               node.kind == Kind::macro || node.kind == Kind::reach;
+      });
   const bool whole = tree.problem.empty() && !tree.too_large;
-  return std::any_of(tree.nodes.begin(), tree.nodes.end(), [&](const jinja::Node& node) {
-    using jinja::Kind;
-    return node.kind == Kind::if_ || node.kind == Kind::for_ || node.kind == Kind::set ||
-           node.kind == Kind::macro || (whole && node.kind == Kind::output);
-  });
+  return (statement && whole) || jinja::talks(tree) ||
+         (whole && tree.nodes.size() > 1 && starts_with_tag(tree));
 }
 
 Reading scan(Source& source, Session& session) {

@@ -5,6 +5,8 @@
 #include "scanner/core/reader.hpp"
 #include "scanner/core/release.hpp"
 #include "scanner/core/session.hpp"
+#include "scanner/generic/tensor_name.hpp"
+#include "scanner/generic/tensor_sample.hpp"
 #include "scanner/generic/text_value.hpp"
 
 #include <algorithm>
@@ -24,7 +26,7 @@ constexpr std::string_view k_atlas_evasion = "AML.T0076";
 constexpr std::string_view k_atlas_embed = "AML.T0018.002";
 constexpr std::string_view k_atlas_dos = "AML.T0029";
 
-constexpr std::array<Rule, 9> k_rules{{
+constexpr std::array<Rule, 12> k_rules{{
     {"safetensors-header-length", "structure", Severity::suspicious, Reach::load, "CWE-130",
      k_atlas_dos, "SAF-001", "the header claims more bytes than the file has or a reader allows"},
     {"safetensors-header-json", "structure", Severity::suspicious, Reach::load, "CWE-20",
@@ -44,6 +46,9 @@ constexpr std::array<Rule, 9> k_rules{{
      k_atlas_dos, "SAF-004", "a flood of tensors without bytes"},
     {"safetensors-metadata", "structure", Severity::suspicious, Reach::data, "CWE-20",
      k_atlas_embed, "SAF-006", "__metadata__ holds something other than strings"},
+    k_rule_tensor_name,
+    k_rule_steganography,
+    k_rule_not_finite,
 }};
 
 const Rule& k_header_length = k_rules[0];
@@ -55,6 +60,8 @@ const Rule& k_trailing_bytes = k_rules[5];
 const Rule& k_tensor_size = k_rules[6];
 const Rule& k_empty_tensors = k_rules[7];
 const Rule& k_metadata = k_rules[8];
+
+constexpr std::size_t k_longest_tensor_name = 1024;
 
 struct Dtype {
   std::string_view name;
@@ -73,6 +80,7 @@ constexpr std::array<Dtype, 22> k_dtypes{{
 struct Range {
   std::uint64_t begin;
   std::uint64_t end;
+  Element element = Element::other;
 };
 
 std::uint64_t header_length(Bytes head) {
@@ -81,6 +89,14 @@ std::uint64_t header_length(Bytes head) {
 
 bool is_blank(std::uint8_t c) {
   return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+Element element_of(std::string_view dtype) {
+  return dtype == "F32"    ? Element::float32
+         : dtype == "F16"  ? Element::float16
+         : dtype == "BF16" ? Element::bfloat16
+         : dtype == "F64"  ? Element::float64
+                           : Element::other;
 }
 
 // A header that a reader would try: "{" and then a key, or nothing.
@@ -194,7 +210,7 @@ bool Scan::tensor(JsonReader& json, const std::string& name) {
   }
   const Dtype* dtype = nullptr;
   std::uint64_t elements = 0;
-  Range bytes{0, 0};
+  Range bytes{0, 0, Element::other};
   bool shaped = false;
   bool placed = false;
   std::string_view wrong;
@@ -238,7 +254,10 @@ bool Scan::tensor(JsonReader& json, const std::string& name) {
     told_size_ = denied_ = true;
   }
   if (bytes.begin == bytes.end) ++empty_;
+  bytes.element = element_of(dtype->name);
   ranges_.push_back(bytes);
+  if (const auto odd = odd_tensor_name(name, k_longest_tensor_name))
+    session_.find(k_rule_tensor_name, offset, 0, std::string(*odd) + ": " + name);
   return true;
 }
 
@@ -376,6 +395,12 @@ Reading Scan::run() {
     return Reading::broken;
   }
   session_.ends_at(end);
+  // Only of an object that is there: what still arrives goes out at line speed behind the header.
+  if (size && source_.random_access())
+    for (std::size_t i = 0; i < ranges_.size() && i < k_sampled_tensors; ++i)
+      sample_tensor(source_, session_, data_begin + ranges_[i].begin,
+                    ranges_[i].end - ranges_[i].begin, ranges_[i].element,
+                    "the tensor at " + std::to_string(ranges_[i].begin));
   session_.rest_is_inert(data_begin);
   // The tail may hold the directory of another format; it waits for the verdict.
   const bool whole = release_weights(source_, session_, end);

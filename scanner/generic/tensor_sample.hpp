@@ -1,0 +1,42 @@
+#pragma once
+// A look at the first bytes of a tensor: weights that are a program, or that carry one in the low
+// bits of their numbers (EvilModel, arXiv 2107.08590 and 2109.04344). Only what decodes to a known
+// structure is told; noise is not measured, since honest low bits are noise too.
+#include "scanner/core/session.hpp"
+
+#include <string_view>
+
+namespace hubgate {
+
+/// How a tensor's elements are stored, as far as it matters here.
+enum class Element { other, float16, bfloat16, float32, float64 };
+
+/// Looks at up to k_sample bytes of the tensor at [offset, offset + size) of `source` and reports
+/// rules tensor-steganography, generic-executable and tensor-not-finite. `name` is for evidence.
+void sample_tensor(Source& source, Session& session, std::uint64_t offset, std::uint64_t size,
+                   Element element, std::string_view name);
+
+inline constexpr std::size_t k_sample = std::size_t{32} << 10;
+/// Tensors of one object that are looked at; a payload begins in the first ones.
+inline constexpr std::size_t k_sampled_tensors = 512;
+
+inline constexpr Rule k_rule_steganography{
+    "tensor-steganography",
+    "executable",
+    Severity::suspicious,
+    Reach::data,
+    "CWE-506",
+    "AML.T0018.002",
+    "POL-006",
+    "the low bits of a tensor's numbers make a program, an archive or a pickle"};
+inline constexpr Rule k_rule_not_finite{
+    "tensor-not-finite",
+    "structure",
+    Severity::informational,
+    Reach::data,
+    "",
+    "AML.T0018.000",
+    "POL-012",
+    "a tensor begins with numbers that are not finite, which spoils what is computed with it"};
+
+} // namespace hubgate
