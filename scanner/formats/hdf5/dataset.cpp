@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace hubgate::hdf5 {
 namespace {
@@ -76,6 +77,21 @@ struct Chunk {
   std::uint32_t mask;
 };
 
+// An extensible array: an index block, then data blocks of growing size, the later ones below
+// super blocks.
+struct Extensible {
+  bool filtered = false;
+  std::size_t width = 0;      ///< of an element
+  unsigned bits = 0;          ///< of the number of elements
+  std::uint64_t first = 0;    ///< elements in the index block
+  std::uint64_t least = 0;    ///< elements of the smallest data block
+  std::uint64_t pointers = 0; ///< data blocks of the smallest super block
+  std::uint64_t page = 0;     ///< elements of a page of a large data block
+
+  std::uint64_t blocks(unsigned super) const { return std::uint64_t{1} << (super / 2); }
+  std::uint64_t elements(unsigned super) const { return least << ((super + 1) / 2); }
+};
+
 class ChunkReader {
 public:
   ChunkReader(File& file, Storage& storage, const DatasetInfo& info, bool collect, Budget& budget)
@@ -85,6 +101,11 @@ public:
 private:
   void visit(const Chunk& chunk);
   void fixed_array(std::uint64_t address);
+  void extensible_array(std::uint64_t address);
+  void data_block(const Extensible& array, std::uint64_t address, std::uint64_t count);
+  void super_block(const Extensible& array, std::uint64_t address, std::uint64_t blocks,
+                   std::uint64_t count);
+  void run_of_elements(std::uint64_t at, std::uint64_t count, std::size_t width, bool filtered);
   void elements(Reader& reader, std::uint64_t count, std::size_t width, bool filtered);
   void tree(std::uint64_t address);
   std::uint64_t chunk_count() const;
@@ -181,20 +202,124 @@ void ChunkReader::fixed_array(std::uint64_t address) {
     return storage_.fail(Trouble::Kind::truncated, data, "an index of chunks is cut");
   file_.account(data, front + body);
   std::uint64_t at = data + front + (paged ? (pages + 7) / 8 + 4 : 0);
-  for (std::uint64_t done = 0; done < count;) {
+  for (std::uint64_t done = 0; done < count; done += page) {
     const std::uint64_t here = std::min(page, count - done);
-    // Pages can hold 2^32 elements: read them in pieces.
-    for (std::uint64_t part = 0; part < here;) {
-      const std::uint64_t n = std::min<std::uint64_t>(4096, here - part);
-      const auto bytes = file_.read(at, n * width);
-      if (!bytes) return;
-      Reader items(*bytes);
-      elements(items, n, width, filtered);
-      at += n * width;
-      part += n;
-    }
-    at += 4;
-    done += here;
+    run_of_elements(at, here, width, filtered);
+    at += here * width + 4;
+  }
+}
+
+void ChunkReader::run_of_elements(std::uint64_t at, std::uint64_t count, std::size_t width,
+                                  bool filtered) {
+  for (std::uint64_t done = 0; done < count;) {
+    const std::uint64_t n = std::min<std::uint64_t>(4096, count - done);
+    const auto bytes = file_.read(at, n * width);
+    if (!bytes) return;
+    Reader items(*bytes);
+    elements(items, n, width, filtered);
+    at += n * width;
+    done += n;
+  }
+}
+
+void ChunkReader::data_block(const Extensible& array, std::uint64_t address, std::uint64_t count) {
+  if (address == k_undefined) return;
+  const std::uint64_t front = 6ULL + file_.superblock().offset_size + (array.bits + 7) / 8;
+  const bool paged = count > array.page;
+  const std::uint64_t pages = paged ? count / array.page : 0;
+  if (count > file_.size() / array.width)
+    return storage_.fail(Trouble::Kind::truncated, address, "an index of chunks is cut");
+  const std::uint64_t size = front + count * array.width + 4 + pages * 4;
+  const auto magic = file_.read(address, 4);
+  if (!magic || !starts_with(*magic, "EADB") || !file_.holds(address, size))
+    return storage_.fail(Trouble::Kind::malformed, address,
+                         "no block of an index of chunks is where one should be");
+  if (!file_.first_visit(address))
+    return storage_.fail(Trouble::Kind::cycle, address, "an index of chunks has a block twice");
+  file_.account(address, size);
+  std::uint64_t at = address + front;
+  if (!paged) return run_of_elements(at, count, array.width, array.filtered);
+  at += 4;
+  for (std::uint64_t i = 0; i < pages; ++i, at += array.page * array.width + 4)
+    run_of_elements(at, array.page, array.width, array.filtered);
+}
+
+void ChunkReader::super_block(const Extensible& array, std::uint64_t address, std::uint64_t blocks,
+                              std::uint64_t count) {
+  if (address == k_undefined) return;
+  const auto& block = file_.superblock();
+  const std::uint64_t pages = count > array.page ? count / array.page : 0;
+  const std::uint64_t front =
+      6ULL + block.offset_size + (array.bits + 7) / 8 + blocks * ((pages + 7) / 8);
+  const std::uint64_t size = front + blocks * block.offset_size + 4;
+  const auto bytes = size <= file_.size() ? file_.read(address, size) : std::nullopt;
+  if (!bytes || !starts_with(*bytes, "EASB"))
+    return storage_.fail(Trouble::Kind::malformed, address,
+                         "no block of an index of chunks is where one should be");
+  if (!file_.first_visit(address))
+    return storage_.fail(Trouble::Kind::cycle, address, "an index of chunks has a block twice");
+  file_.account(address, size);
+  storage_.summed(*bytes, address);
+  Reader reader(*bytes);
+  reader.skip(front);
+  for (std::uint64_t i = 0; i < blocks; ++i)
+    data_block(array, file_.offset(reader).value_or(k_undefined), count);
+}
+
+void ChunkReader::extensible_array(std::uint64_t address) {
+  const auto& block = file_.superblock();
+  const std::size_t size = 16U + 6U * block.length_size + block.offset_size;
+  const auto head = file_.read(address, size);
+  if (!head || !starts_with(*head, "EAHD"))
+    return storage_.fail(Trouble::Kind::malformed, address,
+                         "no index of chunks is where one should be");
+  file_.account(address, size);
+  storage_.summed(*head, address);
+  Reader reader(*head);
+  reader.skip(5);
+  const auto byte = [&] { return reader.le<std::uint8_t>().value_or(0); };
+  Extensible array;
+  array.filtered = byte() == 1;
+  array.width = byte();
+  array.bits = byte();
+  array.first = byte();
+  array.least = byte();
+  array.pointers = byte();
+  const unsigned page_bits = byte();
+  for (int i = 0; i < 6; ++i)
+    file_.length(reader);
+  const std::uint64_t index = file_.offset(reader).value_or(k_undefined);
+  if (index == k_undefined) return;
+  const std::size_t least = block.offset_size + (array.filtered ? 5U : 0U);
+  if (array.width < least || array.width > 32 || array.bits > 64 || page_bits > 32 ||
+      !std::has_single_bit(array.least) || !std::has_single_bit(array.pointers))
+    return storage_.fail(Trouble::Kind::malformed, address,
+                         "an index of chunks has impossible sizes");
+  array.page = std::uint64_t{1} << page_bits;
+  const auto log2 = [](std::uint64_t n) { return static_cast<unsigned>(std::bit_width(n)) - 1; };
+  const unsigned supers = 1 + array.bits - std::min(array.bits, log2(array.least));
+  const unsigned direct_supers = 2 * log2(array.pointers);
+  const std::uint64_t direct = 2 * (array.pointers - 1);
+  const std::uint64_t below = supers > direct_supers ? supers - direct_supers : 0;
+  const std::uint64_t front = 6ULL + block.offset_size;
+  const std::uint64_t whole =
+      front + array.first * array.width + (direct + below) * block.offset_size + 4;
+  const auto bytes = file_.read(index, whole);
+  if (!bytes || !starts_with(*bytes, "EAIB"))
+    return storage_.fail(Trouble::Kind::malformed, index,
+                         "no index of chunks is where one should be");
+  file_.account(index, whole);
+  storage_.summed(*bytes, index);
+  Reader body(*bytes);
+  body.skip(front);
+  elements(body, array.first, array.width, array.filtered);
+  std::uint64_t done = 0;
+  for (unsigned super = 0; done < direct; ++super)
+    for (std::uint64_t i = 0; i < array.blocks(super) && done < direct; ++i, ++done)
+      data_block(array, file_.offset(body).value_or(k_undefined), array.elements(super));
+  for (unsigned super = direct_supers; super < supers; ++super) {
+    const std::uint64_t child = file_.offset(body).value_or(k_undefined);
+    super_block(array, child, array.blocks(super), array.elements(super));
   }
 }
 
@@ -249,6 +374,8 @@ RawData ChunkReader::run() {
     tree(layout.address);
     break;
   case Layout::Index::extensible:
+    extensible_array(layout.address);
+    break;
   case Layout::Index::none:
     out_.index_known = false;
     break;

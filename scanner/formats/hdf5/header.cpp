@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <set>
 
 namespace hubgate::hdf5 {
 namespace {
@@ -36,6 +37,8 @@ private:
   bool ordered_ = false;
   std::uint64_t total_ = 0;
   std::deque<Chunk> pending_;
+  std::set<std::uint64_t>
+      seen_; ///< chunks of this header: a type's header is read once more for each user
 };
 
 bool HeaderReader::sum_ok(Bytes all) const {
@@ -136,7 +139,7 @@ void HeaderReader::continuation(const Message& message) {
 }
 
 void HeaderReader::chunk(const Chunk& chunk) {
-  if (!file_.first_visit(chunk.address))
+  if (!seen_.insert(chunk.address).second)
     return fail(Trouble::Kind::cycle, chunk.address, "an object header continues in itself");
   if (chunk.size > k_max_header || total_ + chunk.size > k_max_header)
     return fail(Trouble::Kind::budget, chunk.address, "an object header is too long");

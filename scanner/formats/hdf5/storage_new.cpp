@@ -43,7 +43,7 @@ struct Storage::FractalHeap {
 
 std::optional<Storage::FractalHeap> Storage::fractal_heap(std::uint64_t address) {
   const auto& block = file_.superblock();
-  const std::size_t size = 22 + 12U * block.length_size + 3U * block.offset_size;
+  const std::size_t size = 26 + 12U * block.length_size + 3U * block.offset_size;
   const auto bytes = file_.read(address, size);
   if (!bytes || !starts_with(*bytes, "FRHP")) {
     fail(Trouble::Kind::malformed, address, "no fractal heap is where one should be");

@@ -52,6 +52,32 @@ bool is_julia_code(std::string_view name) {
          name.find('#') != std::string_view::npos;
 }
 
+// A stretch of the file behind a mark that no format begins with: what was cut out of the middle is
+// searched at every offset instead of being taken for whatever its first byte could begin.
+class MarkedSource final : public Source {
+public:
+  MarkedSource(Source& file, std::uint64_t begin, std::uint64_t size)
+      : stretch_(file, begin, size), size_(size) {}
+  std::optional<std::uint64_t> size() override { return size_ + k_mark.size(); }
+  Bytes view(std::uint64_t offset, std::size_t n) override {
+    if (offset >= k_mark.size()) return stretch_.view(offset - k_mark.size(), n);
+    const Bytes behind = stretch_.view(0, n);
+    joined_.assign(k_mark.begin(), k_mark.end());
+    joined_.insert(joined_.end(), behind.begin(), behind.end());
+    const Bytes all = Bytes(joined_).subspan(static_cast<std::size_t>(offset));
+    return all.first(std::min(n, all.size()));
+  }
+  bool random_access() override { return stretch_.random_access(); }
+  std::uint64_t wait_end() override { return size_ + k_mark.size(); }
+  Fault fault() const override { return stretch_.fault(); }
+
+private:
+  static constexpr std::string_view k_mark{"\xff\0unused", 8};
+  SubSource stretch_;
+  std::uint64_t size_;
+  std::vector<std::uint8_t> joined_;
+};
+
 } // namespace
 
 bool Walk::tell(const Rule& rule) {
@@ -98,7 +124,7 @@ void Walk::user_block() {
   const std::vector<std::uint8_t> block(view.begin(), view.end());
   file_.extents().push_back({0, size, false});
   std::size_t known = 0;
-  if (starts_with(block, "MATLAB 7.3 MAT-file") && block.size() >= 128 && block[125] == 2)
+  if (starts_with(block, "MATLAB 7.") && block.size() >= 128 && block[125] == 2)
     known = 128;
   if (starts_with(block, "HDF5-based Julia Data Format")) {
     julia_ = true;
@@ -495,7 +521,7 @@ void Walk::leftovers() {
       at += view.size();
     }
     if (blank) continue;
-    SubSource inner(file_.source(), begin, stop - begin);
+    MarkedSource inner(file_.source(), begin, stop - begin);
     session_.embedded("unused@" + std::to_string(begin), inner);
   }
 }
@@ -518,7 +544,7 @@ bool Walk::run() {
   leftovers();
   storage_.each_collection([&](std::uint64_t address, const std::vector<HeapObject>& objects) {
     if (objects.empty()) return;
-    const std::uint64_t begin = objects.front().place;
+    const std::uint64_t begin = file_.place(address);
     SubSource inner(file_.source(), begin, objects.back().place + objects.back().size - begin);
     session_.embedded("heap@" + std::to_string(file_.place(address)), inner);
     for (const HeapObject& object: objects)
