@@ -100,7 +100,7 @@ void Scan::report(const Rule& rule, const Graph& graph, const Node& node, std::s
   std::string ids(techniques.empty() ? rule.techniques : techniques);
   if (node.reached == Reached::at_load) ids += " TFX-004";
   if (!graph.function.empty()) ids += " TFX-006";
-  if (text_) ids += " TFX-005";
+  if (origins_ == Origins::text) ids += " TFX-005";
   session_.find(rule, at(node.offset), 0, evidence, {.severity = severity, .techniques = ids});
 }
 

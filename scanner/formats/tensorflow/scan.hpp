@@ -51,11 +51,17 @@ extern const Rule& k_duplicate;
 extern const Rule& k_odd_field;
 extern const Rule& k_trigger;
 
+/// What the offsets of the messages mean.
+enum class Origins {
+  wire, ///< places in the object
+  text, ///< nothing: they were written as text
+  none, ///< nothing: another format made them
+};
+
 class Scan {
 public:
-  /// `text` is true when the messages were written as text: offsets mean nothing then.
-  Scan(ProtoInput& input, Session& session, bool text)
-      : input_(input), session_(session), text_(text) {}
+  Scan(ProtoInput& input, Session& session, Origins origins)
+      : input_(input), session_(session), origins_(origins) {}
 
   /// Reads and judges; false when the wire format broke (a gap was reported).
   bool run(Shape shape, std::uint64_t end);
@@ -96,12 +102,12 @@ private:
   void report(const Rule& rule, const Graph& graph, const Node& node, std::string what,
               Severity severity, std::string_view techniques);
 
-  std::uint64_t at(std::uint64_t offset) const { return text_ ? 0 : offset; }
+  std::uint64_t at(std::uint64_t offset) const { return origins_ == Origins::wire ? offset : 0; }
   void examine(std::string_view name, const ProtoField& field);
 
   ProtoInput& input_;
   Session& session_;
-  bool text_;
+  Origins origins_;
   Model model_;
   bool model_full_ = false;
   ProtoFailure failure_ = ProtoFailure::none;

@@ -121,10 +121,10 @@ Claim probe(const Probe& probe) {
 // Which message the file is, its name tells the loader: bytes that are two of them are judged as
 // both.
 bool run_all(ProtoInput& input, Session& session, const std::vector<Shape>& shapes,
-             std::uint64_t end, bool text) {
+             std::uint64_t end, Origins origins) {
   bool whole = true;
   for (const Shape shape: shapes)
-    whole = Scan(input, session, text).run(shape, end) && whole;
+    whole = Scan(input, session, origins).run(shape, end) && whole;
   return whole;
 }
 
@@ -141,7 +141,7 @@ Reading scan_text(Source& source, Session& session) {
   ProtoInput input(wire);
   const auto shapes = recognise(input, text.wire.size());
   if (shapes.empty()) return Reading::none;
-  const bool whole = run_all(input, session, shapes, text.wire.size(), /*text=*/true);
+  const bool whole = run_all(input, session, shapes, text.wire.size(), Origins::text);
   if (text.failure == TextProtoFailure::none) return whole ? Reading::valid : Reading::broken;
   session.gap(text.failure == TextProtoFailure::truncated ? Reason::truncated
               : text.failure == TextProtoFailure::limit   ? Reason::budget
@@ -155,7 +155,7 @@ Reading scan(Source& source, Session& session) {
   ProtoInput input(source);
   const auto shapes = recognise(input, size);
   if (shapes.empty()) return scan_text(source, session);
-  return run_all(input, session, shapes, size, /*text=*/false) ? Reading::valid : Reading::broken;
+  return run_all(input, session, shapes, size, Origins::wire) ? Reading::valid : Reading::broken;
 }
 
 } // namespace

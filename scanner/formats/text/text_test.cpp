@@ -13,13 +13,12 @@ using test::scan_bytes;
 using test::show;
 
 TEST(Text, common_kinds_of_text_are_clean_and_called_text) {
-  for (const std::string& text:
-       {"hello"s, "a,b\r\n1,2\r\n"s, "a <b> c"s, "# Title\n\ttext\f"s,
-        "gr\xc3\xbcn \xe6\xbc\xa2 \xf0\x9f\x98\x80"s, "caf\xe9 au lait"s,
-        "\xef\xbb\xbf"
-        "bom"s,
-        "\xff\xfeh\0i\0"s, "\xfe\xff\0h\0i"s, "\xff\xfe\0\0h\0\0\0"s, "\x1b[31mred\x1b[0m"s, "N."s,
-        "I1\n."s, "."s, "0"s, "1.\n2.\n"s}) {
+  for (const std::string& text: {"hello"s, "a,b\r\n1,2\r\n"s, "a <b> c"s, "# Title\n\ttext\f"s,
+                                 "gr\xc3\xbcn \xe6\xbc\xa2 \xf0\x9f\x98\x80"s, "caf\xe9 au lait"s,
+                                 "\xef\xbb\xbf"
+                                 "bom"s,
+                                 "\xff\xfeh\0i\0"s, "\xfe\xff\0h\0i"s, "\xff\xfe\0\0h\0\0\0"s,
+                                 "\x1b[31mred\x1b[0m"s, "N."s, "I1\n."s, "."s, "0"s, "1.\n2.\n"s}) {
     const Report report = scan_bytes(text);
     EXPECT_TRUE(is_clean(report)) << text << " " << show(report);
     EXPECT_TRUE(report.findings.empty()) << text << " " << show(report);

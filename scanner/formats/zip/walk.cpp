@@ -338,8 +338,12 @@ std::uint64_t ZipScan::step(std::uint64_t at) {
 Reading ZipScan::run(std::uint64_t start) {
   start_ = start;
   if (start > 0) {
+    // A TFLite model carries its labels and vocabularies as a zip behind itself.
+    const Bytes head = source_.view(0, 8);
+    const bool model = head.size() == 8 && as_text(head).substr(4) == "TFL3";
     session_.find(rules::prefix, 0, start,
-                  std::to_string(start) + " bytes stand before the archive");
+                  std::to_string(start) + " bytes stand before the archive",
+                  {.severity = model ? Severity::informational : Severity::suspicious});
     SubSource bytes(source_, 0, start);
     session_.member("prefix", bytes);
   }
