@@ -11,70 +11,7 @@
 namespace hubgate::config {
 namespace {
 
-constexpr std::string_view k_json = "*.json";
-constexpr std::string_view k_model_configs =
-    "config.json|generation_config.json|tokenizer_config.json|processor_config.json|"
-    "preprocessor_config.json|video_preprocessor_config.json|image_processor_config.json|"
-    "adapter_config.json|model_index.json|modules.json|config_sentence_transformers.json|"
-    "scheduler_config.json|configuration.json";
-constexpr std::string_view k_configs = "*config*.json|model_index.json";
-constexpr std::string_view k_metadata = "metadata.jsonl|metadata.json|*metadata*.jsonl";
 constexpr std::string_view k_pipeline = "model_index.json";
-
-using enum Check;
-
-// Sorted by key.
-constexpr std::array k_keys{
-    KeyRule{"_attn_implementation", "", 2, attention, k_json},
-    KeyRule{"_attn_implementation_internal", "", 2, attention, k_json},
-    KeyRule{"_class_name", "^", 0, class_name, k_configs},
-    KeyRule{"_class_name", "^", 1, pipeline_class, k_configs},
-    KeyRule{"_experts_implementation", "", 2, attention, k_json},
-    KeyRule{"_experts_implementation_internal", "", 2, attention, k_json},
-    KeyRule{"_target_", "", 1, target, ""},
-    KeyRule{"attn_implementation", "", 2, attention, k_configs},
-    KeyRule{"audio_path", "", 1, annotation, ""},
-    KeyRule{"auto_map", "", 2, auto_map, k_json},
-    KeyRule{"base_model_name_or_path", "", 0, base_model, "adapter_config.json"},
-    KeyRule{"chat_template", "", 0, jinja, k_json},
-    KeyRule{"custom_pipeline", "", 1, custom_pipeline, k_configs},
-    KeyRule{"experts_implementation", "", 2, attention, k_configs},
-    KeyRule{"feature_extractor_type", "", 0, class_name, k_configs},
-    KeyRule{"file", "", 1, annotation, ""},
-    KeyRule{"file_name", "", 1, row_file, k_metadata},
-    KeyRule{"file_names", "", 1, row_file, k_metadata},
-    KeyRule{"file_path", "", 1, annotation, ""},
-    KeyRule{"filename", "", 1, annotation, ""},
-    KeyRule{"image", "", 1, annotation, ""},
-    KeyRule{"image_path", "", 1, annotation, ""},
-    KeyRule{"image_processor_type", "", 0, class_name, k_configs},
-    KeyRule{"img_path", "", 1, annotation, ""},
-    KeyRule{"kernel_mapping", "", 3, kernel_mapping, k_configs},
-    KeyRule{"mask_path", "", 1, annotation, ""},
-    KeyRule{"megatron_core", "", 0, import_module, "adapter_config.json"},
-    KeyRule{"merges_file", "", 0, model_file, k_configs},
-    KeyRule{"parent_library", "auto_mapping", 0, parent_library, "adapter_config.json"},
-    KeyRule{"path", "^", 0, model_file, "modules.json"},
-    KeyRule{"path", "asset", 0, annotation, ""},
-    KeyRule{"path", "", 1, annotation, ""},
-    KeyRule{"processor_class", "", 0, class_name, k_configs},
-    KeyRule{"seg_map_path", "", 1, annotation, ""},
-    KeyRule{"sp_model_file", "", 0, model_file, k_configs},
-    KeyRule{"spm_file", "", 0, model_file, k_configs},
-    KeyRule{"template", "chat_template", 0, jinja, k_json},
-    KeyRule{"tokenizer_class", "", 1, class_name, k_configs},
-    KeyRule{"tokenizer_file", "", 0, model_file, k_configs},
-    KeyRule{"trust_remote_code", "", 1, trust, k_model_configs},
-    KeyRule{"type", "", 0, module_type, "modules.json"},
-    KeyRule{"types", "", 1, module_type, "router_config.json"},
-    KeyRule{"video", "", 1, annotation, ""},
-    KeyRule{"video_path", "", 1, annotation, ""},
-    KeyRule{"video_processor_type", "", 0, class_name, k_configs},
-    KeyRule{"vocab_file", "", 0, model_file, k_configs},
-    KeyRule{"weight_map", "", 1, shard, "*.json"},
-};
-static_assert(std::is_sorted(k_keys.begin(), k_keys.end(),
-                             [](const KeyRule& a, const KeyRule& b) { return a.key < b.key; }));
 
 // Attention and expert implementations that transformers brings or downloads from nowhere.
 constexpr std::array<std::string_view, 16> k_attention{"",
@@ -94,25 +31,17 @@ constexpr std::array<std::string_view, 16> k_attention{"",
                                                        "xformers",
                                                        "native"};
 
-std::string evidence(const Value& value) {
-  return value.path + " = " + std::string(value.text.substr(0, 400));
-}
-
 std::string replaced(std::string_view text, char from, char to) {
   std::string out(text);
   std::replace(out.begin(), out.end(), from, to);
   return out;
 }
 
-bool is_truthy(const Value& value) {
-  const std::string_view text = value.text;
-  if (value.kind == Scalar::null || text.empty()) return false;
-  if (value.kind == Scalar::number) return text != "0" && text != "0.0";
-  return text != "false" && text != "False" && text != "no" && text != "off" && text != "0";
-}
+} // namespace
 
 // "module.Class", or "owner/repo--module.Class": get_class_from_dynamic_module of transformers.
 void check_code(Teller& teller, const Value& value) {
+  if (!value.is_text()) return;
   const std::size_t dashes = value.text.find("--");
   const bool remote = dashes != std::string_view::npos;
   const std::string_view code = remote ? value.text.substr(dashes + 2) : value.text;
@@ -121,16 +50,16 @@ void check_code(Teller& teller, const Value& value) {
   const std::string_view condition = value.rule.condition;
   if (remote) {
     teller.session().refer("remote-code", value.offset, value.text, condition);
-    teller.find(k_remote_code, value.offset, evidence(value), condition);
+    teller.find(k_remote_code, value.offset, value.evidence(), condition);
     return;
   }
   const PathFacts facts = judge_path(module);
   if (facts.kind != PathKind::relative || code.find("..") != std::string_view::npos) {
-    teller.find(k_code_path, value.offset, evidence(value), condition);
+    teller.find(k_code_path, value.offset, value.evidence(), condition);
     return;
   }
   teller.session().refer("code", value.offset, replaced(module, '.', '/') + ".py", condition);
-  teller.find(k_auto_map, value.offset, evidence(value), condition);
+  teller.find(k_auto_map, value.offset, value.evidence(), condition);
 }
 
 void check_attention(Teller& teller, const Value& value) {
@@ -140,13 +69,13 @@ void check_attention(Teller& teller, const Value& value) {
   if (std::find(k_attention.begin(), k_attention.end(), name) != k_attention.end()) return;
   const bool repository = name.find('/') != std::string_view::npos;
   if (repository) teller.session().refer("remote-code", value.offset, name, value.rule.condition);
-  teller.find(repository ? k_kernel : k_unknown_kernel, value.offset, evidence(value),
+  teller.find(repository ? k_kernel : k_unknown_kernel, value.offset, value.evidence(),
               value.rule.condition);
 }
 
 void check_class_name(Teller& teller, const Value& value) {
   if (value.kind != Scalar::text || is_identifier(value.text)) return;
-  teller.find(k_class_name, value.offset, evidence(value), value.rule.condition);
+  teller.find(k_class_name, value.offset, value.evidence(), value.rule.condition);
   // owner/repo--file.Class and file.Class stand here in old repositories.
   if (value.text.find("--") != std::string_view::npos)
     teller.session().refer("remote-code", value.offset, value.text, value.rule.condition);
@@ -156,14 +85,14 @@ void check_class_name(Teller& teller, const Value& value) {
 void check_pipeline_class(Teller& teller, const Value& value) {
   if (value.below != 1 || value.index != 0 || value.kind != Scalar::text) return;
   teller.find(judge_path(value.text).kind == PathKind::relative ? k_custom_module : k_code_path,
-              value.offset, evidence(value), value.rule.condition);
+              value.offset, value.evidence(), value.rule.condition);
   teller.session().refer("code", value.offset, std::string(value.text) + ".py",
                          value.rule.condition);
 }
 
 void check_custom_pipeline(Teller& teller, const Value& value) {
   if (value.kind != Scalar::text || value.text.empty()) return;
-  teller.find(k_custom_module, value.offset, evidence(value), value.rule.condition);
+  teller.find(k_custom_module, value.offset, value.evidence(), value.rule.condition);
   const bool file = value.text.ends_with(".py") || value.text.find('/') == std::string_view::npos;
   teller.session().refer(file ? "code" : "remote-code", value.offset, value.text,
                          value.rule.condition);
@@ -177,20 +106,22 @@ void check_module_type(Teller& teller, const Value& value) {
   const std::size_t dot = name.rfind('.');
   if (verdict.standing == Standing::dangerous) {
     teller.find(k_dangerous_target, value.offset,
-                evidence(value) + ": " + std::string(verdict.effect), value.rule.condition);
+                value.evidence() + ": " + std::string(verdict.effect), value.rule.condition);
     return;
   }
   const bool own = name.starts_with("sentence_transformers.") &&
                    verdict.standing != Standing::malformed && name[dot + 1] >= 'A' &&
                    name[dot + 1] <= 'Z';
   if (own) return;
-  teller.find(k_custom_module, value.offset, evidence(value), value.rule.condition);
+  teller.find(k_custom_module, value.offset, value.evidence(), value.rule.condition);
   if (name.find("--") != std::string_view::npos)
     teller.session().refer("remote-code", value.offset, name, value.rule.condition);
   else if (dot != std::string_view::npos)
     teller.session().refer("code", value.offset, replaced(name.substr(0, dot), '.', '/') + ".py",
                            value.rule.condition);
 }
+
+namespace {
 
 void check_import(Teller& teller, const Value& value, std::string_view allowed) {
   if (value.kind != Scalar::text || value.text.empty()) return;
@@ -200,22 +131,32 @@ void check_import(Teller& teller, const Value& value, std::string_view allowed) 
       name == allowed ||
       (name.starts_with(allowed) && name[allowed.size()] == '.' && is_dotted_name(name)) ||
       (name.starts_with("transformers_modules.") && allowed == "transformers");
-  const NameVerdict verdict = judge_target(name);
+  const NameVerdict verdict = judge_module(name);
   if (verdict.standing == Standing::dangerous)
     teller.find(k_dangerous_target, value.offset,
-                evidence(value) + ": " + std::string(verdict.effect), value.rule.condition);
+                value.evidence() + ": " + std::string(verdict.effect), value.rule.condition);
   else if (!own)
-    teller.find(k_import, value.offset, evidence(value), value.rule.condition);
+    teller.find(k_import, value.offset, value.evidence(), value.rule.condition);
   if (!own) teller.session().refer("import", value.offset, name, value.rule.condition);
+}
+
+} // namespace
+
+void check_transformers_import(Teller& teller, const Value& value) {
+  check_import(teller, value, "transformers");
+}
+
+void check_megatron_import(Teller& teller, const Value& value) {
+  check_import(teller, value, "megatron");
 }
 
 void check_shard(Teller& teller, const Value& value) {
   if (value.kind != Scalar::text) return;
   const PathFacts facts = judge_path(value.text);
   if (facts.kind != PathKind::relative)
-    teller.find(k_shard_path, value.offset, evidence(value), value.rule.condition);
+    teller.find(k_shard_path, value.offset, value.evidence(), value.rule.condition);
   else if (!value.text.ends_with(".safetensors"))
-    teller.find(k_shard_kind, value.offset, evidence(value), "*.safetensors.index*.json");
+    teller.find(k_shard_kind, value.offset, value.evidence(), "*.safetensors.index*.json");
   teller.session().refer("file", value.offset, value.text, value.rule.condition);
 }
 
@@ -226,37 +167,18 @@ void check_model_file(Teller& teller, const Value& value) {
   if (facts.kind == PathKind::relative || facts.kind == PathKind::hub_url) return;
   if (facts.kind == PathKind::absolute && !facts.sensitive) return;
   if (facts.kind == PathKind::url && value.text.starts_with("http")) return;
-  teller.find(k_file_path, value.offset, evidence(value), value.rule.condition,
+  teller.find(k_file_path, value.offset, value.evidence(), value.rule.condition,
               facts.sensitive ? std::optional(Severity::malicious) : std::nullopt);
 }
 
-void check_annotation(Teller& teller, const Value& value) {
-  if (value.kind != Scalar::text || value.text.size() > 4096) return;
-  const PathFacts facts = judge_path(value.text);
-  // `../images/1.jpg` is how many annotations are written; nobody climbs three folders.
-  if (facts.climbs < 3 && !facts.sensitive) return;
-  if (value.text.find('\n') != std::string_view::npos) return;
-  teller.find(k_annotation_path, value.offset, evidence(value),
-              "*.json|*.jsonl|*.yaml|*.yml|*.ndjson");
-}
-
-void check_row_file(Teller& teller, const Value& value) {
-  if (value.kind != Scalar::text) return;
-  const PathFacts facts = judge_path(value.text);
-  const bool leaves = facts.kind == PathKind::traversal || facts.kind == PathKind::absolute ||
-                      facts.kind == PathKind::file_url;
-  if (leaves) teller.find(k_data_path, value.offset, evidence(value), value.rule.condition);
-  check_annotation(teller, value);
-}
-
 void check_trust(Teller& teller, const Value& value) {
-  if (!is_truthy(value)) return;
-  teller.find(k_trust, value.offset, evidence(value), value.rule.condition);
+  if (!value.is_truthy()) return;
+  teller.find(k_trust, value.offset, value.evidence(), value.rule.condition);
 }
 
 void check_kernel_mapping(Teller& teller, const Value& value) {
   if (value.kind != Scalar::text || value.text.find('/') == std::string_view::npos) return;
-  teller.find(k_kernel, value.offset, evidence(value), value.rule.condition);
+  teller.find(k_kernel, value.offset, value.evidence(), value.rule.condition);
   teller.session().refer("remote-code", value.offset, value.text, value.rule.condition);
 }
 
@@ -267,18 +189,15 @@ void check_jinja(Teller& teller, const Value& value) {
   teller.session().embedded(value.path + ".jinja", source);
 }
 
-} // namespace
+void check_base_model(Teller& teller, const Value& value) {
+  if (!value.is_text()) return;
+  teller.session().refer("repository", value.offset, value.text, value.rule.condition);
+  teller.find(k_base_model, value.offset, value.evidence(), value.rule.condition);
+}
 
-std::span<const KeyRule> rules_of(std::string_view key) {
-  // A column of images beside others: `left_file_name`.
-  if (key.ends_with("_file_name")) key = "file_name";
-  if (key.ends_with("_file_names")) key = "file_names";
-  const auto before = [](const KeyRule& a, std::string_view b) { return a.key < b; };
-  const auto begin = std::lower_bound(k_keys.begin(), k_keys.end(), key, before);
-  auto end = begin;
-  while (end != k_keys.end() && end->key == key)
-    ++end;
-  return {begin, end};
+void check_target_value(Teller& teller, const Value& value) {
+  if (value.is_text())
+    check_target(teller, value.path, value.text, value.offset, value.rule.condition);
 }
 
 void check_target(Teller& teller, std::string_view path, std::string_view name,
@@ -303,6 +222,26 @@ void check_target(Teller& teller, std::string_view path, std::string_view name,
   }
 }
 
+// Names of variables that hold secrets, as people call them.
+void check_resolvers(Teller& teller, std::string_view path, std::string_view text,
+                     std::uint64_t offset) {
+  constexpr std::array<std::string_view, 8> k_secret{"TOKEN",  "SECRET",     "PASSW", "API_KEY",
+                                                     "APIKEY", "CREDENTIAL", "AWS_",  "PRIVATE"};
+  for (std::size_t at = text.find("${oc.env:"); at != std::string_view::npos;
+       at = text.find("${oc.env:", at + 1)) {
+    const std::string_view name =
+        text.substr(at + 9, std::min(text.find('}', at), text.size()) - at - 9);
+    std::string upper(name);
+    std::transform(upper.begin(), upper.end(), upper.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
+    const bool secret = std::any_of(k_secret.begin(), k_secret.end(), [&](std::string_view word) {
+      return upper.find(word) != std::string::npos;
+    });
+    teller.find(k_resolver, offset, std::string(path) + " = " + std::string(text.substr(0, 300)),
+                {}, secret ? std::optional(Severity::suspicious) : std::nullopt);
+  }
+}
+
 void check_component(Teller& teller, std::string_view key, std::string_view library,
                      std::string_view name, std::uint64_t offset) {
   if (key.starts_with('_') || library == "diffusers" || library == "transformers") return;
@@ -317,50 +256,6 @@ void check_component(Teller& teller, std::string_view key, std::string_view libr
   teller.find(k_custom_module, offset, words, k_pipeline);
   teller.session().refer("code", offset, std::string(key) + "/" + std::string(library) + ".py",
                          k_pipeline);
-}
-
-void check_value(Teller& teller, const Value& value) {
-  switch (value.rule.check) {
-  case annotation:
-    return check_annotation(teller, value);
-  case attention:
-    return check_attention(teller, value);
-  case auto_map:
-    if (value.kind == Scalar::text) check_code(teller, value);
-    return;
-  case base_model:
-    if (value.kind != Scalar::text || value.text.empty()) return;
-    teller.session().refer("repository", value.offset, value.text, value.rule.condition);
-    return teller.find(k_base_model, value.offset, evidence(value), value.rule.condition);
-  case class_name:
-    return check_class_name(teller, value);
-  case custom_pipeline:
-    return check_custom_pipeline(teller, value);
-  case import_module:
-    return check_import(teller, value, "megatron");
-  case kernel_mapping:
-    return check_kernel_mapping(teller, value);
-  case model_file:
-    return check_model_file(teller, value);
-  case module_type:
-    return check_module_type(teller, value);
-  case parent_library:
-    return check_import(teller, value, "transformers");
-  case pipeline_class:
-    return check_pipeline_class(teller, value);
-  case row_file:
-    return check_row_file(teller, value);
-  case shard:
-    return check_shard(teller, value);
-  case target:
-    if (value.kind == Scalar::text)
-      check_target(teller, value.path, value.text, value.offset, value.rule.condition);
-    return;
-  case jinja:
-    return check_jinja(teller, value);
-  case trust:
-    return check_trust(teller, value);
-  }
 }
 
 } // namespace hubgate::config

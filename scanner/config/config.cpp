@@ -18,7 +18,8 @@ constexpr std::size_t k_nested = std::size_t{1} << 20;
 bool holds_configuration(std::string_view text) {
   if (text.size() < 12 || text.size() > k_nested) return false;
   return text.find("_target_") != std::string_view::npos ||
-         text.find("!!python/") != std::string_view::npos;
+         text.find(": !!python/") != std::string_view::npos ||
+         text.find("- !!python/") != std::string_view::npos;
 }
 
 } // namespace
@@ -116,6 +117,9 @@ void ConfigScan::scalar(Scalar kind, std::string_view text, std::uint64_t offset
     MemorySource source(as_bytes(copy));
     teller_.session().embedded(path() + ".yaml", source);
   }
+  if (kind == Scalar::text && documents_ <= 1 && text.size() < 4096 &&
+      text.find("${oc.env:") != std::string_view::npos)
+    check_resolvers(teller_, path(), text, offset);
   if (ruled_ == 0) return;
   for (std::size_t below = 0; below < frames_.size(); ++below) {
     const std::size_t at = frames_.size() - 1 - below;
@@ -132,7 +136,7 @@ void ConfigScan::scalar(Scalar kind, std::string_view text, std::uint64_t offset
       }
       const std::uint64_t index =
           frames_.back().list && frames_.back().index > 0 ? frames_.back().index - 1 : 0;
-      check_value(teller_, {rule, kind, text, offset, below, index, path()});
+      rule.check(teller_, {rule, kind, text, offset, below, index, path()});
     }
   }
 }

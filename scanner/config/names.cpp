@@ -252,6 +252,16 @@ NameVerdict judge_target(std::string_view name) {
   return {Standing::private_code, ""};
 }
 
+NameVerdict judge_module(std::string_view name) {
+  const NameVerdict verdict = judge_target(name);
+  if (verdict.standing == Standing::dangerous || verdict.standing == Standing::malformed)
+    return verdict;
+  // A module all of whose names are harmful.
+  const pickle::Verdict whole = pickle::judge_name(name, "anything");
+  if (whole.standing == pickle::Standing::dangerous) return {Standing::dangerous, whole.effect};
+  return verdict;
+}
+
 std::string_view names_version() {
   return "config-names 1";
 }

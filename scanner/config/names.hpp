@@ -23,6 +23,9 @@ struct NameVerdict {
 /// Judges a dotted name that a loader resolves and may call.
 NameVerdict judge_target(std::string_view name);
 
+/// The same for a name that is imported as a module, or is the path of a callable.
+NameVerdict judge_module(std::string_view name);
+
 /// Whether `text` is a dotted name of ASCII identifiers (one without a dot counts).
 bool is_dotted_name(std::string_view text);
 

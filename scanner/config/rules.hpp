@@ -223,12 +223,21 @@ inline constexpr Rule k_serving_code{
     "CFG-016 CFG-018",
     "a serving tool runs code from a place that its own library does not bring"};
 
+inline constexpr Rule k_licence{"card-licence",
+                                "licence",
+                                Severity::informational,
+                                Reach::data,
+                                "",
+                                "",
+                                "CNT-003",
+                                "the card's licence is unknown, or does not allow every use"};
+
 inline constexpr std::array k_rules{
     k_auto_map,     k_remote_code,   k_code_path, k_kernel,    k_unknown_kernel,   k_trust,
     k_class_name,   k_custom_module, k_import,    k_target,    k_dangerous_target, k_resolver,
     k_shard_path,   k_shard_kind,    k_file_path, k_data_path, k_annotation_path,  k_data_files,
     k_local_files,  k_base_model,    k_command,   k_task,      k_task_script,      k_entry_point,
-    k_serving_code,
+    k_serving_code, k_licence,
 };
 
 /// Own rules and those of configurations in one table, for Format::rules.

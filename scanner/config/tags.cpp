@@ -48,7 +48,7 @@ void check_python(Teller& teller, std::string_view tag, std::string_view what,
     return;
   }
   const std::string_view name = colon == std::string_view::npos ? "" : what.substr(colon + 1);
-  const NameVerdict verdict = judge_target(name);
+  const NameVerdict verdict = kind == "module" ? judge_module(name) : judge_target(name);
   const bool named_only = kind == "name" || kind == "module";
   if (verdict.standing == Standing::allowed) {
     teller.find(k_python_data, offset, words(tag, value));
@@ -80,7 +80,7 @@ bool check_hyper(Teller& teller, std::string_view tag, std::string_view value,
       kind != "!module")
     return false;
   const std::string_view name = tag.substr(colon + 1);
-  const NameVerdict verdict = judge_target(name);
+  const NameVerdict verdict = kind == "!module" ? judge_module(name) : judge_target(name);
   if (verdict.standing == Standing::allowed) return true;
   if (verdict.standing == Standing::dangerous) {
     teller.find(k_hyper_danger, offset, words(tag, value) + ": " + std::string(verdict.effect));
