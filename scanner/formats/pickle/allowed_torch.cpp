@@ -42,8 +42,9 @@ constexpr std::array k_allowed{
             "IntTensor LongTensor BoolTensor",
             Use::object},
     Allowed{"torch.serialization", "_get_layout", Use::value},
-    // TorchScript's lists: they return their argument.
-    Allowed{"torch.jit._pickle", "build_intlist build_doublelist build_boollist build_tensorlist",
+    // TorchScript's lists and typed values: they return their argument.
+    Allowed{"torch.jit._pickle",
+            "build_intlist build_doublelist build_boollist build_tensorlist restore_type_tag",
             Use::value},
     Allowed{"torch.nn.parameter", "Parameter Buffer UninitializedParameter", Use::object},
     Allowed{"torch.nn", "Parameter", Use::object},

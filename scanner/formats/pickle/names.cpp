@@ -78,6 +78,9 @@ Verdict judge_name(std::string_view module, std::string_view name) {
       if (const Danger* row = find_danger(reached, rest); row != nullptr)
         return {.standing = Standing::dangerous, .effect = row->effect};
   }
+  // TorchScript's classes stand in the archive's own code; no Python finds a module of this name.
+  if (module == "__torch__" || module.starts_with("__torch__."))
+    return {.standing = Standing::allowed, .use = Use::module_class, .effect = {}};
   return {.standing = is_usual_package(module) ? Standing::unknown_call : Standing::unknown_class,
           .effect = {}};
 }

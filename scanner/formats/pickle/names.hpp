@@ -78,6 +78,6 @@ std::span<const Allowed> allowed_boosting();
 std::span<const Allowed> allowed_transformers();
 
 /// Version of all of them together: changes with every change of the data.
-inline constexpr std::string_view k_names_version = "2026-11-21.4";
+inline constexpr std::string_view k_names_version = "2026-11-21.5";
 
 } // namespace hubgate::pickle
