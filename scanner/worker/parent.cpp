@@ -41,12 +41,12 @@ bool write_all(int fd, Bytes bytes) {
 // Writes frames; nobody listening any more ends the worker.
 class FrameSink final : public ReportSink {
 public:
-  explicit FrameSink(std::uint32_t item) : item_(item) {}
+  FrameSink(std::uint32_t item, bool arriving) : item_(item), arriving_(arriving) {}
   void on_finding(const Finding& finding) override { send(frames::encode(item_, finding)); }
   void on_gap(const Gap& gap) override { send(frames::encode(item_, gap)); }
   void on_reference(const Reference& reference) override { send(frames::encode(item_, reference)); }
   void on_release(std::uint64_t offset) override {
-    send(frames::Writer(frames::Type::release, item_).u64(offset).bytes());
+    if (arriving_) send(frames::Writer(frames::Type::release, item_).u64(offset).bytes());
   }
   void on_rest_is_inert(std::uint64_t from) override {
     send(frames::Writer(frames::Type::inert, item_).u64(from).bytes());
@@ -64,10 +64,12 @@ private:
     if (!write_all(k_answer, bytes)) _exit(0);
   }
   std::uint32_t item_;
+  bool arriving_; ///< somebody passes bytes on meanwhile and waits for releases
 };
 
-void scan_whole(FormatTable formats, Source& source, const Limits& limits, std::uint32_t item) {
-  FrameSink sink(item);
+void scan_whole(FormatTable formats, Source& source, const Limits& limits, std::uint32_t item,
+                bool arriving) {
+  FrameSink sink(item, arriving);
   sink.done(scan_object(formats, source, limits, &sink));
 }
 
@@ -83,17 +85,17 @@ void scan_whole(FormatTable formats, Source& source, const Limits& limits, std::
       auto source = ArrivingSource::from_spool(Fd(k_first_source), Fd(k_first_source + 1),
                                                Fd(k_first_source + 2));
       if (!source) _exit(1);
-      scan_whole(formats, **source, message.limits, 0);
+      scan_whole(formats, **source, message.limits, 0, true);
     } else if (message.kind == JobMessage::k_file) {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
-      scan_whole(formats, *source, message.limits, 0);
+      scan_whole(formats, *source, message.limits, 0, false);
     } else {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
       BatchItem item;
       std::uint32_t index = 0;
       while (read(k_first_source + 1, &item, sizeof item) == sizeof item) {
         SubSource part(*source, item.offset, item.length);
-        scan_whole(formats, part, message.limits, index++);
+        scan_whole(formats, part, message.limits, index++, false);
       }
     }
   } catch (const std::bad_alloc&) {
