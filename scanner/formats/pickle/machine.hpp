@@ -112,6 +112,12 @@ private:
   }
 
   // machine_run.cpp: the fast path
+  struct Place {
+    const std::uint8_t* p;
+    Word* sp;
+    Word* fence;
+  };
+  Place run_usual(Place at, const std::uint8_t* end, std::uint64_t offset_of_null);
   Step run_some(Bytes window);
   template <bool k_trace> Step run_window(Bytes window);
   void trace() { tracer_->on_opcode(pending_code_, pending_trace_); }
@@ -168,7 +174,26 @@ private:
   static constexpr std::size_t k_max_stack = std::size_t{16} << 20;
   static constexpr std::uint64_t k_absurd_index = std::uint64_t{1} << 30;
 
-  Flags sum(const Word* items, std::size_t n, float& weight) const;
+  [[gnu::always_inline]] Flags sum(const Word* items, std::size_t n, float& weight) const {
+    Flags flags = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      const Word w = items[i];
+      if ((w & k_not_plain) == 0) continue;
+      const std::uint64_t position = payload_of(w);
+      if (tag_of(w) > Tag::set) {
+        flags |= flags_of(w);
+      } else if (heap_.alive(position)) {
+        const Word header = *heap_.at(position);
+        flags |= Heap::flags(header);
+        weight += Heap::weight(header);
+      } else {
+        flags |= heap_.flags_at(position);
+      }
+    }
+    return flags;
+  }
+  /// What GET of an empty memo slot gives, and the finding.
+  Word unset_slot(std::uint64_t index, At at);
   Flags flags_of(Word) const;
   void note_recursion(Word target, const Word* items, std::size_t n);
   Word keep_text(const std::uint8_t* data, std::size_t n);
@@ -253,7 +278,7 @@ private:
   bool recursive_ = false;
   mutable bool touched_ = false; ///< the source was read, so the window is stale
   Word result_ = 0;
-  std::array<std::uint8_t, 256> seen_{};
+  std::array<std::uint16_t, 256> seen_{};
 
   std::unique_ptr<Word[]> stack_;
   std::size_t stack_capacity_ = 0;

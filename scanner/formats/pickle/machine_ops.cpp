@@ -54,21 +54,12 @@ Flags Machine::flags_of(Word w) const {
   }
 }
 
-Flags Machine::sum(const Word* items, std::size_t n, float& weight) const {
-  Flags flags = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    const Word w = items[i];
-    if ((w & k_not_plain) == 0) continue;
-    const std::uint64_t position = payload_of(w);
-    if (tag_of(w) <= Tag::set && heap_.alive(position)) [[likely]] {
-      const Word header = *heap_.at(position);
-      flags |= Heap::flags(header);
-      weight += Heap::weight(header);
-    } else {
-      flags |= flags_of(w);
-    }
+Word Machine::unset_slot(std::uint64_t index, At at) {
+  if (!memo_.lossy()) {
+    find(R::memo_slot, at, "GET " + std::to_string(index) + " of an empty slot");
+    broken_memo_ = true;
   }
-  return flags;
+  return make_word(Tag::unknown);
 }
 
 void Machine::note_recursion(Word target, const Word* items, std::size_t n) {

@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <unordered_map>
+#include <vector>
 
 namespace hubgate::pickle {
 
@@ -99,6 +101,7 @@ public:
   /// Flags of something that may have aged out. Only what is not plain is remembered then.
   Flags flags_at(std::uint64_t position) const {
     if (alive(position)) return flags(*at(position));
+    if (aged_.empty()) return forgot_;
     const auto found = aged_.find(position);
     return static_cast<Flags>(forgot_ | (found == aged_.end() ? 0 : found->second));
   }
@@ -224,15 +227,14 @@ private:
     tail_[in_chunk] = value;
     ++dense_size_;
   }
-  [[gnu::noinline]] void next_chunk() {
-    if (chunks_ == nullptr) chunks_ = std::make_unique<Chunk[]>(k_max_dense / k_chunk);
-    auto& chunk = chunks_[dense_size_ >> k_chunk_bits];
-    if (chunk == nullptr) chunk = std::make_unique_for_overwrite<Word[]>(k_chunk);
-    tail_ = chunk.get();
-  }
+  void next_chunk();
 
-  using Chunk = std::unique_ptr<Word[]>;
-  std::unique_ptr<Chunk[]> chunks_;
+  struct Free {
+    void operator()(Word* words) const { std::free(words); }
+  };
+  std::unique_ptr<Word*[]> chunks_;
+  /// What the chunks lie in: one chunk each at first, then as many as fill a huge page.
+  std::vector<std::unique_ptr<Word, Free>> blocks_;
   std::uint64_t dense_size_ = 0;
   std::uint64_t used_ = 0;
   Word* tail_ = nullptr;
