@@ -124,8 +124,7 @@ void Walk::user_block() {
   const std::vector<std::uint8_t> block(view.begin(), view.end());
   file_.extents().push_back({0, size, false});
   std::size_t known = 0;
-  if (starts_with(block, "MATLAB 7.") && block.size() >= 128 && block[125] == 2)
-    known = 128;
+  if (starts_with(block, "MATLAB 7.") && block.size() >= 128 && block[125] == 2) known = 128;
   if (starts_with(block, "HDF5-based Julia Data Format")) {
     julia_ = true;
     const std::size_t end = as_text(block).find('\0');
@@ -341,7 +340,8 @@ void Walk::link(const Link& link, const std::string& path, std::uint64_t place) 
   }
 }
 
-std::vector<std::string> Walk::texts(const Attribute& attribute, std::size_t most) {
+std::vector<std::string> Walk::texts(const Attribute& attribute, std::size_t most,
+                                     bool configured) {
   std::vector<std::string> out;
   const Bytes value(attribute.value);
   if (attribute.type.klass == TypeClass::text && attribute.type.size != 0) {
@@ -364,6 +364,7 @@ std::vector<std::string> Walk::texts(const Attribute& attribute, std::size_t mos
     const HeapObject* const object = storage_.heap_object(*heap, *index);
     if (object == nullptr) continue;
     const std::uint64_t size = std::min<std::uint64_t>(object->size, k_max_text);
+    if (configured) read_.insert(object->place);
     const Bytes bytes = file_.source().view(object->place, static_cast<std::size_t>(size));
     out.emplace_back(as_text(bytes));
   }
@@ -406,7 +407,7 @@ void Walk::attribute(Attribute attribute, const std::string& path, std::uint64_t
   const std::string stem = without_number(name);
   if (stem == "model_config" || stem == "training_config") {
     std::string& all = configuration_[stem];
-    for (const std::string& text: texts(attribute, 4096))
+    for (const std::string& text: texts(attribute, 4096, true))
       if (all.size() + text.size() <= k_max_text)
         all += text.substr(0, text.find('\0'));
       else
@@ -542,14 +543,11 @@ bool Walk::run() {
     session_.find(k_soft_link, soft.place, 0, soft.text, options);
   }
   leftovers();
-  storage_.each_collection([&](std::uint64_t address, const std::vector<HeapObject>& objects) {
-    if (objects.empty()) return;
-    const std::uint64_t begin = file_.place(address);
-    SubSource inner(file_.source(), begin, objects.back().place + objects.back().size - begin);
-    session_.embedded("heap@" + std::to_string(file_.place(address)), inner);
+  storage_.each_collection([&](std::uint64_t, const std::vector<HeapObject>& objects) {
     for (const HeapObject& object: objects)
-      if (object.size >= k_least) value(object);
+      value(object);
   });
+  small_values();
   trouble(storage_.trouble());
   return !broken_;
 }

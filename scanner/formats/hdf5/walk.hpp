@@ -42,7 +42,9 @@ private:
   void attribute_values(const Attribute& attribute, const std::string& path, std::uint64_t place);
   void matlab(const std::string& klass, std::uint64_t place);
   std::optional<std::string> first_text(const Attribute& attribute);
-  std::vector<std::string> texts(const Attribute& attribute, std::size_t most);
+  /// `configured`: they are scanned as a configuration, and not once more as values.
+  std::vector<std::string> texts(const Attribute& attribute, std::size_t most,
+                                 bool configured = false);
   void configuration(const std::string& path);
   std::optional<Datatype> committed(std::uint64_t address);
 
@@ -56,6 +58,7 @@ private:
 
   void heaps(std::uint64_t address, std::uint64_t size);
   void value(const HeapObject& object);
+  void small_values();
   void leftovers();
   void overlaps();
   void trouble(const Trouble& trouble);
@@ -73,6 +76,8 @@ private:
   };
   std::vector<SoftLink> soft_;
   std::map<std::string_view, std::size_t> told_;
+  std::set<std::uint64_t> read_; ///< values in heaps that were scanned already
+  std::string small_;            ///< short values, to be scanned together
   bool keras_ = false;
   bool julia_ = false;
   bool broken_ = false;

@@ -15,6 +15,9 @@ constexpr std::uint64_t k_max_bytes = std::uint64_t{64} << 20; ///< of single by
 constexpr std::uint64_t k_bomb = std::uint64_t{16} << 30;
 constexpr std::uint64_t k_ratio = 1100; ///< deflate's limit, as in Limits::ratio
 
+// Stands between values: no format begins with it, and it is no length of anything.
+constexpr std::string_view k_between{"\xff\0\xff\xff\xff\xff\xff\xff", 8};
+
 // What begins an executable, an archive or a pickle, and no array of numbers by accident.
 bool has_magic(Source& source, std::uint64_t at, std::uint64_t size) {
   if (find_executable(source, at, size)) return true;
@@ -33,12 +36,27 @@ void Walk::bytes(const std::string& name, Bytes bytes) {
   session_.embedded(name, inner);
 }
 
-// Heaps are scanned as a whole, where structure shows at any offset; what begins like something is
-// also read from its beginning.
+// Long values, and what begins like something, are scanned by themselves; the many short ones in
+// batches, where structure shows at any offset.
 void Walk::value(const HeapObject& object) {
-  if (!has_magic(file_.source(), object.place, object.size)) return;
-  SubSource inner(file_.source(), object.place, object.size);
-  session_.embedded("value@" + std::to_string(object.place), inner);
+  constexpr std::uint64_t k_long = 4096;
+  constexpr std::size_t k_batch = std::size_t{1} << 20;
+  if (object.size < k_least || read_.contains(object.place)) return;
+  if (object.size >= k_long || has_magic(file_.source(), object.place, object.size)) {
+    SubSource inner(file_.source(), object.place, object.size);
+    session_.embedded("value@" + std::to_string(object.place), inner);
+    return;
+  }
+  small_ += k_between;
+  small_ += as_text(file_.source().view(object.place, static_cast<std::size_t>(object.size)));
+  if (small_.size() >= k_batch) small_values();
+}
+
+void Walk::small_values() {
+  if (small_.empty()) return;
+  MemorySource inner(as_bytes(small_));
+  session_.embedded("values", inner);
+  small_.clear();
 }
 
 void Walk::numbers(std::uint64_t place, std::uint64_t size, const std::string& path) {
