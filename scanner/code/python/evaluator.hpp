@@ -1,0 +1,221 @@
+#pragma once
+// Evaluator: walks the tree of one unit in the order of execution with abstract values. Functions
+// are evaluated where they are called, once for each kind of arguments and a few times at most;
+// those that nobody calls are evaluated at the end. Internal to scanner/code/python.
+#include "scanner/code/python/analyse.hpp"
+#include "scanner/code/python/rules.hpp"
+#include "scanner/code/python/tables.hpp"
+
+#include <array>
+#include <deque>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace hubgate::python {
+
+struct Arguments {
+  std::vector<Value> positional;
+  std::vector<std::pair<std::string_view, Value>> named;
+  bool open = false; ///< there are more, unknown ones (*args)
+
+  const Value* find(std::string_view name) const {
+    for (const auto& [key, value]: named)
+      if (key == name) return &value;
+    return nullptr;
+  }
+  /// The argument at a position or under a name; unknown if it is not there.
+  Value get(std::size_t position, std::string_view name = {}) const {
+    if (position < positional.size()) return positional[position];
+    const Value* value = name.empty() ? nullptr : find(name);
+    return value == nullptr ? Value{} : *value;
+  }
+};
+
+class Evaluator {
+public:
+  Evaluator(Tree tree, const Unit& unit, Session& session, std::uint64_t& fold_budget);
+
+  /// Evaluates everything. False: a limit was hit, and reported.
+  bool run();
+
+private:
+  using Map = std::unordered_map<std::string_view, Value>;
+  struct Scope {
+    Map names;
+    std::uint32_t parent = 0; ///< index into scopes_; the module's own is 0
+    std::uint32_t klass = k_nowhere;
+  };
+  struct Function {
+    NodeId node = k_no_node; ///< function_def or lambda
+    std::uint32_t scope = 0;
+    std::uint32_t klass = k_nowhere;
+    std::vector<std::pair<std::uint64_t, Value>> results; ///< by kind of arguments
+    std::uint32_t runs = 0;
+    bool running = false;
+    bool called = false;
+  };
+  struct Class {
+    NodeId node = k_no_node;
+    Map attributes;
+    std::vector<Value> bases;
+  };
+  struct Step {
+    std::uint32_t offset;
+    std::uint32_t parent;
+  };
+  static constexpr std::uint32_t k_nowhere = ~0U;
+  static constexpr std::uint32_t k_max_runs = 5;   ///< of one function
+  static constexpr unsigned k_max_calls = 24;      ///< functions inside functions
+  static constexpr std::size_t k_max_items = 8192; ///< of a list that is followed item by item
+
+  // evaluate_statements.cpp
+  void block(NodeId id);
+  void statement(NodeId id);
+  void assign(NodeId target, const Value& value);
+  void assign_name(std::string_view name, const Value& value);
+  void define_function(NodeId id);
+  void define_class(NodeId id);
+  void import(NodeId id);
+  void import_from(NodeId id);
+  void loop(NodeId id);
+  bool concrete_loop(NodeId target, const Value& iterable, NodeId body);
+  void uncalled_functions();
+  Value invoke(std::uint32_t function, const Value* self, const Arguments& arguments);
+  void bind(const Function& function, const Value* self, const Arguments& arguments);
+  std::uint64_t fingerprint(const Value* self, const Arguments& arguments) const;
+
+  // evaluate_expressions.cpp
+  Value evaluate(NodeId id);
+  Value evaluate_kind(NodeId id);
+  Value name(NodeId id);
+  Value lookup(std::string_view name);
+  Value attribute(const Value& object, std::string_view name, NodeId at);
+  Value class_attribute(std::uint32_t klass, std::string_view name, unsigned depth = 0);
+  Value subscript(NodeId id);
+  Value binary(NodeId id);
+  Value arithmetic(char op, const Value& left, const Value& right, NodeId at);
+  Value joined_string(NodeId id);
+  Value comprehension(NodeId id);
+  void clauses(NodeId id, std::size_t clause, std::vector<Value>& out, Labels& labels);
+  Value items(NodeId id, Kind kind);
+  Value element_of(const Value& iterable, NodeId at);
+  Arguments arguments(std::span<const NodeId> nodes);
+
+  // calls.cpp
+  Value call(NodeId id);
+  Value apply(const Value& callee, const Arguments& arguments, NodeId at);
+  Value call_name(const Value& callee, const Arguments& arguments, NodeId at);
+  Value call_known(const Callable& known, const std::string& path, const Value& callee,
+                   const Arguments& arguments, NodeId at);
+  Value construct(std::uint32_t klass, const Arguments& arguments);
+  Value call_deferred(const Arguments& arguments, std::size_t position, NodeId at);
+  void call_callbacks(const Arguments& arguments, NodeId at);
+  Value open_file(const Arguments& arguments, NodeId at);
+  Value import_call(const Arguments& arguments, NodeId at);
+  Value environment(const Arguments& arguments, NodeId at);
+
+  // methods.cpp
+  bool method(const Value& object, std::string_view name, NodeId object_node,
+              const Arguments& arguments, NodeId at, Value& result);
+  bool text_method(const Value& object, std::string_view name, const Arguments& arguments,
+                   NodeId at, Value& result);
+  bool container_method(const Value& object, std::string_view name, NodeId object_node,
+                        const Arguments& arguments, NodeId at, Value& result);
+  bool handle_method(const Value& object, std::string_view name, const Arguments& arguments,
+                     NodeId at, Value& result);
+  bool labelled_method(const Value& object, std::string_view name, const Arguments& arguments,
+                       NodeId at, Value& result);
+
+  // fold.cpp
+  Value literal(NodeId id);
+  Value number(NodeId id);
+  Value decode(const Callable& known, const Arguments& arguments, NodeId at);
+  Value format_text(const std::string& pattern, const Arguments& arguments, Labels labels);
+  Value percent(const std::string& pattern, const Value& right, Labels labels);
+  Value make_text(std::string text, Labels labels, bool partial, Kind kind = Kind::text);
+  Value make_integer(std::int64_t number) const;
+  Value make_list(std::vector<Value> items, Labels labels);
+  Value make_name(std::string path, Labels labels = 0, std::uint32_t step = 0);
+  Value unknown(Labels labels, NodeId at, std::uint32_t step = 0) const;
+  std::string text_of(const Value& value) const;
+  const std::string& raw(const Value& value) const { return pool_[value.ref]; }
+  bool charge(std::uint64_t bytes);
+  bool list_bytes(const Value& list, std::string& out) const;
+  bool reads_as_list(const Value& value, std::vector<Value>& out);
+
+  // sinks.cpp
+  void judge_code(const Value& code, NodeId at, std::string_view callee);
+  void judge_command(const Value& command, const Arguments& arguments, NodeId at,
+                     std::string_view callee);
+  void judge_shell_text(const std::string& text, Labels labels, NodeId at);
+  void judge_program(const Value& path, NodeId at, std::string_view callee);
+  void judge_send(const Arguments& arguments, NodeId at, std::string_view callee);
+  void judge_sent(const Value& value, NodeId at, bool body);
+  void judge_write(const Value& path, const Value& data, NodeId at);
+  void judge_hub_write(const Arguments& arguments, NodeId at);
+  void judge_duplicate(const Arguments& arguments, NodeId at);
+  void judge_remove(const Value& path, NodeId at);
+  void judge_hidden_name(const Value& callee, const std::string& path, Op op, NodeId at);
+  void judge_load(const Value& bytes, NodeId at, std::string_view callee);
+  void judge_install(NodeId at, std::string_view what);
+  void nested_unit(const Value& code, NodeId at);
+  Labels dropped_in(const std::string& command) const;
+  void report(R rule, NodeId at, const Value* value, std::string_view what,
+              std::optional<Severity> severity = {}, std::string_view techniques = {});
+
+  // behaviour.cpp
+  void note_text(std::string_view text, std::uint32_t offset);
+  void note_name(std::string_view name, std::uint32_t offset);
+  void note(Feature feature, std::uint32_t offset);
+  bool has(Feature feature) const { return seen_[feature] != k_nowhere; }
+  void behaviours();
+  void source_tricks();
+  std::string line_at(std::uint32_t offset) const;
+  std::string trace(std::uint32_t step, std::uint32_t sink) const;
+  std::uint32_t line_number(std::uint32_t offset) const;
+
+  Value merge(const Value& old, const Value& value) const;
+  std::uint32_t step(NodeId at, std::uint32_t parent);
+  std::uint64_t offset_of(NodeId at) const {
+    return unit_.verbatim ? unit_.offset + tree_[at].begin : unit_.offset;
+  }
+  bool tick();
+  Scope& scope() { return scopes_[current_]; }
+
+  Tree tree_;
+  Unit unit_;
+  Session& session_;
+  std::uint64_t& fold_budget_;
+
+  std::deque<std::string> pool_;
+  std::deque<std::vector<Value>> lists_;
+  std::deque<Scope> scopes_{1};
+  std::deque<Function> functions_;
+  std::deque<Class> classes_;
+  std::vector<Step> steps_{Step{}};
+  std::vector<std::string> star_modules_;
+  std::vector<std::pair<std::string, Labels>> dropped_; ///< files that were written, by path
+  std::vector<Value> returns_;                          ///< of the functions that run
+  std::map<std::pair<std::string_view, std::uint64_t>, bool> reported_;
+  std::vector<std::uint32_t> lines_; ///< offsets of line starts
+  std::array<std::uint32_t, f_count> seen_{};
+
+  std::uint32_t current_ = 0;       ///< scope
+  std::uint32_t klass_ = k_nowhere; ///< whose method runs
+  unsigned calls_ = 0;              ///< functions that run
+  unsigned branches_ = 0;           ///< conditions around the statement
+  unsigned loops_ = 0;
+  unsigned depth_ = 0; ///< of the expression
+  bool main_guard_ = false;
+  bool uncalled_ = false;  ///< the function that runs was called by nobody here
+  std::uint32_t here_ = 0; ///< offset of the statement that runs
+  std::uint64_t ticks_ = 0;
+  std::uint64_t max_ticks_ = 0;
+  std::uint32_t concrete_ = 0; ///< iterations of loops that were run item by item
+  bool over_budget_ = false;
+};
+
+} // namespace hubgate::python

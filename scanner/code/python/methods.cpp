@@ -1,0 +1,320 @@
+#include "scanner/code/python/evaluator.hpp"
+
+#include <algorithm>
+
+namespace hubgate::python {
+namespace {
+
+constexpr Labels k_handed_on = ~(k_process | k_code | k_pieces);
+
+bool one_of(std::string_view word, std::initializer_list<std::string_view> words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+} // namespace
+
+// Methods of values that are known, and of those whose origin says what they are.
+bool Evaluator::method(const Value& object, std::string_view name, NodeId object_node,
+                       const Arguments& arguments, NodeId at, Value& result) {
+  switch (object.kind) {
+  case Kind::text:
+  case Kind::bytes:
+    return text_method(object, name, arguments, at, result);
+  case Kind::list:
+  case Kind::dict:
+    return container_method(object, name, object_node, arguments, at, result);
+  case Kind::handle:
+    return handle_method(object, name, arguments, at, result);
+  case Kind::name:
+  case Kind::unknown:
+    if (object.kind == Kind::name) {
+      const std::string path = canonical(raw(object) + "." + std::string(name));
+      if (find_callable(path) != nullptr) return false;
+    }
+    if (labelled_method(object, name, arguments, at, result)) return true;
+    // What is put into an unknown container stays in it.
+    return object.kind == Kind::unknown &&
+           container_method(object, name, object_node, arguments, at, result);
+  default:
+    return false;
+  }
+}
+
+bool Evaluator::labelled_method(const Value& object, std::string_view name,
+                                const Arguments& arguments, NodeId at, Value& result) {
+  if ((object.labels & k_socket) != 0) {
+    if (one_of(name, {"recv", "recvfrom", "recv_into", "read", "readline", "readlines"})) {
+      note(f_net_in, tree_[at].begin);
+      result = unknown(k_net | k_remote, at, step(at, object.step));
+      return true;
+    }
+    if (one_of(name, {"send", "sendall", "sendto", "write"})) {
+      judge_send(arguments, at, "socket.send");
+      result = unknown(0, at);
+      return true;
+    }
+    if (one_of(name, {"fileno", "makefile", "accept", "detach", "dup"})) {
+      result = unknown(object.labels, at, object.step);
+      if (name == "accept")
+        result = make_list({unknown(k_socket, at, object.step), unknown(0, at)}, k_socket);
+      return true;
+    }
+  }
+  if ((object.labels & k_process) != 0 && one_of(name, {"write", "communicate", "send_signal"})) {
+    const Value data = arguments.get(0, "input");
+    if ((data.labels & k_remote) != 0)
+      report(R::remote_control, at, &data, "what a socket receives goes to the running process");
+    result = unknown(k_output, at, step(at, object.step));
+    return true;
+  }
+  if ((object.labels & k_process) != 0 && one_of(name, {"read", "readline", "read1"})) {
+    result = unknown(k_output, at, step(at, object.step));
+    return true;
+  }
+  // Library classes know their own names: model.push_to_hub() of whatever class.
+  if (name == "push_to_hub") {
+    judge_hub_write(arguments, at);
+    result = unknown(0, at);
+    return true;
+  }
+  if (one_of(name,
+             {"download", "download_and_extract", "download_custom", "extract", "iter_archive"}) &&
+      object.kind == Kind::unknown) {
+    result = unknown(k_hub, at, object.step);
+    return true;
+  }
+  if (one_of(name, {"submit", "apply_async", "run_in_executor", "call_soon", "call_later"}) &&
+      !arguments.positional.empty()) {
+    const std::size_t position = one_of(name, {"run_in_executor", "call_later"}) ? 1 : 0;
+    const Value callee = arguments.get(position);
+    if (callee.kind == Kind::function || callee.kind == Kind::method || callee.kind == Kind::name) {
+      result = call_deferred(arguments, position, at);
+      return true;
+    }
+  }
+  if (name == "fromhex" && object.kind == Kind::name) return false;
+  return false;
+}
+
+bool Evaluator::text_method(const Value& object, std::string_view name, const Arguments& arguments,
+                            NodeId at, Value& result) {
+  const std::string& text = raw(object);
+  const Value first = arguments.get(0);
+  const Labels labels = (object.labels | first.labels) & k_handed_on;
+  const auto give = [&](std::string out, Labels more = 0, bool partial = false) {
+    if (!charge(out.size())) {
+      result = unknown(labels | more, at, object.step);
+      return true;
+    }
+    result = make_text(std::move(out), labels | more, object.partial || partial, object.kind);
+    result.step = object.step != 0 ? object.step : first.step;
+    return true;
+  };
+  if (name == "join") {
+    std::vector<Value> list;
+    if (!reads_as_list(first, list)) {
+      result = unknown(labels, at, first.step);
+      return true;
+    }
+    std::string out;
+    bool partial = false;
+    Labels inner = first.labels & k_handed_on;
+    std::size_t tiny = 0;
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if (i > 0) out += text;
+      const std::string part = text_of(list[i]);
+      tiny += part.size() == 1 ? 1 : 0;
+      out += part;
+      partial = partial || !list[i].is_constant();
+      inner |= list[i].labels & k_handed_on;
+      if (out.size() > (std::size_t{8} << 20)) break;
+    }
+    const bool spelled = text.empty() && list.size() >= 4 && tiny == list.size();
+    return give(std::move(out), inner | (spelled ? k_computed : Labels{0}), partial);
+  }
+  if (name == "format") return result = format_text(text, arguments, labels), true;
+  if (name == "replace" && first.is_text() && arguments.get(1).is_text()) {
+    const std::string& from = raw(first);
+    const std::string& to = raw(arguments.get(1));
+    if (from.empty() || text.size() > (std::size_t{1} << 22)) return give(text);
+    std::string out;
+    for (std::size_t i = 0; i < text.size();) {
+      const std::size_t hit = text.find(from, i);
+      if (hit == std::string::npos || out.size() > (std::size_t{8} << 20)) {
+        out += text.substr(i);
+        break;
+      }
+      out += text.substr(i, hit - i) + to;
+      i = hit + from.size();
+    }
+    const bool changed = out != text;
+    return give(std::move(out), changed ? k_pieces : Labels{0});
+  }
+  if (name == "lower" || name == "upper" || name == "swapcase" || name == "casefold") {
+    std::string out = text;
+    for (char& c: out) {
+      const bool upper = c >= 'A' && c <= 'Z';
+      const bool lower = c >= 'a' && c <= 'z';
+      if ((upper && name != "upper") || (lower && (name == "upper" || name == "swapcase")))
+        c = static_cast<char>(c ^ 0x20);
+    }
+    return give(std::move(out));
+  }
+  if (name == "strip" || name == "lstrip" || name == "rstrip") {
+    const std::string set =
+        first.is_text() && !arguments.positional.empty() ? raw(first) : " \t\r\n\f\v";
+    std::size_t from = 0;
+    std::size_t upto = text.size();
+    if (name != "rstrip")
+      while (from < upto && set.find(text[from]) != std::string::npos)
+        ++from;
+    if (name != "lstrip")
+      while (upto > from && set.find(text[upto - 1]) != std::string::npos)
+        --upto;
+    return give(text.substr(from, upto - from));
+  }
+  if (name == "encode" || name == "decode") {
+    const Value encoding = arguments.get(0, "encoding");
+    const std::string codec = encoding.is_text() ? raw(encoding) : "utf-8";
+    if (codec.find("utf") == std::string::npos && codec.find("ascii") == std::string::npos &&
+        codec.find("latin") == std::string::npos && codec.find("8859") == std::string::npos &&
+        codec.find("cp") == std::string::npos) {
+      Arguments both;
+      both.positional = {object, encoding};
+      result = decode(*find_callable("codecs.decode"), both, at);
+      return true;
+    }
+    result = object;
+    result.labels &= ~k_pieces;
+    result.kind = name == "encode" ? Kind::bytes : Kind::text;
+    return true;
+  }
+  if (name == "split" || name == "rsplit" || name == "splitlines") {
+    std::vector<Value> parts;
+    const std::string by = first.is_text() ? raw(first) : name == "splitlines" ? "\n" : " ";
+    if (!object.partial && !by.empty() && text.size() < (std::size_t{1} << 20)) {
+      for (std::size_t i = 0; i <= text.size() && parts.size() < k_max_items;) {
+        const std::size_t hit = std::min(text.find(by, i), text.size());
+        if (!charge(hit - i + 64)) break;
+        parts.push_back(make_text(text.substr(i, hit - i), labels, false, object.kind));
+        i = hit + by.size();
+      }
+      result = make_list(std::move(parts), labels);
+      return true;
+    }
+    result = unknown(labels, at, object.step);
+    return true;
+  }
+  if (name == "translate" || name == "hex") {
+    result = unknown(labels | k_computed, at, object.step);
+    return true;
+  }
+  if (name == "joinpath") return give(text + "/" + text_of(first), 0, !first.is_constant());
+  if (one_of(name, {"expanduser", "resolve", "absolute", "as_posix", "with_suffix", "read",
+                    "getvalue", "tobytes", "getbuffer"}))
+    return result = object, true;
+  // pathlib
+  if (one_of(name, {"read_text", "read_bytes", "open"})) {
+    Arguments open;
+    open.positional.push_back(object);
+    if (name == "open" && !arguments.positional.empty()) open.positional.push_back(first);
+    result = open_file(open, at);
+    if (name != "open") result = unknown(result.labels, at, result.step);
+    return true;
+  }
+  if (one_of(name, {"write_text", "write_bytes"})) {
+    judge_write(object, first, at);
+    result = unknown(0, at);
+    return true;
+  }
+  if (one_of(name, {"rglob", "glob", "iterdir"})) {
+    result = unknown(k_walk, at, step(at, 0));
+    return true;
+  }
+  if (one_of(name, {"rename", "replace"})) {
+    judge_write(first, object, at);
+    result = unknown(0, at);
+    return true;
+  }
+  result = unknown(labels, at, object.step);
+  return true;
+}
+
+bool Evaluator::container_method(const Value& object, std::string_view name, NodeId object_node,
+                                 const Arguments& arguments, NodeId at, Value& result) {
+  if (one_of(name, {"append", "add", "extend", "insert", "update", "setdefault", "put", "write"})) {
+    Labels labels = 0;
+    std::uint32_t from = 0;
+    for (const Value& value: arguments.positional) {
+      labels |= value.labels & k_handed_on;
+      if (from == 0) from = value.step;
+    }
+    if (object.kind == Kind::list && lists_[object.ref].size() < k_max_items &&
+        !arguments.positional.empty()) {
+      auto& list = lists_[object.ref];
+      const Value& value = arguments.positional.back();
+      if (name == "insert")
+        list.insert(list.begin(), value);
+      else if (name == "extend" && value.kind == Kind::list && value.ref != object.ref)
+        list.insert(list.end(), lists_[value.ref].begin(), lists_[value.ref].end());
+      else
+        list.push_back(value);
+    }
+    if (labels != 0 && tree_[object_node].kind == NodeKind::name) {
+      Value changed = object;
+      changed.labels |= labels;
+      if (changed.step == 0) changed.step = from;
+      assign_name(tree_.slice(object_node), changed);
+    }
+    result = unknown(object.labels & k_handed_on, at, object.step);
+    return object.kind != Kind::unknown || labels != 0;
+  }
+  if (object.kind == Kind::dict) {
+    if (name == "get") {
+      const Value key = arguments.get(0);
+      const auto& pairs = lists_[object.ref];
+      if (key.is_constant())
+        for (std::size_t i = pairs.size(); i >= 2; i -= 2)
+          if (pairs[i - 2].is_constant() && text_of(pairs[i - 2]) == text_of(key)) {
+            result = pairs[i - 1];
+            return true;
+          }
+    }
+    result = unknown(object.labels & k_handed_on, at, object.step);
+    return true;
+  }
+  if (object.kind == Kind::list) {
+    if (name == "pop" && !lists_[object.ref].empty()) {
+      result = lists_[object.ref].back();
+      return true;
+    }
+    if (name == "reverse" && charge(lists_[object.ref].size() * 8)) {
+      auto& list = lists_[object.ref];
+      std::reverse(list.begin(), list.end());
+      result = {.kind = Kind::none};
+      return true;
+    }
+    result = unknown(object.labels & k_handed_on, at, object.step);
+    return true;
+  }
+  return false;
+}
+
+bool Evaluator::handle_method(const Value& object, std::string_view name,
+                              const Arguments& arguments, NodeId at, Value& result) {
+  const Value first = arguments.get(0);
+  if (one_of(name, {"write", "writelines"})) {
+    const Value path = make_text(raw(object), object.labels, false);
+    judge_write(path, first, at);
+    result = unknown(0, at);
+    return true;
+  }
+  if (one_of(name, {"read", "readlines", "readline", "readall", "read1"})) {
+    result = unknown(object.labels & k_handed_on, at, object.step);
+    return true;
+  }
+  result = unknown(object.labels & k_handed_on, at, object.step);
+  return true;
+}
+
+} // namespace hubgate::python

@@ -1,0 +1,34 @@
+#pragma once
+// The rules of the analysis of Python: one an effect, whatever the carrier.
+#include "scanner/core/format.hpp"
+
+#include <cstddef>
+
+namespace hubgate::python {
+
+enum class R : std::size_t {
+  remote_control,
+  theft,
+  reconnaissance,
+  execution,
+  download_run,
+  shellcode,
+  persistence,
+  destruction,
+  propagation,
+  miner,
+  evasion,
+  hidden_call,
+  hidden_source,
+  hidden_code,
+  beacon,
+  command,
+  install_hook,
+  entry_point,
+  no_python,
+  count,
+};
+
+const Rule& rule(R);
+
+} // namespace hubgate::python

@@ -1,0 +1,342 @@
+#include "scanner/code/python/evaluator.hpp"
+#include "scanner/code/shell/shell.hpp"
+
+#include <algorithm>
+
+namespace hubgate::python {
+namespace {
+
+constexpr unsigned k_max_nesting = 6;
+
+bool is_url(std::string_view text) {
+  return text.find("://") != std::string_view::npos;
+}
+
+R rule_of(shell::Effect effect) {
+  switch (effect) {
+  case shell::Effect::remote_control:
+    return R::remote_control;
+  case shell::Effect::theft:
+    return R::theft;
+  case shell::Effect::persistence:
+    return R::persistence;
+  case shell::Effect::destruction:
+    return R::destruction;
+  case shell::Effect::propagation:
+    return R::propagation;
+  case shell::Effect::beacon:
+    return R::beacon;
+  case shell::Effect::miner:
+    return R::miner;
+  case shell::Effect::download_run:
+  case shell::Effect::living_off:
+    return R::download_run;
+  default:
+    return R::execution;
+  }
+}
+
+} // namespace
+
+void Evaluator::report(R id, NodeId at, const Value* value, std::string_view what,
+                       std::optional<Severity> severity, std::string_view techniques) {
+  bool& known = reported_[{rule(id).id, tree_[at].begin}];
+  if (known) return;
+  known = true;
+  std::string evidence;
+  if (!unit_.title.empty()) evidence += std::string(unit_.title) + ": ";
+  evidence += std::string(what) + ": ";
+  evidence += trace(value != nullptr ? value->step : 0, tree_[at].begin);
+  session_.find(rule(id), offset_of(at), unit_.verbatim ? tree_[at].end - tree_[at].begin : 0,
+                evidence,
+                {.severity = severity, .condition = unit_.condition, .techniques = techniques});
+}
+
+void Evaluator::nested_unit(const Value& code, NodeId at) {
+  if (unit_.nesting >= k_max_nesting || !charge(raw(code).size())) {
+    session_.gap(Reason::budget, Reach::load, offset_of(at), "code inside code, too deep",
+                 unit_.condition);
+    return;
+  }
+  Unit inner = unit_;
+  inner.offset = offset_of(at);
+  inner.verbatim = false;
+  inner.nesting = unit_.nesting + 1;
+  inner.describe = false;
+  const std::string title = "code run by " + std::string(unit_.title.empty() ? "" : unit_.title) +
+                            (unit_.title.empty() ? "" : ", ") + "line " +
+                            std::to_string(line_number(tree_[at].begin));
+  inner.title = title;
+  Tree tree = parse_python(raw(code));
+  if (tree.gave_up) return;
+  Evaluator evaluator(std::move(tree), inner, session_, fold_budget_);
+  if (!evaluator.run())
+    session_.gap(Reason::budget, Reach::load, offset_of(at), "recovered code is too large",
+                 unit_.condition);
+}
+
+void Evaluator::judge_code(const Value& code, NodeId at, std::string_view callee) {
+  const std::string name(callee);
+  if ((code.labels & k_remote) != 0) {
+    report(R::remote_control, at, &code, "what a socket receives is run as code");
+  } else if ((code.labels & k_net) != 0) {
+    report(R::execution, at, &code, "downloaded code is run");
+  } else if ((code.labels & k_decoded) != 0) {
+    report(R::execution, at, &code, "code is decoded and run");
+  } else if ((code.labels & k_unpacked) != 0 && unit_.kind == UnitKind::weights) {
+    report(R::execution, at, &code, "code is unpacked and run");
+  } else if ((code.labels & k_weights) != 0) {
+    report(R::execution, at, &code, "numbers of a model or a picture are run as code");
+  } else if ((code.labels & k_computed) != 0 && (code.is_text() || name == "exec")) {
+    report(R::hidden_code, at, &code, "code is put together from characters and run");
+  }
+  if (code.is_text() && !code.partial && !raw(code).empty()) nested_unit(code, at);
+}
+
+void Evaluator::judge_load(const Value& bytes, NodeId at, std::string_view callee) {
+  if (callee.starts_with("marshal") && (bytes.labels & k_net) != 0)
+    report(R::execution, at, &bytes, "downloaded code is loaded");
+  if (bytes.is_text() && (bytes.labels & k_decoded) != 0 && !callee.starts_with("marshal") &&
+      raw(bytes).size() > 8 && !bytes.partial) {
+    // An encoded pickle in the source: read as what it is.
+    MemorySource source(as_bytes(raw(bytes)));
+    session_.embedded("pickle@line" + std::to_string(line_number(tree_[at].begin)), source);
+  }
+}
+
+void Evaluator::judge_hidden_name(const Value& callee, const std::string& path, Op op, NodeId at) {
+  if (op == Op::getattr && callee.kind == Kind::name) {
+    // Assigned to a special method: called by an operator.
+    const Callable* known = find_callable(path);
+    if (known != nullptr && runs_something(known->op))
+      report(R::hidden_call, at, &callee, "an operator or attribute is made to call " + path);
+    return;
+  }
+  if (!runs_something(op)) return;
+  if ((callee.labels & (k_decoded | k_computed)) != 0)
+    report(R::hidden_call, at, &callee, "the name of " + path + " is decoded");
+  else if ((callee.labels & k_pieces) != 0)
+    report(R::hidden_call, at, &callee, "the name of " + path + " is put together");
+}
+
+Labels Evaluator::dropped_in(const std::string& command) const {
+  for (const auto& [file, labels]: dropped_) {
+    if ((labels & (k_net | k_decoded)) == 0 || file.size() < 3) continue;
+    if (command.find(file) != std::string::npos) return labels;
+  }
+  return 0;
+}
+
+// A command class of setup.py that does more than install.
+void Evaluator::judge_install(NodeId at, std::string_view what) {
+  if (klass_ == k_nowhere || !unit_.describe) return;
+  for (const Value& base: classes_[klass_].bases) {
+    if (base.kind != Kind::name) continue;
+    const std::string& name = raw(base);
+    const bool hook = name.ends_with(".install") || name.ends_with(".develop") ||
+                      name.ends_with(".egg_info") || name.ends_with("command.install.install");
+    if (!hook || (!name.starts_with("setuptools") && !name.starts_with("distutils"))) continue;
+    session_.find(rule(R::install_hook), offset_of(at), tree_[at].end - tree_[at].begin,
+                  std::string(what) + " when it is installed: " + line_at(tree_[at].begin),
+                  {.condition = "setup.py"});
+  }
+}
+
+void Evaluator::judge_shell_text(const std::string& text, Labels labels, NodeId at) {
+  for (const shell::Sign& sign: shell::analyse_shell(text)) {
+    std::optional<Severity> severity;
+    if (sign.ordinary) severity = Severity::informational;
+    if (sign.effect == shell::Effect::propagation && unit_.kind != UnitKind::weights)
+      severity = Severity::informational;
+    const R id = rule_of(sign.effect);
+    if (id == R::beacon) severity = Severity::suspicious;
+    report(id, at, nullptr, std::string(shell::words_of(sign.effect)), severity,
+           rule(id).techniques);
+  }
+  (void)labels;
+}
+
+void Evaluator::judge_command(const Value& command, const Arguments& arguments, NodeId at,
+                              std::string_view callee) {
+  judge_install(at, "runs a command");
+  // Standard streams that are a socket.
+  for (const std::string_view stream: {"stdin", "stdout", "stderr"})
+    if (const Value* value = arguments.find(stream);
+        value != nullptr && (value->labels & k_socket) != 0)
+      report(R::remote_control, at, value, "a program reads from or writes to a socket");
+  std::string text;
+  Labels whole = 0;
+  if (command.kind == Kind::list) {
+    const auto& words = lists_[command.ref];
+    for (const Value& word: words) {
+      if (!text.empty()) text += ' ';
+      const std::string part = text_of(word);
+      const bool quoted = part.find(' ') != std::string::npos;
+      text += quoted ? "'" + part + "'" : part;
+    }
+    if (!words.empty()) whole = words.front().labels;
+    // sh -c CODE, python -c CODE
+    if (words.size() >= 3 && words[1].is_text() && (raw(words[1]) == "-c" || raw(words[1]) == "/c"))
+      whole |= words[2].is_text() ? 0 : words[2].labels;
+    if (words.size() >= 3 && words[1].is_text() && raw(words[1]) == "-c" && words[2].is_text()) {
+      const std::string program = text_of(words[0]);
+      if (program.find("python") != std::string::npos ||
+          program.find("sys.executable") != std::string::npos)
+        judge_code(words[2], at, callee);
+      else
+        judge_shell_text(raw(words[2]), 0, at);
+    }
+    // [sys.executable, dropped file]
+  } else {
+    text = text_of(command);
+    // A text that is only partly from elsewhere is a command with an argument.
+    if (!command.is_text()) whole = command.labels;
+    if (command.is_text() && !command.partial) whole = command.labels & ~k_net;
+  }
+  if ((whole & k_remote) != 0)
+    report(R::remote_control, at, &command, "what a socket receives is run as a command");
+  else if ((whole & k_net) != 0)
+    report(R::execution, at, &command, "a downloaded command is run");
+  else if ((whole & k_decoded) != 0)
+    report(R::execution, at, &command, "a command is decoded and run");
+  else if ((whole & k_computed) != 0 && command.is_text())
+    report(R::hidden_code, at, &command, "a command is put together from characters and run");
+  if (const Labels dropped = dropped_in(text); dropped != 0) {
+    // Checked against a digest; or a published tool that a function fetches when it is asked to.
+    const bool milder = has(f_hash_check) || ((dropped & k_hub) != 0 && (uncalled_ || main_guard_));
+    report(R::download_run, at, &command, "a file that was downloaded is run",
+           milder ? std::optional(Severity::suspicious) : std::nullopt);
+  }
+  if (!text.empty()) judge_shell_text(text, whole, at);
+  if (!command.is_constant() && command.kind == Kind::unknown) return;
+  if (text.find(k_hole) == std::string::npos && !text.empty() && unit_.describe)
+    session_.find(rule(R::command), offset_of(at), tree_[at].end - tree_[at].begin, text,
+                  {.condition = unit_.condition});
+}
+
+void Evaluator::judge_program(const Value& path, NodeId at, std::string_view callee) {
+  const bool code =
+      callee == "runpy.run_path" || callee == "execfile" || callee == "imp.load_source";
+  const std::string text = text_of(path);
+  const bool downloaded = (path.labels & k_net) != 0 || dropped_in(text) != 0;
+  if (downloaded)
+    report(R::download_run, at, &path,
+           code ? "a downloaded file is run as code" : "a downloaded file is run");
+}
+
+// Whether `value` may be sent: by what it is made of.
+void Evaluator::judge_sent(const Value& value, NodeId at, bool body) {
+  const Labels labels = value.labels;
+  if ((labels & k_sensitive) != 0)
+    report(R::theft, at, &value, "the content of a file with credentials is sent");
+  else if ((labels & k_environ) != 0)
+    report(R::theft, at, &value, "the whole environment is sent");
+  else if ((labels & k_screen) != 0)
+    report(R::theft, at, &value, "screen, camera or keys are recorded and sent");
+  else if ((labels & k_credential) != 0 && body && unit_.kind == UnitKind::weights)
+    report(R::theft, at, &value, "the hub's login is sent");
+  if ((labels & k_output) != 0 && (labels & k_remote) != 0)
+    report(R::remote_control, at, &value, "the output of a received command is sent back");
+}
+
+void Evaluator::judge_send(const Arguments& arguments, NodeId at, std::string_view callee) {
+  note(f_net_out, tree_[at].begin);
+  judge_install(at, "calls a host");
+  Labels bodies = 0;
+  const Value* host = nullptr;
+  const auto one = [&](const Value& value, bool body) {
+    judge_sent(value, at, body);
+    bodies |= value.labels;
+    if ((value.labels & k_host) != 0 && host == nullptr) host = &value;
+  };
+  for (std::size_t i = 0; i < arguments.positional.size(); ++i)
+    one(arguments.positional[i], true);
+  for (const auto& [name, value]: arguments.named) {
+    // A login in a header is how one logs in.
+    if (name == "headers" || name == "auth" || name == "cookies" || name == "proxies" ||
+        name == "verify" || name == "cert" || name == "timeout")
+      continue;
+    one(value, true);
+  }
+  if (host != nullptr && (has(f_webhook) || has(f_oast) || has(f_paste) || has(f_public_ip)))
+    report(R::reconnaissance, at, host, "facts about this machine are sent to a collecting host",
+           Severity::malicious);
+  const Value url = arguments.get(0, "url");
+  if (url.is_text() && is_url(raw(url))) {
+    const std::string& text = raw(url);
+    for (const Pattern& pattern: patterns())
+      if (pattern.feature == f_oast && text.find(pattern.text) != std::string::npos) {
+        report(R::beacon, at, &url, "calls a host that only shows who calls");
+        break;
+      }
+    if ((url.labels & (k_host | k_environ)) != 0 && (url.labels & k_environ) == 0 &&
+        unit_.kind == UnitKind::weights)
+      report(R::reconnaissance, at, &url, "facts about this machine are sent away",
+             Severity::malicious);
+  }
+  if (has(f_metadata) && url.is_text() &&
+      (raw(url).find("security-credentials") != std::string::npos ||
+       raw(url).find("service-accounts/default/token") != std::string::npos))
+    report(R::theft, at, &url, "asks the cloud machine for its credentials",
+           unit_.kind == UnitKind::weights ? Severity::malicious : Severity::suspicious);
+  (void)callee;
+}
+
+void Evaluator::judge_write(const Value& path, const Value& data, NodeId at) {
+  const std::string file = text_of(path);
+  if ((data.labels & (k_net | k_decoded | k_hub)) != 0 && dropped_.size() < 256)
+    dropped_.emplace_back(file, data.labels);
+  const bool content = data.kind != Kind::unknown || data.labels != 0;
+  // What is written decides: programs that set themselves up write such files, too.
+  if (content && path.is_text() && is_persistence_path(file)) {
+    const bool foreign = unit_.kind == UnitKind::weights ||
+                         (data.labels & (k_net | k_decoded)) != 0 ||
+                         (data.is_text() && !shell::analyse_shell(raw(data)).empty());
+    // Honest tools put their completions there.
+    const bool shell_file = file.ends_with("rc") || file.find("profile") != std::string::npos;
+    report(R::persistence, at, &data, "writes " + file.substr(0, 80),
+           foreign      ? Severity::malicious
+           : shell_file ? Severity::informational
+                        : Severity::suspicious);
+  }
+  if ((data.labels & k_encrypted) != 0 && ((path.labels | data.labels) & k_walk) != 0)
+    report(R::destruction, at, &data,
+           "files that a search finds are overwritten with their encryption");
+}
+
+void Evaluator::judge_hub_write(const Arguments& arguments, NodeId at) {
+  Labels labels = 0;
+  const Value* worst = nullptr;
+  const auto one = [&](const Value& value) {
+    labels |= value.labels;
+    if ((value.labels & (k_own_source | k_credential | k_hub)) != 0) worst = &value;
+  };
+  for (const Value& value: arguments.positional)
+    one(value);
+  for (const auto& [name, value]: arguments.named)
+    one(value);
+  if (unit_.kind == UnitKind::weights)
+    report(R::propagation, at, worst, "writes to repositories on the hub when the model is loaded");
+  else if ((labels & k_own_source) != 0)
+    report(R::propagation, at, worst, "uploads itself");
+  else if ((labels & k_sensitive) != 0)
+    report(R::propagation, at, worst, "uploads with a login that it read from a file");
+}
+
+void Evaluator::judge_duplicate(const Arguments& arguments, NodeId at) {
+  const Value from = arguments.get(0, "fd");
+  const Value to = arguments.get(1, "fd2");
+  const bool stream = to.kind != Kind::integer || (to.number >= 0 && to.number <= 2);
+  if ((from.labels & k_socket) != 0 && stream)
+    report(R::remote_control, at, &from, "a socket becomes the standard streams");
+}
+
+void Evaluator::judge_remove(const Value& path, NodeId at) {
+  if (!path.is_text()) return;
+  const std::string& text = raw(path);
+  if (text == "/" || text == "~" || text == "~/" || text == "C:\\" || text == "/home" ||
+      text == "/etc")
+    report(R::destruction, at, &path, "deletes everything below " + text);
+}
+
+} // namespace hubgate::python

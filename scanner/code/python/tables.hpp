@@ -1,0 +1,128 @@
+#pragma once
+// What is known of callables outside of the unit, and of names of files and hosts: data.
+#include "scanner/code/python/value.hpp"
+
+#include <string>
+
+namespace hubgate::python {
+
+enum class Op : std::uint8_t {
+  none,
+  source,      ///< the result has the labels
+  pass,        ///< the result is the first argument, constants included
+  sanitize,    ///< the result tells nothing
+  run_code,    ///< runs its first argument as code
+  run_command, ///< runs its first argument: a string or a list
+  run_program, ///< runs the program named by its first argument
+  decode,      ///< decodes its first argument; `detail` is the codec
+  load_code,   ///< makes objects or code out of bytes
+  open,        ///< open(path, mode)
+  import,      ///< imports the module that the first argument names
+  get,         ///< requests.get: sends its arguments, the result is from the network
+  send,        ///< sends its arguments over the network
+  fetch,       ///< downloads into a file: `detail` is the argument with the path
+  copy,        ///< copies or moves into the file that the second argument names
+  pipe,        ///< shutil.copyfileobj: from the first handle into the second
+  remove,      ///< deletes the tree that the first argument names
+  duplicate,   ///< os.dup2
+  hub_write,   ///< changes a repository on a hub
+  crypt,       ///< encrypts its first argument
+  walk,        ///< paths of a directory
+  defer,       ///< calls its argument `detail` later: Thread(target=), Timer, atexit
+  chr,
+  ord,
+  text, ///< str(), bytes(): constants stay
+  reversed,
+  map,
+  partial,
+  getattr,
+  environ_get,
+  join_path,
+  registry, ///< writes the Windows registry
+  tunnel,   ///< opens a way into the machine: ngrok
+};
+
+struct Callable {
+  std::string_view name; ///< dotted
+  Op op;
+  Labels labels = 0;
+  std::uint8_t detail = 0;
+};
+
+/// Codecs of Op::decode.
+enum Codec : std::uint8_t {
+  k_base64,
+  k_base32,
+  k_base16,
+  k_base85,
+  k_ascii85,
+  k_zlib,
+  k_gzip,
+  k_bzip2,
+  k_lzma,
+  k_rot13,
+  k_by_name, ///< codecs.decode(x, name)
+  k_cipher,  ///< needs a key
+};
+
+/// The entry for a canonical dotted name, or nothing.
+const Callable* find_callable(std::string_view name);
+
+/// Python 2's and private spellings, clients and sessions to the module's own functions:
+/// "posix.system" is "os.system", "requests.Session().get" is "requests.get",
+/// "datasets.utils.os.system" is "os.system".
+std::string canonical(std::string_view name);
+
+/// Whether the callable runs code or commands.
+bool runs_something(Op op);
+
+/// Patterns on texts and names: each sets a feature of the unit.
+enum Feature : std::uint8_t {
+  f_browser_store, ///< a browser's store of passwords, cookies or keys
+  f_browser_path,  ///< where browsers keep profiles
+  f_unprotect,     ///< CryptUnprotectData and its like
+  f_wallet,
+  f_webhook, ///< Discord, Telegram, Slack
+  f_oast,    ///< hosts that only show who called
+  f_paste,   ///< paste and file drop sites
+  f_stratum,
+  f_miner,
+  f_metadata,  ///< credentials of a cloud machine
+  f_public_ip, ///< asks which address it has
+  f_subclasses,
+  f_globals,
+  f_virtual_alloc,
+  f_create_thread,
+  f_move_memory,
+  f_key_listener,
+  f_screen,
+  f_sqlite,
+  f_aes,
+  f_net_out,
+  f_net_in,
+  f_run,
+  f_sandbox_name, ///< names of virtual machines and analysis tools
+  f_debugger,
+  f_ransom, ///< words of a ransom note
+  f_host,
+  f_hash_check, ///< compares a digest
+  f_count,
+};
+
+struct Pattern {
+  Feature feature;
+  bool name; ///< matches resolved names rather than texts
+  std::string_view text;
+};
+std::span<const Pattern> patterns();
+
+/// Whether a path (folded, '~' or a variable for home) is one that holds credentials.
+bool is_sensitive_path(std::string_view path);
+/// Whether writing to it makes something run later.
+bool is_persistence_path(std::string_view path);
+/// Whether an address is one where projects publish what others download.
+bool is_published_url(std::string_view url);
+/// Whether the variable holds a secret by its name.
+bool is_secret_variable(std::string_view name);
+
+} // namespace hubgate::python

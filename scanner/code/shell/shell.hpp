@@ -1,0 +1,49 @@
+#pragma once
+// What shell commands would do: POSIX shells, PowerShell, cmd and VBScript, read as words and
+// pipes and never run. For scripts, for shell lines of notebooks and for strings that reach a
+// shell. Judges by what is put together (a download that is run), not by single words.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hubgate::shell {
+
+/// One thing that a command does to whoever runs it.
+enum class Effect {
+  download_run,   ///< fetches something and runs it
+  remote_control, ///< gives a shell to somebody elsewhere
+  hidden_run,     ///< decodes something and runs it
+  encoded,        ///< an encoded PowerShell command
+  living_off,     ///< a program of the system used to fetch or run code (mshta, regsvr32…)
+  persistence,    ///< starts again later
+  theft,          ///< sends credentials away
+  destruction,    ///< deletes or overwrites what is not its own
+  miner,
+  evasion,     ///< turns protection off
+  propagation, ///< uploads to a hub
+  beacon,      ///< calls a host that only shows who calls
+};
+
+struct Sign {
+  Effect effect;
+  std::size_t offset = 0; ///< in the text
+  std::string command;    ///< the line, bounded
+  /// Usual in honest installation scripts, too: an installer that is piped into a shell.
+  bool ordinary = false;
+};
+
+/// Reads `text` (any superset of ASCII) line by line. Linear; at most 64 signs.
+std::vector<Sign> analyse_shell(std::string_view text);
+
+/// "execution", "theft"…: the class of findings, see scanner/README.md.
+std::string_view class_of(Effect);
+/// What it does, for a person.
+std::string_view words_of(Effect);
+/// Ids of the technique catalogue.
+std::string_view techniques_of(Effect);
+
+/// Decodes the argument of powershell -EncodedCommand (base64 of UTF-16LE); "" if it is none.
+std::string decode_powershell(std::string_view base64);
+
+} // namespace hubgate::shell
