@@ -141,7 +141,7 @@ Result<void> Push::decide() {
   const auto add = [&](PushCase one) {
     // What is plainly allowed is counted; a record for each of 20,000 configuration files would
     // bury the others.
-    if (one.report->findings.empty() && one.report->gaps.empty()) {
+    if (one.item.whole_tree || (one.report->findings.empty() && one.report->gaps.empty())) {
       const Decision decision = policy.decide(*one.report, one.item.context);
       if (decision.action == Action::allow && decision.would_be == Action::allow) {
         ++allowed_;

@@ -1,6 +1,7 @@
 // Matching and deciding. See policy.hpp for what decides over what.
 #include "policy/model.hpp"
 #include "scanner/core/glob.hpp"
+#include "scanner/tree/tree.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -160,7 +161,8 @@ struct Items {
         list.push_back({nullptr, &gap, VerdictKind::inconclusive});
     if (unlisted) list.push_back({nullptr, &*unlisted, VerdictKind::inconclusive});
     inconclusive = list.size() > findings;
-    if (verdict == VerdictKind::clean && !inconclusive)
+    // A tree is no object: its files are put to the rules themselves.
+    if (verdict == VerdictKind::clean && !inconclusive && report.format != k_tree_format)
       list.push_back({nullptr, nullptr, VerdictKind::clean});
   }
   Items(const Items&) = delete;
@@ -205,6 +207,9 @@ public:
     seen_ = true;
     if (enforced.action >= Action::block) add_blocker(item, enforced);
   }
+
+  /// Something was decided: false only for a tree without findings that a rule asks for.
+  bool seen() const { return seen_; }
 
   Decision finish() && {
     Decision out;
@@ -267,6 +272,16 @@ private:
   std::vector<std::string> blockers_;
 };
 
+Decision nothing_to_decide() {
+  Decision out;
+  out.action = Action::allow;
+  out.would_be = Action::allow;
+  out.rule = "nothing-across-files";
+  out.would_be_rule = out.rule;
+  out.reason = "the files say nothing together that a rule asks for";
+  return out;
+}
+
 } // namespace
 
 Decision Policy::decide(const Report& report, const Context& context) const {
@@ -281,7 +296,10 @@ Decision Policy::decide(const Report& report, const Context& context) const {
     Evaluation evaluation(*model_, report, context);
     for (const Item& item: items.list)
       evaluation.put(item);
-    out = std::move(evaluation).finish();
+    if (evaluation.seen())
+      out = std::move(evaluation).finish();
+    else
+      out = nothing_to_decide();
   }
   out.inconclusive = items.inconclusive;
   out.verdict = items.verdict == VerdictKind::clean && items.inconclusive

@@ -34,7 +34,7 @@ struct Vocabulary {
     }
     add(engine_rules());
     add(generic_rules());
-    formats.insert("tree");
+    formats.insert(k_tree_format);
     add(tree_rules());
   }
   void add(std::span<const Rule> table) {

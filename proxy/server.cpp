@@ -3,6 +3,7 @@
 #include "proxy/admin/admin.hpp"
 #include "proxy/git/git.hpp"
 #include "proxy/hub/listing.hpp"
+#include "proxy/hub/tree.hpp"
 #include "proxy/lfs/lfs.hpp"
 #include "proxy/relay/object.hpp"
 
@@ -101,6 +102,7 @@ Task<void> serve_hub_object(Visit& visit) {
   Url url = visit.gate.config.upstream;
   url.target = visit.request.target;
   Ask ask(Fetch("GET", std::move(url), forwarded_fields(visit)), Road::hub);
+  ask.permit = tree_permits;
   co_await serve_object(visit, std::move(ask));
 }
 

@@ -1,6 +1,7 @@
 // Paths, URLs and JSON of strangers: what is accepted is canonical, and nothing of Xet is left.
 #include "proxy/hub/rewrite.hpp"
 #include "proxy/hub/routes.hpp"
+#include "proxy/hub/tree.hpp"
 #include "scanner/core/bytes.hpp"
 
 #include <cstdlib>
@@ -42,5 +43,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_json(text, hub);
   (void)rewrite_link(text, hub, "https://gate");
   (void)accept_without_xet(text);
+  (void)parse_tree_page(text);
+  if (const auto next = next_page(text, hub); next && next->substr(0, 1) != "/") std::abort();
   return 0;
 }

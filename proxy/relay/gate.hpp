@@ -27,6 +27,9 @@ struct PassedPage {
   bool as_it_is = false; ///< rewriting changes nothing in it
 };
 
+struct TreeJob;
+struct TreeVerdict;
+
 struct Gate {
   Gate(Loop& loop_, const ServeConfig& config_, Gatekeeper& keeper_, WorkerPool& pool_,
        ssl_ctx_st* client_tls)
@@ -43,7 +46,9 @@ struct Gate {
   std::map<std::string, std::shared_ptr<Flight>> flights;  ///< running, by key
   Recent<std::shared_ptr<const Outcome>> outcomes{20'000}; ///< of finished flights, by key
   Recent<PassedPage> clean_pages{4096}; ///< by sha256 (hex) of listings and pages
-  std::string link_key;                 ///< for the HMAC of LFS links
+  std::map<std::string, std::shared_ptr<TreeJob>> tree_jobs; ///< running, by key
+  Recent<std::shared_ptr<const TreeVerdict>> trees{20'000};  ///< by repository and commit
+  std::string link_key;                                      ///< for the HMAC of LFS links
   std::string spool_directory;
   std::string hub_name;  ///< host of the upstream, as policies match it
   bool draining = false; ///< no further requests on kept connections

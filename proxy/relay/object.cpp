@@ -461,6 +461,10 @@ Task<void> serve_object(Visit& visit, Ask ask) {
     if (!open) co_return;
     what = describe(got, ask);
   }
+  if (ask.permit) {
+    const bool permitted = co_await ask.permit(visit, what);
+    if (!permitted) co_return;
+  }
   if (visit.is_head()) {
     got.last.reset();
     co_await serve_head(visit, std::move(ask), std::move(what));

@@ -5,6 +5,8 @@
 #include "proxy/relay/range.hpp"
 #include "proxy/relay/reply.hpp"
 
+#include <functional>
+
 namespace hubgate::proxy {
 
 /// What the upstream says of an object. Claims: they choose a record, nothing more.
@@ -24,6 +26,9 @@ struct Ask {
   /// From elsewhere than the answer's fields (an LFS link).
   std::optional<Sha256> oid;
   std::optional<std::uint64_t> size;
+  /// What the road has to say before anything leaves, once the upstream has said yes. False: the
+  /// client has been told. May add to what is passed.
+  std::function<Task<bool>(Visit&, Described&)> permit;
 };
 
 /// Answers a GET or HEAD for an object.

@@ -144,11 +144,15 @@ Context Visit::context(Road road) const {
   return out;
 }
 
+void add_warning(Headers& headers, const Decision& decision, const Context& context) {
+  if (decision.action == Action::annotate)
+    headers.set("X-HF-Warning", "hubgate; " + header_text(annotation_line(decision, context)));
+}
+
 void add_verdict(Headers& headers, const Decision& decision, const Context& context) {
   headers.set("X-Hubgate-Verdict", to_string(decision.verdict));
   if (!decision.id.empty()) headers.set("X-Request-Id", decision.id);
-  if (decision.action == Action::annotate)
-    headers.set("X-HF-Warning", "hubgate; " + header_text(annotation_line(decision, context)));
+  add_warning(headers, decision, context);
 }
 
 Task<void> reply(Visit& visit, int status, Headers headers, std::string body) {

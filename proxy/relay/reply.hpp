@@ -25,6 +25,8 @@ Task<void> refuse(Visit& visit, Road road, std::string rule, std::string reason)
 /// of its bytes.
 Task<void> reply_upstream_error(Visit& visit, const ResponseHead& head, std::string message);
 
+/// The line of a decision that annotates, in X-HF-Warning; nothing otherwise.
+void add_warning(Headers& headers, const Decision& decision, const Context& context);
 /// What goes into X-Hubgate-Verdict and X-HF-Warning.
 void add_verdict(Headers& headers, const Decision& decision, const Context& context);
 

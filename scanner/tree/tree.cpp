@@ -13,7 +13,7 @@ namespace tree {
 
 Judge::Judge(std::span<const TreeEntry> entries_, const TreeOptions& options_)
     : entries(entries_), options(options_) {
-  report.format = "tree";
+  report.format = k_tree_format;
   by_path.reserve(entries.size());
   for (std::size_t i = 0; i < entries.size(); ++i) {
     by_path.emplace(entries[i].path, i);

@@ -37,8 +37,11 @@ struct TreeOptions {
   bool all_scanned = true;
 };
 
-/// The verdict: format "tree", `where` of findings and gaps is the path of the file they are about.
-/// Linear in the entries and references, but for sorts.
+/// Report::format of a tree verdict.
+inline constexpr std::string_view k_tree_format = "tree";
+
+/// The verdict: format k_tree_format, `where` of findings and gaps is the path of the file they are
+/// about. Linear in the entries and references, but for sorts.
 Report judge_tree(std::span<const TreeEntry> entries, const TreeOptions& options);
 
 /// Key of a stored verdict: sha256 (hex) of the sorted (path, mode, sha256) list, the repository's

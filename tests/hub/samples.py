@@ -161,6 +161,14 @@ def models() -> dict[str, dict[str, bytes]]:
         "demo/poisoned-late": {"README.md": card("Poison behind 12 MiB"),
                                "model.pkl": large_pickle(12, tail=system)},
         "demo/poisoned-archive": {"README.md": card("Poison inside a zip"), "bundle.zip": zip_of({"inner/model.pkl": pickle_of(system)})},
+        "demo/shadowed": {"README.md": card("A module in place of torch"), "config.json": as_json(CONFIG),
+                          "torch.py": f'print("{MARKER}")\n'.encode(), "train.py": b"import torch\n\nprint(torch.__version__)\n",
+                          "model.safetensors": safetensors({"a": 64})},
+        "demo/remote-code": {"README.md": card("Code of somebody else"), "model.safetensors": safetensors({"a": 64}),
+                             "config.json": as_json(CONFIG | {"auto_map": {"AutoModel": "somebody/else--modeling_x.XModel"}})},
+        "demo/own-code": {"README.md": card("Code of its own"), "model.safetensors": safetensors({"a": 64}),
+                          "config.json": as_json(CONFIG | {"auto_map": {"AutoModel": "demo/own-code--modeling_x.XModel"}}),
+                          "modeling_x.py": b"import torch\n\n\nclass XModel(torch.nn.Module):\n    pass\n"},
         "demo/poisoned-text-name": {"README.md": card("A pickle called txt"), "notes.txt": pickle_of(system)},
     }
 
