@@ -42,7 +42,7 @@ std::pair<std::size_t, std::size_t> picks(std::string_view op) {
 
 } // namespace
 
-constexpr std::array<Rule, 13> make_rules() {
+constexpr std::array<Rule, 15> make_rules() {
   return {{
       {"tensorflow-file-write", "dangerous-call", Severity::malicious, Reach::load, "CWE-73",
        k_atlas, "TFX-001 TFX-002", "the graph writes a file of its own choice"},
@@ -73,9 +73,13 @@ constexpr std::array<Rule, 13> make_rules() {
       {"tensorflow-trigger", "backdoor", Severity::suspicious, Reach::load, "CWE-506",
        "AML.T0018.001", "TFX-016",
        "the model's output is a comparison's choice between what it computed and a constant"},
+      {"tensorflow-keras-lambda", "code", Severity::suspicious, Reach::load, "CWE-502", k_atlas,
+       "TFX-007", "Keras keeps a function's bytecode here and runs it when it revives the layer"},
+      {"tensorflow-checkpoint-path", "reference", Severity::informational, Reach::load, "CWE-73",
+       k_atlas, "TFX-010", "the list of checkpoints names one outside of its folder"},
   }};
 }
-constexpr std::array<Rule, 13> k_rules = make_rules();
+constexpr std::array<Rule, 15> k_rules = make_rules();
 const Rule& k_write = k_rules[0];
 const Rule& k_read = k_rules[1];
 const Rule& k_network = k_rules[2];
@@ -89,6 +93,8 @@ const Rule& k_asset = k_rules[9];
 const Rule& k_duplicate = k_rules[10];
 const Rule& k_odd_field = k_rules[11];
 const Rule& k_trigger = k_rules[12];
+const Rule& k_keras_lambda = k_rules[13];
+const Rule& k_checkpoint_path = k_rules[14];
 
 void Scan::report(const Rule& rule, const Graph& graph, const Node& node, std::string what,
                   Severity severity, std::string_view techniques) {

@@ -272,10 +272,10 @@ void Scan::tensor(ProtoReader reader, Node& node) {
         if (!dim.is_bytes(2)) continue;
         ProtoReader size = shape.inside(dim);
         ProtoField value;
+        std::uint64_t length = 0; // zero is not written
         while (size.next(value))
-          if (value.is(1, ProtoWire::varint) &&
-              __builtin_mul_overflow(elements, value.value, &elements))
-            elements = ~std::uint64_t{0};
+          if (value.is(1, ProtoWire::varint)) length = value.value;
+        if (__builtin_mul_overflow(elements, length, &elements)) elements = ~std::uint64_t{0};
         note(size);
       }
       note(shape);

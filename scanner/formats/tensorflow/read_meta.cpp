@@ -212,7 +212,9 @@ void Scan::object_graph(ProtoReader reader) {
       } else if (part.number == 4) {
         // What Keras of TensorFlow 2.0 to 2.4 kept here, a layer's configuration, is read as such.
         while (inner.next(value))
-          if (value.is_bytes(3)) examine("metadata of object " + std::to_string(id), value);
+          if (value.is_bytes(3))
+            scan_keras_metadata(session_, input_.source(), value.begin, value.size(),
+                                "metadata of object " + std::to_string(id));
       } else if (part.number == 6 || part.number == 8) {
         while (inner.next(value))
           if (value.is_bytes(1) && functions[id].size() < 256)

@@ -36,7 +36,7 @@ enum class Message : std::uint8_t {
   saver,
 };
 
-extern const std::array<Rule, 13> k_rules;
+extern const std::array<Rule, 15> k_rules;
 extern const Rule& k_write;
 extern const Rule& k_read;
 extern const Rule& k_network;
@@ -50,6 +50,8 @@ extern const Rule& k_asset;
 extern const Rule& k_duplicate;
 extern const Rule& k_odd_field;
 extern const Rule& k_trigger;
+extern const Rule& k_keras_lambda;
+extern const Rule& k_checkpoint_path;
 
 /// What the offsets of the messages mean.
 enum class Origins {
@@ -57,6 +59,11 @@ enum class Origins {
   text, ///< nothing: they were written as text
   none, ///< nothing: another format made them
 };
+
+/// A layer's configuration as Keras keeps it in a SavedModel (JSON): scanned as an object of its
+/// own; bytecode in it is a finding.
+void scan_keras_metadata(Session& session, Source& source, std::uint64_t begin, std::uint64_t size,
+                         std::string_view name);
 
 class Scan {
 public:

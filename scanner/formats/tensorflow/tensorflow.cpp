@@ -1,5 +1,6 @@
 // SavedModel, MetaGraphDef and GraphDef, in the wire format and as text. See README.md.
 #include "scanner/core/format.hpp"
+#include "scanner/formats/tensorflow/companions.hpp"
 #include "scanner/formats/tensorflow/scan.hpp"
 #include "scanner/formats/tensorflow/text_graph.hpp"
 
@@ -108,7 +109,7 @@ std::string first_field(const Probe& probe) {
 Claim probe(const Probe& probe) {
   Root root{};
   const std::string first = first_field(probe);
-  if (first == "#" || root_of(first, root)) return Claim::maybe;
+  if (first == "#" || root_of(first, root) || is_checkpoint_field(first)) return Claim::maybe;
   if (probe.head.empty()) return Claim::no;
   if (!probe.tail.empty() && looks_like_protobuf(probe)) return Claim::maybe;
   // Still arriving, or broken further on: only what shows itself in the head, so that nobody waits
@@ -135,6 +136,7 @@ Reading scan_text(Source& source, Session& session) {
   const TextProtoEvent event = first.next();
   if (event != TextProtoEvent::scalar && event != TextProtoEvent::message_begin)
     return Reading::none;
+  if (is_checkpoint_field(first.name())) return scan_checkpoint_state(source, session, size);
   if (!root_of(first.name(), root)) return Reading::none;
   const Encoded text = encode(source, size, root, k_max_text);
   MemorySource wire(as_bytes(text.wire));
@@ -154,7 +156,10 @@ Reading scan(Source& source, Session& session) {
   const std::uint64_t size = source.size().value_or(~std::uint64_t{0});
   ProtoInput input(source);
   const auto shapes = recognise(input, size);
-  if (shapes.empty()) return scan_text(source, session);
+  if (shapes.empty()) {
+    const Reading companion = scan_companion(input, session, size);
+    return companion != Reading::none ? companion : scan_text(source, session);
+  }
   return run_all(input, session, shapes, size, Origins::wire) ? Reading::valid : Reading::broken;
 }
 
