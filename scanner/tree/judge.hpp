@@ -52,6 +52,7 @@ void judge_references(Judge& judge); ///< files, code and repositories that file
 void judge_closure(Judge& judge);    ///< code that runs because other code does
 void judge_shadows(Judge& judge);    ///< modules that stand in for a library
 void judge_weights(Judge& judge);    ///< the same model in two formats
+void judge_templates(Judge& judge);  ///< one model's chat template in several files
 
 enum class RuleId {
   reference_outside,
@@ -69,6 +70,7 @@ enum class RuleId {
   link_outside,
   submodule,
   lfs_pointer,
+  template_differs,
 };
 const Rule& rule(RuleId id);
 

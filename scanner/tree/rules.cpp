@@ -9,7 +9,7 @@ namespace tree {
 namespace {
 
 // In the order of RuleId.
-constexpr std::array<Rule, 15> k_rules{{
+constexpr std::array<Rule, 16> k_rules{{
     {"tree-reference-outside", "traversal", Severity::suspicious, Reach::load, "CWE-22",
      "AML.T0011.000", "PTH-021 ONX-001",
      "a file names another one outside of the repository, so whoever loads it reads what lies "
@@ -51,6 +51,10 @@ constexpr std::array<Rule, 15> k_rules{{
      "a submodule: its files come from another repository and were not looked at"},
     {"tree-lfs-pointer", "reference", Severity::informational, Reach::data, "", "", "GIT-001",
      "a Git LFS pointer stands where the file should be"},
+    {"tree-template-differs", "deception", Severity::suspicious, Reach::load, "CWE-912",
+     "AML.T0076", "GGF-003",
+     "one file of a model carries another chat template than its siblings: the hub shows one of "
+     "them"},
 }};
 
 } // namespace
