@@ -18,6 +18,8 @@ Claim probe(const Probe& probe) {
   const auto first = reader.le<std::uint8_t>();
   if (!properties || !dictionary || !size || !first) return Claim::no;
   if (*properties >= 225 || *first != 0) return Claim::no;
+  // Nothing, in front of much else: the zeros of another header, and no loader gets a byte of it.
+  if (*size == 0 && probe.head.size() > 64) return Claim::no;
   if (*size != UINT64_MAX && *size >= std::uint64_t{1} << 38) return Claim::no;
   const int bits = std::popcount(*dictionary);
   const bool usual = *dictionary == UINT32_MAX || bits == 1 ||
