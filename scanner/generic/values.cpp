@@ -192,32 +192,38 @@ void ValueJudge::look(Source& source, std::uint64_t begin, std::uint64_t length,
   judge(kind, value, length, name, offset);
 }
 
-void ValueJudge::look_text(Bytes text, std::string_view name, std::uint64_t offset) {
-  // The first letter is left out: it may be a capital.
-  constexpr std::array<std::string_view, 7> k_phrases{
-      "gnore all previous instructions", "gnore previous instructions",
-      "gnore all prior instructions",    "gnore the above instructions",
-      "isregard all previous",           "isregard previous instructions",
-      "orget all previous instructions"};
-  if (!told_instructions_) {
-    for (const std::string_view phrase: k_phrases) {
-      const void* const hit = memmem(text.data(), text.size(), phrase.data(), phrase.size());
-      if (hit == nullptr) continue;
-      const auto at = static_cast<std::size_t>(static_cast<const std::uint8_t*>(hit) - text.data());
-      const std::size_t from = at > 40 ? at - 40 : 0;
-      told_instructions_ = true;
-      session_.find(k_rule_row_instructions, offset + at, phrase.size(),
-                    std::string(name) + ": " + std::string(as_text(text).substr(from, 160)));
-      break;
-    }
+std::optional<std::size_t> find_instructions(std::string_view text) {
+  constexpr std::size_t k_before = 40;
+  for (std::size_t at = text.find("instructions"); at != std::string_view::npos;
+       at = text.find("instructions", at + 1)) {
+    std::string_view before = text.substr(0, at).substr(at > k_before ? at - k_before : 0);
+    before.remove_prefix(before.find_last_of("\n\".") + 1); // of the same sentence; npos + 1 is 0
+    const auto says = [&](auto... words) {
+      return ((before.find(words) != std::string_view::npos) || ...);
+    };
+    // The first letter is left out: it may be a capital.
+    if (says("gnore ", "isregard ", "orget ") &&
+        says(" previous ", " prior ", " earlier ", " above ", " your "))
+      return at;
+  }
+  return std::nullopt;
+}
+
+void ValueJudge::look_text(Bytes bytes, std::string_view name, std::uint64_t offset) {
+  const std::string_view text = as_text(bytes);
+  if (const auto at = told_instructions_ ? std::nullopt : find_instructions(text)) {
+    told_instructions_ = true;
+    session_.find(k_rule_row_instructions, offset, bytes.size(),
+                  std::string(name) + ": " +
+                      std::string(text.substr(*at > 60 ? *at - 60 : 0, 160)));
   }
   // Tag characters U+E0020 to U+E007F spell ASCII that is not shown; flags of three nations have up
   // to six of them behind a black flag, so it takes more.
-  if (told_hidden_ || !contains(text, "\xf3\xa0\x81")) return;
+  if (told_hidden_ || !contains(bytes, "\xf3\xa0\x81")) return;
   std::size_t run = 0;
-  for (std::size_t i = 0; i + 3 < text.size();) {
+  for (std::size_t i = 0; i + 3 < bytes.size();) {
     const bool tag =
-        text[i] == 0xf3 && text[i + 1] == 0xa0 && (text[i + 2] == 0x80 || text[i + 2] == 0x81);
+        bytes[i] == 0xf3 && bytes[i + 1] == 0xa0 && (bytes[i + 2] == 0x80 || bytes[i + 2] == 0x81);
     run = tag ? run + 1 : 0;
     if (run >= 12) {
       told_hidden_ = true;

@@ -4,6 +4,7 @@
 // that are not. A look at the first bytes tells which values are worth a scan of their own.
 #include "scanner/core/session.hpp"
 
+#include <optional>
 #include <string>
 
 namespace hubgate {
@@ -43,6 +44,9 @@ inline constexpr Rule k_rule_row_hidden_text{
     "AML.T0051.001",
     "DAT-017",
     "a row holds text in characters that nobody sees and models read"};
+
+/// Where `text` tells a reader to forget its instructions, if it does.
+std::optional<std::size_t> find_instructions(std::string_view text);
 
 /// Looks at the values of one dataset. One for each scan; remembers what it has told.
 class ValueJudge {

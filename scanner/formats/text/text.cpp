@@ -2,6 +2,7 @@
 // that it is text is the point: it is not opaque then. See README.md.
 #include "scanner/core/format.hpp"
 #include "scanner/core/session.hpp"
+#include "scanner/generic/values.hpp"
 
 #include <algorithm>
 #include <array>
@@ -58,7 +59,8 @@ public:
   }
   /// At the end: whether what was seen is text.
   bool finish() const {
-    if (encoding_ != Encoding::utf8) return pending_ == 0 && high_ == 0;
+    if (encoding_ != Encoding::utf8) return pending_ == 0 && high_ == 0 && foreign_ == 0;
+    if (foreign_ * k_foreign_each > total_) return false;
     // Older 8-bit encodings (Latin-1, Shift-JIS, GBK…): no UTF-8, no control characters, and not
     // mere bytes either.
     return (!invalid_ && pending_ == 0) || ascii_ >= total_ / 4;
@@ -67,10 +69,15 @@ public:
   std::uint64_t first_hidden() const { return first_hidden_; }
 
 private:
+  static constexpr std::uint64_t k_foreign_each = 1000; ///< characters for one foreign one
+  static constexpr std::uint64_t k_some_foreign = 4;    ///< before that can be said
+
   bool feed_utf8(Bytes bytes, std::uint64_t offset);
   bool feed_wide(Bytes bytes, std::uint64_t offset);
   bool point(std::uint32_t c, std::uint64_t offset) {
-    if (is_foreign(c)) return false;
+    // Minified scripts have a few control characters in their literals; NUL is in no text.
+    if (is_foreign(c) && (c == 0 || ++foreign_ > k_some_foreign + total_ / k_foreign_each))
+      return false;
     if (is_hidden(c) && offset != 0 && hidden_++ == 0) first_hidden_ = offset;
     return true;
   }
@@ -84,6 +91,7 @@ private:
   std::uint64_t ascii_ = 0;
   std::uint64_t hidden_ = 0;
   std::uint64_t first_hidden_ = 0;
+  std::uint64_t foreign_ = 0;
   bool invalid_ = false;
 };
 
@@ -181,9 +189,16 @@ Reading scan(Source& source, Session& session) {
     encoding = by_mark(bytes).value_or(Encoding::utf8);
   }
   Decoder decoder(encoding);
+  std::string instructions; // what is said around the first of them
+  std::uint64_t instructions_at = 0;
   std::uint64_t at = 0;
   for (Bytes piece = source.some(0, k_step); !piece.empty(); piece = source.some(at, k_step)) {
     if (!decoder.feed(piece, at)) return Reading::none;
+    if (instructions.empty())
+      if (const auto hit = find_instructions(as_text(piece))) {
+        instructions = as_text(piece).substr(*hit > 60 ? *hit - 60 : 0, 160);
+        instructions_at = at + *hit;
+      }
     at += piece.size();
     session.release(at - std::min(at, k_held_tail));
     if (!session.budget().time_left()) {
@@ -193,6 +208,8 @@ Reading scan(Source& source, Session& session) {
   }
   if (!decoder.finish()) return Reading::none;
   report_script(session, as_bytes(head));
+  if (!instructions.empty())
+    session.find(k_rule_row_instructions, instructions_at, 0, instructions);
   if (decoder.hidden() > 0)
     session.find(k_hidden, decoder.first_hidden(), 0,
                  std::to_string(decoder.hidden()) + " characters that can't be seen");

@@ -1,0 +1,112 @@
+// Files of numbers that scientists exchange: MATLAB 5, netCDF 3, IDL, FITS, SAS, Stata and SPSS,
+// unformatted Fortran. Their readers compute nothing and call nothing; what is in them is searched
+// like bytes of no format.
+#include "scanner/codecs/codecs.hpp"
+#include "scanner/core/cursor.hpp"
+#include "scanner/formats/asset/asset.hpp"
+
+namespace hubgate::asset {
+namespace {
+
+constexpr std::uint64_t k_max_elements = 100'000;
+
+} // namespace
+
+// MATLAB 7.3 "MAT-File Format", level 5: elements of type and size behind 128 bytes; zlib in some.
+Walk walk_mat5(Source& source, Session& session) {
+  const Bytes mark = source.view(126, 2);
+  const bool big = starts_with(mark, "MI");
+  if (!big && !starts_with(mark, "IM")) return Walk::none();
+  Cursor in(source, 128);
+  const std::uint64_t end = source.wait_end();
+  for (std::uint64_t elements = 0; in.position() + 8 <= end; ++elements) {
+    const std::uint64_t begin = in.position();
+    const auto type = big ? in.be<std::uint32_t>() : in.le<std::uint32_t>();
+    const auto size = big ? in.be<std::uint32_t>() : in.le<std::uint32_t>();
+    if (!type || !size || elements > k_max_elements) return Walk::truncated(begin);
+    if (*type == 0 || *type > 18) return Walk::malformed(begin, "an element of an unknown type");
+    if (*size > end - in.position()) return Walk::truncated(begin);
+    if (*type == 15) { // compressed
+      DecodedSource content(decode_zlib(source, in.position(), in.position() + *size),
+                            session.budget());
+      session.embedded("element@" + std::to_string(begin), content);
+      in.seek(in.position() + *size);
+      continue;
+    }
+    scan_aside(session, "element", source, in.position(), *size);
+    in.seek(in.position() + *size + (8 - *size % 8) % 8);
+  }
+  return Walk::complete(std::max<std::uint64_t>(std::min(in.position(), end), 128));
+}
+
+// netCDF classic, 64-bit offset and 64-bit data: a list of dimensions follows the record count.
+Walk walk_netcdf(Source& source, Session& session) {
+  const Bytes head = source.view(0, 4);
+  const bool wide = head.size() == 4 && head[3] == 5;
+  Cursor in(source, wide ? 12 : 8);
+  const auto tag = in.be<std::uint32_t>();
+  if (!tag || (*tag != 0 && *tag != 10)) return Walk::none();
+  const std::uint64_t end = source.wait_end();
+  scan_aside(session, "content", source, 4, end - 4);
+  return Walk::complete(end);
+}
+
+// Craig Markwardt, "Unofficial Format Specification: the IDL SAVE File": records that name the
+// next.
+Walk walk_idl(Source& source, Session& session) {
+  constexpr std::uint32_t k_end_marker = 6;
+  Cursor in(source, 4);
+  for (std::uint64_t records = 0; records < k_max_elements; ++records) {
+    const std::uint64_t begin = in.position();
+    const auto type = in.be<std::uint32_t>();
+    const auto low = in.be<std::uint32_t>();
+    const auto high = in.be<std::uint32_t>();
+    if (!type || !low || !high) return Walk::truncated(begin);
+    if (*type == k_end_marker) {
+      const std::uint64_t end = source.wait_end();
+      scan_aside(session, "content", source, 4, end - 4);
+      return Walk::complete(end);
+    }
+    const std::uint64_t next = *low | (std::uint64_t{*high} << 32);
+    if (next <= begin || *type > 64)
+      return records == 0 ? Walk::none() : Walk::malformed(begin, "a record that leads back");
+    in.seek(next);
+  }
+  return Walk::malformed(in.position(), "too many records");
+}
+
+// FITS 4.0: blocks of 2880 bytes; the header's cards are text.
+Walk walk_fits(Source& source, Session& session) {
+  const std::uint64_t end = source.wait_end();
+  if (end % 2880 != 0) return Walk::truncated(end);
+  scan_aside(session, "content", source, 9, end - 9);
+  return Walk::complete(end);
+}
+
+// SAS7BDAT, SAS transport, Stata 117 and later, SPSS: known by their first bytes.
+Walk walk_statistics(Source& source, Session& session) {
+  const std::uint64_t end = source.wait_end();
+  scan_aside(session, "content", source, 4, end - std::min<std::uint64_t>(end, 4));
+  return Walk::complete(end);
+}
+
+// Unformatted Fortran: every record stands between its length and its length again.
+Walk walk_fortran(Source& source, Session& session) {
+  Cursor in(source);
+  const std::uint64_t end = source.wait_end();
+  std::uint64_t at = 0;
+  for (std::uint64_t records = 0; at < end; ++records) {
+    in.seek(at);
+    const auto length = in.le<std::uint32_t>();
+    if (!length || *length == 0 || std::uint64_t{*length} + 8 > end - at ||
+        records > k_max_elements)
+      return Walk::none();
+    in.seek(at + 4 + *length);
+    if (in.le<std::uint32_t>() != length) return Walk::none();
+    at += std::uint64_t{*length} + 8;
+  }
+  scan_aside(session, "content", source, 4, end - 4);
+  return Walk::complete(end);
+}
+
+} // namespace hubgate::asset

@@ -1,0 +1,165 @@
+// Tables as text: comma, tab, semicolon or bar between cells (RFC 4180 and its relatives). Readers
+// of datasets take cells as they are; spreadsheets run those that begin like a formula. See
+// README.md.
+#include "scanner/core/format.hpp"
+#include "scanner/core/session.hpp"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+
+namespace hubgate {
+namespace {
+
+constexpr std::size_t k_step = std::size_t{256} << 10;
+constexpr std::size_t k_cell = 1024; ///< what is looked at of a cell; a formula shows itself early
+constexpr std::size_t k_told = 20;   ///< findings of one file
+constexpr std::string_view k_names = "*.csv|*.tsv|*.tab|*.psv|*.csv.gz|*.tsv.gz|*.csv.zip|*.dif";
+
+constexpr std::array<Rule, 2> k_rules{{
+    {"csv-formula-command", "dangerous-call", Severity::suspicious, Reach::load, "CWE-1236",
+     "AML.T0010.002", "DAT-012", "a cell is a formula that starts a program through DDE"},
+    {"csv-formula-network", "dangerous-call", Severity::suspicious, Reach::load, "CWE-1236",
+     "AML.T0010.002", "DAT-012",
+     "a cell is a formula that sends cells to an address, or takes a link's text from it"},
+}};
+
+const Rule& k_command = k_rules[0];
+const Rule& k_network = k_rules[1];
+
+// Functions that reach out, of the usual spreadsheets.
+constexpr std::array<std::string_view, 10> k_network_functions{
+    "hyperlink",  "webservice",  "importxml", "importdata", "importhtml",
+    "importfeed", "importrange", "image",     "filterxml",  "rtd"};
+constexpr std::array<std::string_view, 7> k_command_functions{
+    "dde", "call", "register", "register.id", "exec", "shell", "ddeauto"};
+// Programs that such formulas name before the bar.
+constexpr std::array<std::string_view, 12> k_programs{
+    "cmd",   "powershell", "pwsh",    "msexcel",  "mshta",   "rundll32",
+    "excel", "regsvr32",   "wscript", "certutil", "msiexec", "bash"};
+
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
+
+bool is_name(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+}
+
+template <std::size_t N>
+bool has(const std::array<std::string_view, N>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// `cell` begins with one of = + - @ and ends with its cell or line. Numbers, words behind a dash
+// and mentions (@name) are none of these.
+const Rule* formula(std::string_view cell) {
+  std::string text(cell);
+  std::transform(text.begin(), text.end(), text.begin(), lower);
+  for (std::size_t at = 1; at < text.size(); ++at) {
+    if (text[at] != '(' && text[at] != '|') continue;
+    std::size_t begin = at;
+    while (begin > 1 && is_name(text[begin - 1]))
+      --begin;
+    std::string_view name = std::string_view(text).substr(begin, at - begin);
+    if (name.ends_with(".exe")) name.remove_suffix(4);
+    if (text[at] == '|') {
+      // Program|'arguments'!cell, or without quotes.
+      const std::string_view rest = std::string_view(text).substr(at + 1);
+      const std::size_t first = rest.find_first_not_of(' ');
+      if (first == std::string_view::npos || name.empty()) continue;
+      const bool quoted =
+          rest[first] == '\'' && rest.find("'!", first + 1) != std::string_view::npos;
+      if (has(k_programs, name) || quoted) return &k_command;
+      continue;
+    }
+    // A function of a formula: = or an operator stands before it, and it has an argument.
+    std::size_t operand = begin - 1;
+    while (operand > 0 && text[operand] == ' ')
+      --operand;
+    const char before = text[operand];
+    if (std::string_view("=+-@(,;*/&^").find(before) == std::string_view::npos) continue;
+    if (has(k_command_functions, name) && text[0] == '=') return &k_command;
+    if (has(k_network_functions, name) && (text[0] == '=' || begin == 1)) return &k_network;
+  }
+  return nullptr;
+}
+
+// Whether the first lines have the same number of cells, two at least.
+bool is_table(std::string_view head, bool whole) {
+  for (const char delimiter: {',', '\t', ';', '|'}) {
+    std::size_t lines = 0;
+    std::size_t cells = 0;
+    std::size_t expected = 0;
+    bool quoted = false;
+    bool same = true;
+    for (const char c: head) {
+      if (c == '"') quoted = !quoted;
+      if (quoted) continue;
+      if (c == delimiter) ++cells;
+      if (c != '\n') continue;
+      if (lines == 0) expected = cells;
+      same = same && cells == expected;
+      ++lines;
+      cells = 0;
+      if (lines == 20) break;
+    }
+    if (same && expected > 0 && (lines >= 3 || (whole && lines >= 2))) return true;
+  }
+  return false;
+}
+
+Claim probe(const Probe& probe) {
+  const auto is_binary = [](std::uint8_t c) { return c < 0x20 && (c < 9 || c > 13); };
+  if (probe.head.empty() || std::any_of(probe.head.begin(), probe.head.end(), is_binary))
+    return Claim::no;
+  return Claim::maybe;
+}
+
+Reading scan(Source& source, Session& session) {
+  bool table = false;
+  {
+    const Bytes head = source.view(0, Probe::k_head);
+    table = is_table(as_text(head), head.size() < Probe::k_head);
+  }
+  struct Hit {
+    const Rule* rule;
+    std::uint64_t at;
+    std::string cell;
+  };
+  std::vector<Hit> hits;
+  char before = '\n';
+  for (std::uint64_t at = 0;;) {
+    const std::string_view window = as_text(source.view(at, k_step + k_cell));
+    if (window.empty()) break;
+    const std::size_t end = std::min(window.size(), k_step);
+    for (std::size_t i = 0; i < end; ++i) {
+      const char c = window[i];
+      if (static_cast<unsigned char>(c) < 9) return Reading::none; // no text
+      const bool begins = before == ',' || before == ';' || before == '|' || before == '\t' ||
+                          before == '\n' || before == '\r' || before == '"';
+      if (begins && (c == '=' || c == '+' || c == '-' || c == '@') && hits.size() < k_told) {
+        std::string_view cell = window.substr(i, k_cell);
+        cell = cell.substr(0, cell.find_first_of("\r\n"));
+        if (const Rule* const rule = formula(cell))
+          hits.push_back({rule, at + i, std::string(cell.substr(0, 300))});
+      }
+      if (c != ' ') before = c; // blanks before a formula are skipped by some
+    }
+    at += end;
+    if (!session.budget().time_left()) break; // the reading as text says so
+  }
+  if (!table && hits.empty()) return Reading::none;
+  for (const Hit& hit: hits)
+    session.find(*hit.rule, hit.at, hit.cell.size(), hit.cell, {.condition = k_names});
+  return Reading::valid;
+}
+
+} // namespace
+
+extern const Format format_csv;
+const Format format_csv{
+    .name = "csv", .family = "text", .probe = probe, .scan = scan, .rules = k_rules, .weak = true};
+
+} // namespace hubgate
