@@ -1,8 +1,10 @@
 // Plain text in any encoding that people use: JSON, CSV, XML, YAML, Markdown, source code. Knowing
 // that it is text is the point: it is not opaque then. See README.md.
+#include "scanner/config/rules.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/generic/values.hpp"
+#include "scanner/prose/prose.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,12 +16,13 @@ namespace {
 
 constexpr std::size_t k_step = std::size_t{256} << 10;
 
-constexpr std::array<Rule, 2> k_rules{{
+constexpr std::array<Rule, 2> k_own{{
     {"text-hidden-characters", "deception", Severity::informational, Reach::data, "CWE-1007", "",
      "", "characters that can't be seen, or turn the direction of what is shown"},
     {"text-script", "script", Severity::informational, Reach::data, "", "", "",
      "a script that names its interpreter"},
 }};
+constexpr auto k_rules = config::joined(k_own, prose::k_rules);
 
 const Rule& k_hidden = k_rules[0];
 const Rule& k_script = k_rules[1];
@@ -189,11 +192,13 @@ Reading scan(Source& source, Session& session) {
     encoding = by_mark(bytes).value_or(Encoding::utf8);
   }
   Decoder decoder(encoding);
+  prose::ProseWatch watch(session);
   std::string instructions; // what is said around the first of them
   std::uint64_t instructions_at = 0;
   std::uint64_t at = 0;
   for (Bytes piece = source.some(0, k_step); !piece.empty(); piece = source.some(at, k_step)) {
     if (!decoder.feed(piece, at)) return Reading::none;
+    if (encoding == Encoding::utf8) watch.feed(as_text(piece), at);
     if (instructions.empty())
       if (const auto hit = find_instructions(as_text(piece))) {
         instructions = as_text(piece).substr(*hit > 60 ? *hit - 60 : 0, 160);
@@ -207,6 +212,7 @@ Reading scan(Source& source, Session& session) {
     }
   }
   if (!decoder.finish()) return Reading::none;
+  watch.finish();
   report_script(session, as_bytes(head));
   if (!instructions.empty())
     session.find(k_rule_row_instructions, instructions_at, 0, instructions);

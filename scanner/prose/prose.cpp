@@ -1,0 +1,263 @@
+#include "scanner/prose/prose.hpp"
+
+#include "scanner/config/names.hpp"
+#include "scanner/config/paths.hpp"
+#include "scanner/generic/text_value.hpp"
+
+#include <algorithm>
+#include <vector>
+
+namespace hubgate::prose {
+namespace {
+
+constexpr std::size_t k_chunk = std::size_t{256} << 10;
+constexpr std::size_t k_word = 4096;   ///< no token is longer
+constexpr std::uint64_t k_listed = 16; ///< secrets; the rest is counted
+constexpr std::uint64_t k_line_files = std::size_t{64} << 10;
+constexpr std::size_t k_tag_run = 8;
+constexpr std::size_t k_zero_run = 16;
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
+    text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t' || text.back() == '\r'))
+    text.remove_suffix(1);
+  return text;
+}
+
+std::string lowered(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+// U+200B-200D, U+2060, U+FEFF, U+180E: three bytes each.
+bool is_zero_width(std::string_view c) {
+  return c == "\xe2\x80\x8b" || c == "\xe2\x80\x8c" || c == "\xe2\x80\x8d" || c == "\xe2\x81\xa0" ||
+         c == "\xef\xbb\xbf" || c == "\xe1\xa0\x8e";
+}
+
+// `url` and `path` of a submodule, `filter=` of an attribute.
+void attribute_line(Session& session, std::string_view line, std::uint64_t offset) {
+  constexpr std::string_view k_file = ".gitattributes|**/.git/info/attributes";
+  std::size_t at = 0;
+  while (at < line.size()) {
+    const std::size_t end = std::min(line.find_first_of(" \t", at), line.size());
+    const std::string_view word = line.substr(at, end - at);
+    at = end + 1;
+    const bool foreign =
+        word.starts_with("filter=") && word != "filter=lfs" && word != "filter=xet";
+    const bool recoded = word.starts_with("working-tree-encoding=");
+    if (foreign || recoded)
+      session.find(k_git_filter, offset, line.size(), line, {.condition = k_file});
+  }
+}
+
+void setting_line(Session& session, std::string_view line, std::size_t equals,
+                  std::uint64_t offset) {
+  const std::string key = lowered(trimmed(line.substr(0, equals)));
+  std::string_view value = trimmed(line.substr(equals + 1));
+  if (value.size() > 1 && value.front() == '"' && value.back() == '"')
+    value = value.substr(1, value.size() - 2);
+  if (key == "url" || key == "pushurl" || key == "lfsurl")
+    session.find(k_lfs_redirect, offset, line.size(), line, {.condition = ".lfsconfig"});
+  constexpr std::string_view k_modules = ".gitmodules";
+  if (key == "url") {
+    const bool trick = value.starts_with('-') || value.find("ext::") != std::string_view::npos ||
+                       value.find("::") < value.find('/') ||
+                       value.find("%0a") != std::string_view::npos ||
+                       value.find("://-") != std::string_view::npos;
+    session.find(trick ? k_submodule_trick : k_submodule, offset, line.size(), line,
+                 {.condition = k_modules});
+    session.refer("repository", offset, value, k_modules);
+  } else if (key == "path") {
+    const std::string folded = lowered(value);
+    const bool git = folded == ".git" || folded.starts_with(".git/") ||
+                     folded.find("/.git") != std::string::npos ||
+                     folded.find("git~1") != std::string::npos;
+    // A carriage return inside is cut by one reader and kept by another (CVE-2025-48384).
+    const std::size_t at = line.find('\r');
+    const bool carriage = at != std::string_view::npos && at + 1 < line.size();
+    if (git || carriage || value.starts_with('-') ||
+        config::judge_path(value).kind != config::PathKind::relative)
+      session.find(k_submodule_trick, offset, line.size(), line, {.condition = k_modules});
+  } else if (key == "update" && value.starts_with('!')) {
+    session.find(k_submodule_trick, offset, line.size(), line, {.condition = k_modules});
+  }
+}
+
+void whole_file(Session& session, std::string_view text) {
+  // One dotted name and nothing else.
+  const std::string_view name = trimmed(text.substr(0, std::min(text.find('\n'), text.size())));
+  if (name.size() + 4 > text.size() && name.size() > 1 && config::is_dotted_name(name)) {
+    const bool known = name == "mlflow.pytorch.pickle_module";
+    const bool module = name.find('.') != std::string_view::npos ||
+                        config::judge_module(name).standing == config::Standing::dangerous;
+    const bool usual = name == "pickle" || name == "cloudpickle" || name == "dill";
+    if (module && !known && !usual)
+      session.find(k_pickle_module, 0, name.size(), name, {.condition = "pickle_module_info.txt"});
+  }
+  // An interpreter line alone says nothing here.
+  if (text.starts_with("#!")) text.remove_prefix(std::min(text.find('\n'), text.size()));
+  if (const auto script = find_script(text)) {
+    const std::string evidence =
+        std::string(script->what) + ": " + std::string(text.substr(script->offset, script->length));
+    session.find(k_tool_script, script->offset, script->length, evidence,
+                 {.condition = ".envrc|**/.husky/*|**/.githooks/*|**/hooks/post-checkout"});
+    // Installers are piped into shells by honest makefiles.
+    const bool shell = script->what == "a reverse shell" ||
+                       script->what == "an interactive shell" ||
+                       script->what == "a decoded shell command";
+    if (shell)
+      session.find(k_tool_script, script->offset, script->length, evidence,
+                   {.condition = "Makefile|GNUmakefile|*.mk|justfile|Taskfile.yml"});
+    if (shell || script->what == "an encoded PowerShell command")
+      session.find(k_agent, script->offset, script->length, evidence, {.condition = k_agent_files});
+  }
+}
+
+} // namespace
+
+void ProseWatch::feed(std::string_view piece, std::uint64_t offset) {
+  if (buffer_.empty()) begin_ = offset;
+  buffer_ += piece;
+  if (buffer_.size() < k_chunk) return;
+  // Cut where no token goes on: at the last line end or blank.
+  std::size_t cut = buffer_.find_last_of(" \n\t");
+  if (cut == std::string::npos || buffer_.size() - cut > k_word) cut = buffer_.size() - 1;
+  ++cut;
+  chunk(std::string_view(buffer_).substr(0, cut), begin_);
+  buffer_.erase(0, cut);
+  begin_ += cut;
+}
+
+void ProseWatch::finish() {
+  if (begin_ == 0 && buffer_.size() <= k_line_files) whole_file(session_, buffer_);
+  chunk(buffer_, begin_);
+  if (secrets_ > k_listed)
+    session_.find(k_secret, 0, 0, std::to_string(secrets_ - k_listed) + " more secrets");
+  const Personal& counts = personal_;
+  if (counts.emails < 5 && counts.phones < 5 && counts.cards + counts.ibans + counts.persons == 0)
+    return;
+  std::string words;
+  const auto add = [&words](std::uint64_t n, std::string_view what) {
+    if (n == 0) return;
+    if (!words.empty()) words += ", ";
+    words += std::to_string(n) + " " + std::string(what);
+  };
+  add(counts.emails, "e-mail addresses");
+  add(counts.phones, "telephone numbers");
+  add(counts.cards, "payment card numbers");
+  add(counts.ibans, "bank account numbers");
+  add(counts.persons, "identity numbers");
+  session_.find(k_personal, 0, 0, words);
+}
+
+void ProseWatch::chunk(std::string_view text, std::uint64_t offset) {
+  if (text.empty()) return;
+  secrets(text, offset);
+  count_personal(text, personal_);
+  instructions(text, offset);
+  hidden(text, offset);
+  if (offset == 0) lines(text.substr(0, k_line_files), offset);
+}
+
+void ProseWatch::secrets(std::string_view text, std::uint64_t offset) {
+  for (auto secret = find_secret(text, 0); secret;
+       secret = find_secret(text, secret->offset + secret->length)) {
+    if (++secrets_ > k_listed) continue;
+    // Never the secret itself: who reads the report is not who owns it.
+    const std::size_t shown = std::min<std::size_t>(8, secret->length / 4);
+    session_.find(k_secret, offset + secret->offset, secret->length,
+                  std::string(secret->what) + (secret->checked ? " (its checksum holds): " : ": ") +
+                      std::string(text.substr(secret->offset, shown)) + "****");
+  }
+}
+
+void ProseWatch::instructions(std::string_view text, std::uint64_t offset) {
+  if (told_override_ && told_hidden_ && told_agent_) return;
+  const Instructions seen = find_instructions(text);
+  const auto first = seen.conceals    ? seen.conceals
+                     : seen.addresses ? seen.addresses
+                                      : seen.overrides;
+  if (!first) return;
+  const std::size_t begin = *first > 60 ? *first - 60 : 0;
+  const std::string_view evidence = text.substr(begin, 300);
+  if (seen.overrides && !told_override_) {
+    told_override_ = true;
+    session_.find(k_injection, offset + *seen.overrides, 0, text.substr(*seen.overrides, 200));
+  }
+  if ((seen.overrides || seen.conceals) && !told_agent_) {
+    told_agent_ = true;
+    session_.find(k_agent, offset + *first, 0, evidence, {.condition = k_agent_files});
+  }
+  const bool hides = seen.conceals && (seen.acts || seen.overrides);
+  const bool steers =
+      (seen.addresses && seen.acts) || (seen.comment && (seen.overrides || seen.addresses));
+  if ((hides || steers) && !told_hidden_) {
+    told_hidden_ = true;
+    session_.find(k_hidden_instructions, offset + *first, 0, evidence, {.condition = k_read_files});
+  }
+}
+
+void ProseWatch::hidden(std::string_view text, std::uint64_t offset) {
+  // Tags U+E0020 to U+E007F: f3 a0 80|81 xx, ASCII in disguise. Behind a black flag they spell the
+  // flag of a region.
+  for (std::size_t at = text.find("\xf3\xa0"); at != std::string_view::npos && !told_tags_;
+       at = text.find("\xf3\xa0", at + 1)) {
+    std::string spelled;
+    std::size_t end = at;
+    while (end + 3 < text.size() && text.substr(end, 2) == "\xf3\xa0" &&
+           (text[end + 2] == '\x80' || text[end + 2] == '\x81')) {
+      spelled += static_cast<char>(((text[end + 2] & 1) << 6) | (text[end + 3] & 0x3f));
+      end += 4;
+    }
+    const bool flag = at >= 4 && text.substr(at - 4, 4) == "\xf0\x9f\x8f\xb4";
+    if (spelled.size() >= k_tag_run && !flag) {
+      told_tags_ = true;
+      session_.find(k_tags, offset + at, end - at, "reads: " + spelled);
+    }
+    at = std::max(at, end == at ? at : end - 1);
+  }
+  std::size_t run = 0;
+  for (std::size_t at = 0; at < text.size() && !told_zero_;) {
+    const auto c = static_cast<std::uint8_t>(text[at]);
+    if (c < 0xe1) {
+      run = 0;
+      ++at;
+      continue;
+    }
+    if (is_zero_width(text.substr(at, 3))) {
+      at += 3;
+      if (++run < k_zero_run) continue;
+      told_zero_ = true;
+      session_.find(k_zero_width, offset + at - run * 3, run * 3,
+                    "at least " + std::to_string(run) + " characters without width in a row",
+                    {.condition = k_read_files});
+    } else {
+      run = 0;
+      ++at;
+    }
+  }
+}
+
+void ProseWatch::lines(std::string_view text, std::uint64_t offset) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = text.substr(at, end - at);
+    if (line.size() <= 4096 && !line.starts_with('#')) {
+      const std::size_t equals = line.find('=');
+      if (equals != std::string_view::npos) {
+        attribute_line(session_, line, offset + at);
+        setting_line(session_, line, equals, offset + at);
+      } else if (line.starts_with("[submodule") && line.find("..") != std::string_view::npos) {
+        session_.find(k_submodule_trick, offset + at, line.size(), line,
+                      {.condition = ".gitmodules"});
+      }
+    }
+    at = end + 1;
+  }
+}
+
+} // namespace hubgate::prose
