@@ -1,6 +1,6 @@
 // Made from the sources of keras 2.15 and 3.15, tf_keras 2.21, keras_hub 0.32, keras_nlp 0.32 and
-// keras_cv 0.9: every class that derives from what Keras saves, every function that they export as an
-// activation, loss, metric, initializer, regularizer, constraint or operation.
+// keras_cv 0.9: every class that derives from what Keras saves, every function that they export as
+// an activation, loss, metric, initializer, regularizer, constraint or operation.
 #include "scanner/formats/keras_config/names.hpp"
 
 namespace hubgate::keras {

@@ -18,7 +18,8 @@ Claim probe(const Probe& probe) {
   std::string_view head = as_text(probe.head);
   if (head.starts_with("\xef\xbb\xbf")) head.remove_prefix(3);
   const std::size_t first = head.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) return Claim::no;
+  // Blanks as far as one can see: what follows them is anybody's guess.
+  if (first == std::string_view::npos) return head.empty() ? Claim::no : Claim::maybe;
   return head[first] == '{' || head[first] == '[' ? Claim::maybe : Claim::no;
 }
 
