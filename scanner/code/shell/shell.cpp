@@ -76,6 +76,25 @@ std::string program(std::string_view word) {
   return out;
 }
 
+// "http://", or "https://" and an address or a place where anybody can drop a text.
+bool is_plain_host(std::string_view low) {
+  static constexpr std::array<std::string_view, 12> k_drops{
+      "pastebin.com",       "paste.ee", "rentry.co", "transfer.sh", "file.io",
+      "gofile.io",          "ngrok",    "bit.ly/",   "tinyurl.com", "discordapp.com/attachments",
+      "cdn.discordapp.com", "0x0.st"};
+  if (contains(low, "http://") || contains(low, "ftp://") || contains_any(low, k_drops))
+    return true;
+  for (std::size_t at = low.find("://"); at != std::string_view::npos;
+       at = low.find("://", at + 3)) {
+    std::size_t end = at + 3;
+    std::size_t dots = 0;
+    while (end < low.size() && ((low[end] >= '0' && low[end] <= '9') || low[end] == '.'))
+      dots += low[end++] == '.' ? 1 : 0;
+    if (dots == 3 && (end == low.size() || low[end] == '/' || low[end] == ':')) return true;
+  }
+  return false;
+}
+
 struct Command {
   std::vector<std::string> words;
   bool piped = false; ///< reads what the command before it writes
@@ -111,7 +130,8 @@ private:
     if (signs_.size() >= k_max_signs) return;
     for (const Sign& known: signs_)
       if (known.effect == effect && known.offset == offset) return;
-    signs_.push_back({effect, offset, std::string(text.substr(0, 400)), ordinary});
+    signs_.push_back(
+        {effect, offset, std::string(text.substr(0, 400)), ordinary, is_plain_host(lower(text))});
   }
   void split(std::string_view text, std::vector<Command>& out, std::vector<std::string>& nested);
   void judge(const std::vector<Command>& commands, std::string_view text, const std::string& low,

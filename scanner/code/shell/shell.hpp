@@ -31,6 +31,8 @@ struct Sign {
   std::string command;    ///< the line, bounded
   /// Usual in honest installation scripts, too: an installer that is piped into a shell.
   bool ordinary = false;
+  /// From an address without a name, without encryption, or from a paste site.
+  bool plain_host = false;
 };
 
 /// Reads `text` (any superset of ASCII) line by line. Linear; at most 64 signs.

@@ -81,6 +81,7 @@ void Machine::judge_call(Word callee, Word args, Word object, How how, At at) {
       else
         find(R::dangerous_call, at, render(object, 350));
       scan_nested_arguments(args);
+      recover_code(object, at);
     }
     break;
   case Standing::unknown_call:

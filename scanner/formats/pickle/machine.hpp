@@ -221,6 +221,11 @@ private:
   void check_state(Word object, Word state, At at);
   void check_state_dict(Word object, Word dict, bool slots, At at);
   bool is_torch_storage(Word id) const;
+
+  // recover.cpp
+  void source_of(std::string& out, Word w, unsigned depth) const;
+  void recover_code(Word object, At at);
+
   bool is_allowed_class(Word) const;
   void shape(Word object, At at, std::string_view why, Severity severity = Severity::suspicious);
 
@@ -269,6 +274,7 @@ private:
   bool over_budget_ = false;
   bool broken_memo_ = false;
   std::uint32_t callable_states_ = 0;
+  std::uint32_t recovered_ = 0; ///< calls whose code was read
   std::uint8_t pending_code_ = 0;
   std::uint64_t pending_trace_ = 0;
   bool straddled_ = false;

@@ -1,0 +1,125 @@
+#include "scanner/code/shell/report.hpp"
+
+#include "scanner/code/shell/shell.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace hubgate::shell {
+namespace {
+
+constexpr auto k_malicious = Severity::malicious;
+constexpr auto k_suspicious = Severity::suspicious;
+constexpr auto k_load = Reach::load;
+constexpr std::string_view k_cwe = "CWE-506";
+constexpr std::string_view k_atlas = "AML.T0011.000";
+
+// In the order of Effect.
+constexpr std::array<Rule, 12> k_rules{{
+    {"shell-download-run", "execution", k_malicious, k_load, "CWE-494", k_atlas, "CFG-026 POL-008",
+     "commands download something and run it"},
+    {"shell-remote-control", "remote-control", k_malicious, k_load, k_cwe, k_atlas,
+     "CNT-005 POL-008 CFG-026", "commands give a shell to somebody elsewhere"},
+    {"shell-hidden-run", "execution", k_malicious, k_load, k_cwe, k_atlas, "CFG-026 POL-008",
+     "commands decode something and run it"},
+    {"shell-encoded", "execution", k_malicious, k_load, k_cwe, k_atlas, "CFG-026 POL-008",
+     "PowerShell is given a command in base64"},
+    {"shell-living-off", "execution", k_malicious, k_load, k_cwe, k_atlas, "CFG-026",
+     "a program of the system is used to fetch or run code"},
+    {"shell-persistence", "persistence", k_suspicious, k_load, k_cwe, k_atlas, "CFG-026",
+     "commands make something run again later"},
+    {"shell-theft", "theft", k_malicious, k_load, k_cwe, "AML.T0055", "CNT-007 CFG-026",
+     "commands send credentials away"},
+    {"shell-destruction", "destruction", k_malicious, k_load, k_cwe, k_atlas, "CFG-026",
+     "commands delete what is not their own"},
+    {"shell-miner", "execution", k_malicious, k_load, k_cwe, "AML.T0034", "CNT-008 CFG-026",
+     "commands mine cryptocurrency"},
+    {"shell-evasion", "execution", k_malicious, k_load, k_cwe, k_atlas, "CFG-026",
+     "commands turn protection off"},
+    {"shell-propagation", "propagation", k_suspicious, k_load, k_cwe, k_atlas, "CNT-006",
+     "commands upload to a hub"},
+    {"shell-beacon", "reconnaissance", k_suspicious, k_load, k_cwe, k_atlas, "CNT-009",
+     "commands call a host that only shows who calls"},
+}};
+
+// Lower case; every sign needs one of them.
+constexpr std::array<std::string_view, 32> k_words{"curl",
+                                                   "wget",
+                                                   "/dev/tcp",
+                                                   "/dev/udp",
+                                                   "powershell",
+                                                   "pwsh",
+                                                   "certutil",
+                                                   "bitsadmin",
+                                                   "mshta",
+                                                   "regsvr32",
+                                                   "rundll32",
+                                                   "base64",
+                                                   "stratum+",
+                                                   "xmrig",
+                                                   "mppreference",
+                                                   "schtasks",
+                                                   "vssadmin",
+                                                   "authorized_keys",
+                                                   "currentversion\\run",
+                                                   "mkfifo",
+                                                   "socat",
+                                                   "invoke-",
+                                                   "downloadstring",
+                                                   "xmlhttp",
+                                                   "openssl",
+                                                   "socket",
+                                                   "rm -",
+                                                   "crontab",
+                                                   "tcpclient",
+                                                   "nc "};
+
+bool equals_lower(char c, char word) {
+  return (c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c) == word;
+}
+
+} // namespace
+
+std::span<const Rule> shell_rules() {
+  return k_rules;
+}
+
+bool may_have_signs(std::string_view text) {
+  return std::any_of(k_words.begin(), k_words.end(), [&](std::string_view word) {
+    return std::search(text.begin(), text.end(), word.begin(), word.end(), equals_lower) !=
+           text.end();
+  });
+}
+
+std::size_t report_shell(std::string_view text, const Commands& commands, Session& session) {
+  std::size_t reported = 0;
+  for (const Sign& sign: analyse_shell(text)) {
+    const Rule& rule = k_rules[static_cast<std::size_t>(sign.effect)];
+    std::optional<Severity> severity;
+    if (commands.prose) {
+      const bool hard = sign.effect == Effect::encoded || sign.effect == Effect::remote_control ||
+                        sign.effect == Effect::hidden_run || sign.effect == Effect::living_off ||
+                        sign.effect == Effect::evasion;
+      if (!hard && !sign.plain_host) continue;
+      severity = Severity::suspicious;
+    } else if (sign.ordinary) {
+      severity = Severity::informational;
+    } else if (commands.loaded) {
+      severity = Severity::malicious;
+    } else if (sign.effect == Effect::propagation) {
+      severity = Severity::informational;
+    } else if (sign.effect == Effect::download_run && !sign.plain_host) {
+      // Scripts that set a machine up fetch installers from named hosts.
+      severity = Severity::suspicious;
+    }
+    std::string evidence(commands.title);
+    if (!evidence.empty()) evidence += ": ";
+    session.find(rule, commands.offset + (commands.verbatim ? sign.offset : 0),
+                 commands.verbatim ? sign.command.size() : 0, evidence + sign.command,
+                 {.severity = severity, .condition = commands.condition});
+    ++reported;
+  }
+  return reported;
+}
+
+} // namespace hubgate::shell
