@@ -26,6 +26,10 @@ struct TemplateOptions {
 /// sees it (JSON escapes undone). At most k_max_template bytes; more are a gap.
 void analyse_template(Session& session, std::string_view text, const TemplateOptions& options = {});
 
+/// Judges a text that is put in front of a conversation as it stands (a system prompt): hidden
+/// instructions, hidden characters, scripts. Part of what analyse_template() does with its texts.
+void judge_prompt(Session& session, std::string_view text, const TemplateOptions& options);
+
 /// The rules that analyse_template() reports; part of the table of the format `jinja`.
 std::span<const Rule> template_rules();
 

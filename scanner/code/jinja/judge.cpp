@@ -191,7 +191,10 @@ class Judge {
 public:
   Judge(Session& session, std::string_view text, const TemplateOptions& options)
       : session_(session), text_(text), options_(options), tree_(parse(text)), folder_(tree_) {}
+  Judge(Session& session, std::string_view text, const TemplateOptions& options, Tree tree)
+      : session_(session), text_(text), options_(options), tree_(std::move(tree)), folder_(tree_) {}
   void run();
+  void prompt() { text_written(text_, 0, {}); }
 
 private:
   // What a statement stands under.
@@ -575,6 +578,10 @@ void analyse_template(Session& session, std::string_view text, const TemplateOpt
     session.refer("template", options.offset, hex(hasher.finish().sha256), options.condition);
   }
   Judge(session, text, options).run();
+}
+
+void judge_prompt(Session& session, std::string_view text, const TemplateOptions& options) {
+  Judge(session, text, options, Tree()).prompt();
 }
 
 bool talks(const Tree& tree) {
