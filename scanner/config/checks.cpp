@@ -62,6 +62,16 @@ void check_code(Teller& teller, const Value& value) {
   teller.find(k_auto_map, value.offset, value.evidence(), condition);
 }
 
+// How large the weights should be: for the tree verdict, which knows how large they are.
+void check_dimension(Teller& teller, const Value& value) {
+  const std::size_t digits = value.text.find_first_not_of("0123456789");
+  if (value.kind != Scalar::number || digits != std::string_view::npos) return;
+  std::string text(value.rule.key);
+  text += ' ';
+  text += value.text;
+  teller.session().refer("dimension", value.offset, text, value.rule.condition);
+}
+
 void check_attention(Teller& teller, const Value& value) {
   if (value.kind != Scalar::text) return;
   std::string_view name = value.text;

@@ -46,6 +46,7 @@ void check_attention(Teller&, const Value&);
 void check_class_name(Teller&, const Value&);
 void check_pipeline_class(Teller&, const Value&);
 void check_custom_pipeline(Teller&, const Value&);
+void check_dimension(Teller&, const Value&);
 void check_module_type(Teller&, const Value&);
 void check_transformers_import(Teller&, const Value&);
 void check_megatron_import(Teller&, const Value&);

@@ -53,10 +53,13 @@ void judge_closure(Judge& judge);    ///< code that runs because other code does
 void judge_shadows(Judge& judge);    ///< modules that stand in for a library
 void judge_weights(Judge& judge);    ///< the same model in two formats
 void judge_templates(Judge& judge);  ///< one model's chat template in several files
+void judge_sizes(Judge& judge);      ///< weights that are far smaller than what describes them
 
 enum class RuleId {
   reference_outside,
   reference_missing,
+  reference_link,
+  companion_short,
   index_kind,
   code_missing,
   code_reached,
@@ -66,6 +69,7 @@ enum class RuleId {
   shadow_module,
   unsafe_twin,
   poisoned_twin,
+  fake_weights,
   case_duplicate,
   link_outside,
   submodule,

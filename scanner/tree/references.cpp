@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <deque>
 
 namespace hubgate::tree {
@@ -67,6 +68,8 @@ private:
   void one(std::size_t from, const Reference& reference) {
     if (reference.kind == "file")
       file(from, reference);
+    else if (reference.kind == "extent")
+      extent(from, reference);
     else if (reference.kind == "code")
       code(from, reference);
     else if (reference.kind == "remote-code")
@@ -102,8 +105,52 @@ private:
     }
     const std::size_t at = judge_.find(to.path);
     if (is_index(path)) shard(from, reference.target, at);
-    if (at == k_none && !judge_.folders.contains(to.path))
+    if (at == k_none && !judge_.folders.contains(to.path) && !behind_link(from, to.path))
       missing(RuleId::reference_missing, from, reference.target);
+    if (at != k_none && judge_.entries[at].mode == FileMode::symlink)
+      judge_.add(rule(RuleId::reference_link), path, quoted_edge(path, reference.target));
+  }
+
+  // A folder on the way is a link.
+  bool behind_link(std::size_t from, std::string_view path) {
+    for (std::string_view folder = folder_of(path); !folder.empty(); folder = folder_of(folder)) {
+      const std::size_t at = judge_.find(folder);
+      if (at == k_none || judge_.entries[at].mode != FileMode::symlink) continue;
+      judge_.add(rule(RuleId::reference_link), judge_.entries[from].path,
+                 quoted_edge(judge_.entries[from].path, path));
+      return true;
+    }
+    return false;
+  }
+
+  // "name 4096": so many bytes of it are read.
+  void extent(std::size_t from, const Reference& reference) {
+    const std::string& path = judge_.entries[from].path;
+    const std::string_view text = reference.target;
+    const std::size_t space = text.rfind(' ');
+    if (space == std::string_view::npos || !reference.where.empty()) return;
+    std::uint64_t bytes = 0;
+    const char* end = text.data() + text.size();
+    if (std::from_chars(text.data() + space + 1, end, bytes).ptr != end) return;
+    std::string name(text.substr(0, space));
+    constexpr std::string_view k_stem = "{stem}";
+    if (name.starts_with(k_stem)) {
+      const std::string_view own = name_of(path);
+      name.replace(0, k_stem.size(), own.substr(0, own.rfind('.')));
+    }
+    const ResolvedPath to = resolve_path(path, name);
+    if (to.kind != PathKind::inside) return; // the reference to the file says so
+    const std::size_t at = judge_.find(to.path);
+    if (at == k_none) {
+      if (judge_.folders.contains(to.path)) return;
+      missing(RuleId::reference_missing, from, name);
+      return;
+    }
+    const TreeEntry& entry = judge_.entries[at];
+    if (entry.mode == FileMode::symlink || entry.pointer || entry.size >= bytes) return;
+    judge_.add(rule(RuleId::companion_short), path,
+               entry.path + " has " + std::to_string(entry.size) + " bytes, " +
+                   std::to_string(bytes) + " are read");
   }
 
   // An index of safetensors promises that no shard of it is unpickled.

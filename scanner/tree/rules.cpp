@@ -9,13 +9,17 @@ namespace tree {
 namespace {
 
 // In the order of RuleId.
-constexpr std::array<Rule, 16> k_rules{{
+constexpr std::array<Rule, 19> k_rules{{
     {"tree-reference-outside", "traversal", Severity::suspicious, Reach::load, "CWE-22",
      "AML.T0011.000", "PTH-021 ONX-001",
      "a file names another one outside of the repository, so whoever loads it reads what lies "
      "there"},
     {"tree-reference-missing", "reference", Severity::informational, Reach::data, "", "", "PTH-021",
      "a file names another one that is not in the repository"},
+    {"tree-reference-link", "link", Severity::suspicious, Reach::load, "CWE-59", "AML.T0011.000",
+     "ONX-002 GIT-006", "a file that another one names is a symbolic link, or lies behind one"},
+    {"tree-companion-short", "structure", Severity::suspicious, Reach::load, "CWE-125", "AML.T0029",
+     "ONX-005", "a file has fewer bytes than another one reads from it"},
     {"tree-index-kind", "pickle", Severity::suspicious, Reach::load, "CWE-502", "AML.T0011.000",
      "PTH-021", "an index of safetensors shards names a file that is unpickled when it is loaded"},
     {"tree-code-missing", "reference", Severity::informational, Reach::load, "", "", "CFG-001",
@@ -42,6 +46,8 @@ constexpr std::array<Rule, 16> k_rules{{
     {"tree-poisoned-twin", "pickle", Severity::malicious, Reach::load, "CWE-502", "AML.T0010.003",
      "SAF-009",
      "beside clean safetensors lies a copy in another format in which something was found"},
+    {"tree-fake-weights", "deception", Severity::suspicious, Reach::data, "", "AML.T0074",
+     "CNT-010", "the weights are far smaller than what describes them says"},
     {"tree-case-duplicate", "deceptive-name", Severity::suspicious, Reach::data, "CWE-178",
      "AML.T0010.003", "GIT-009",
      "two paths differ in upper and lower case only: on many systems one overwrites the other"},

@@ -165,6 +165,7 @@ Report judge_tree(std::span<const TreeEntry> entries, const TreeOptions& options
   tree::judge_closure(judge);
   tree::judge_shadows(judge);
   tree::judge_weights(judge);
+  tree::judge_sizes(judge);
   tree::judge_templates(judge);
   return std::move(judge.report);
 }

@@ -64,8 +64,10 @@ private:
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static constexpr const char* k_kinds[] = {"file",   "code",       "remote-code",
-                                            "import", "repository", "url"};
-  static constexpr const char* k_formats[] = {"json", "pickle", "python", "safetensors", ""};
+                                            "import", "repository", "url",
+                                            "extent", "dimension",  "template"};
+  static constexpr const char* k_formats[] = {"json",        "pickle", "python",
+                                              "safetensors", "gguf",   ""};
   Input input(data, size);
   std::deque<Report> reports;
   std::vector<TreeEntry> entries;

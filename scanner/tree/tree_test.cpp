@@ -289,6 +289,64 @@ TEST(Tree, TwinsAreOfOneFolderAndStem) {
   EXPECT_EQ(severity_of(repo.judge(), "tree-unsafe-twin"), Severity::informational);
 }
 
+TEST(Tree, AReferenceToALinkIsSuspicious) {
+  Repository repo;
+  repo.file("model.onnx", "onnx");
+  repo.link("model.onnx.data", "other.bin");
+  repo.refers("model.onnx", "file", "model.onnx.data");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-reference-link"), Severity::suspicious);
+  Repository folder;
+  folder.file("model.onnx", "onnx");
+  folder.link("data", "elsewhere");
+  folder.refers("model.onnx", "file", "data/w.bin");
+  EXPECT_EQ(severity_of(folder.judge(), "tree-reference-link"), Severity::suspicious);
+}
+
+TEST(Tree, CompanionsHaveTheBytesThatAreRead) {
+  Repository repo;
+  repo.file("sub/model.xml", "xml");
+  repo.file("sub/model.bin", "opaque").size = 100;
+  repo.refers("sub/model.xml", "extent", "{stem}.bin 100");
+  EXPECT_TRUE(repo.judge().findings.empty());
+  repo.refers("sub/model.xml", "extent", "{stem}.bin 101");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-companion-short"), Severity::suspicious);
+  repo.refers("sub/model.xml", "extent", "gone 1");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-reference-missing"), Severity::informational);
+}
+
+TEST(Tree, ShardsFarSmallerThanTheirIndexSays) {
+  Repository repo;
+  repo.file("model.safetensors.index.json", "json");
+  repo.file("a.safetensors", "safetensors").size = 1000;
+  repo.refers("model.safetensors.index.json", "file", "a.safetensors");
+  repo.refers("model.safetensors.index.json", "dimension", "total_size 4000");
+  EXPECT_TRUE(repo.judge().findings.empty()) << "another precision";
+  Repository fake;
+  fake.file("model.safetensors.index.json", "json");
+  fake.file("a.safetensors", "safetensors").size = 1000;
+  fake.refers("model.safetensors.index.json", "file", "a.safetensors");
+  fake.refers("model.safetensors.index.json", "dimension", "total_size 13476839424");
+  EXPECT_EQ(severity_of(fake.judge(), "tree-fake-weights"), Severity::suspicious);
+  fake.refers("model.safetensors.index.json", "file", "not-here.safetensors");
+  EXPECT_TRUE(of_rule(fake.judge(), "tree-fake-weights").empty()) << "not all are here";
+}
+
+TEST(Tree, WeightsFarSmallerThanTheConfigurationSays) {
+  const auto made = [](std::uint64_t size, const char* more) {
+    Repository repo;
+    repo.file("config.json", "json");
+    repo.file("model.safetensors", "safetensors").size = size;
+    repo.file(more);
+    repo.refers("config.json", "dimension", "hidden_size 4096");
+    repo.refers("config.json", "dimension", "num_hidden_layers 32");
+    repo.refers("config.json", "dimension", "vocab_size 32000");
+    return severity_of(repo.judge(), "tree-fake-weights");
+  };
+  EXPECT_EQ(made(1'000'000, "README.md"), Severity::informational);
+  EXPECT_FALSE(made(1'000'000'000, "README.md"));
+  EXPECT_FALSE(made(1'000'000, "adapter_model.safetensors")) << "an adapter beside a base's config";
+}
+
 TEST(Tree, LinksThatLeadOutAreMalicious) {
   for (const char* target: {"../x", "/etc/passwd", ".git/config", "sub/../.GIT/hooks/x"}) {
     Repository repo;
