@@ -102,6 +102,13 @@ bool all_of_alphabet(Bytes head, int (*value_of)(std::uint8_t)) {
   });
 }
 
+// Boosters keep their model in its own format: XGBoost's UBJ, LightGBM's text, CatBoost's.
+bool is_native_model(Bytes head) {
+  using namespace std::string_view_literals;
+  return starts_with(head, "{L\0\0\0\0\0\0\0"sv) || starts_with(head, "tree\nversion=v") ||
+         starts_with(head, "CBM1");
+}
+
 bool hides_pickle(std::string_view head, bool whole) {
   if (is_nested_pickle(as_bytes(head), whole)) return true;
   if (!is_compressed(as_bytes(head))) return false;
@@ -149,6 +156,12 @@ void Machine::scan_literal(std::uint64_t offset, std::uint64_t data, std::uint64
     find(R::nested, where, "a pickle of " + std::to_string(length) + " bytes");
     SubSource inner(source_, data, length);
     session_.embedded("pickle@" + hex_offset(data), inner);
+    position_ = at;
+    return;
+  }
+  if (is_native_model(head) && !quiet()) {
+    SubSource inner(source_, data, length);
+    session_.embedded("model@" + hex_offset(data), inner);
     position_ = at;
     return;
   }
