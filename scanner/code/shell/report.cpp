@@ -72,7 +72,9 @@ constexpr std::array<std::string_view, 32> k_words{"curl",
                                                    "rm -",
                                                    "crontab",
                                                    "tcpclient",
-                                                   "nc "};
+                                                   "nc ",
+                                                   "iwr ",
+                                                   "irm "};
 
 bool equals_lower(char c, char word) {
   return (c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c) == word;

@@ -1,3 +1,4 @@
+#include "tests/support/quiet.hpp"
 #include "tests/support/scan_bytes.hpp"
 
 #include <gtest/gtest.h>
@@ -6,7 +7,7 @@ namespace hubgate {
 namespace {
 
 using test::find_rule;
-using test::is_clean;
+using test::is_quiet;
 using test::scan_bytes;
 using test::show;
 
@@ -58,7 +59,7 @@ TEST(Shell, honest_scripts_are_clean) {
         "cat script.sh | grep bash", "docker run -e TOKEN=$TOKEN image bash -c 'python x.py'",
         "rm -rf ./build /tmp/work", "# curl http://127.0.0.1/a | sh"}) {
     const Report report = scan_bytes("#!/bin/bash\nset -e\n" + line + "\n");
-    EXPECT_TRUE(is_clean(report)) << line << show(report);
+    EXPECT_TRUE(is_quiet(report, {"shell-", "python-"})) << line << show(report);
     EXPECT_EQ(report.format, "shell");
   }
 }

@@ -1,0 +1,221 @@
+// What a package manager would install: requirements files, conda environments, pyproject.toml.
+// Lines are read on their own; names decide which of the readings holds. See README.md.
+#include "scanner/core/format.hpp"
+#include "scanner/core/session.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+namespace hubgate {
+namespace {
+
+constexpr std::size_t k_max_text = std::size_t{4} << 20;
+constexpr std::string_view k_names = "*requirements*.txt|*requirements*.in|*constraints*.txt|"
+                                     "requirements/*.txt|*/requirements/*.txt|"
+                                     "*conda*.yaml|*conda*.yml|*environment*.yaml|*environment*."
+                                     "yml|*python_env.yaml|*pyproject.toml|"
+                                     "*Pipfile|*setup.cfg|*uv.toml|*pip.conf";
+
+constexpr std::array<Rule, 4> k_rules{{
+    {"requirements-index", "reference", Severity::suspicious, Reach::load, "CWE-427",
+     "AML.T0010.001", "CFG-019", "packages come from another index than the usual ones"},
+    {"requirements-direct", "reference", Severity::suspicious, Reach::load, "CWE-494",
+     "AML.T0010.001", "CFG-019", "a package comes straight from an address that anybody can own"},
+    {"requirements-typosquat", "reference", Severity::suspicious, Reach::load, "CWE-506",
+     "AML.T0010.001", "CFG-019", "a package whose name imitates a well-known one"},
+    {"requirements-source", "reference", Severity::informational, Reach::load, "", "AML.T0010.001",
+     "CFG-019", "a package comes from a repository or an address rather than from the index"},
+}};
+
+const Rule& k_index = k_rules[0];
+const Rule& k_direct = k_rules[1];
+const Rule& k_typosquat = k_rules[2];
+const Rule& k_source = k_rules[3];
+
+// Indexes that frameworks publish their own builds on.
+constexpr std::array<std::string_view, 14> k_known_indexes{"https://pypi.org/simple",
+                                                           "https://download.pytorch.org/",
+                                                           "https://pypi.nvidia.com",
+                                                           "https://pypi.ngc.nvidia.com",
+                                                           "https://storage.googleapis.com/",
+                                                           "https://data.pyg.org/",
+                                                           "https://data.dgl.ai/",
+                                                           "https://flashinfer.ai/",
+                                                           "https://developer.download.nvidia.com/",
+                                                           "https://pytorch-geometric.com/",
+                                                           "https://huggingface.github.io/",
+                                                           "https://abetlen.github.io/",
+                                                           "https://wheels.vllm.ai/",
+                                                           "https://repo.radeon.com/"};
+
+// Names that were published to be mistaken, or are one slip away from what models need.
+constexpr std::array<std::string_view, 40> k_squats{
+    "reqeusts",         "requsts",        "requestss",      "request",      "requets",
+    "rquests",          "torchtriton",    "pytorchh",       "pytroch",      "torhc",
+    "trochvision",      "tranformers",    "transfomers",    "transformer5", "trasformers",
+    "huggingface-cli",  "hugginface-hub", "huggingfacehub", "numpi",        "nunpy",
+    "numppy",           "pandsa",         "panads",         "tensorfow",    "tensorflw",
+    "tensorlow",        "tenserflow",     "skikit-learn",   "sckit-learn",  "scikit-leran",
+    "python3-dateutil", "jeilyfish",      "beautifulsup4",  "colourama",    "urlib3",
+    "urllib",           "opencv-pyton",   "matplotib",      "diffuser",     "acelerate"};
+
+bool starts(std::string_view line, std::string_view word) {
+  return line.starts_with(word) &&
+         (line.size() == word.size() || line[word.size()] == ' ' || line[word.size()] == '=');
+}
+
+std::string_view trimmed(std::string_view text) {
+  static constexpr std::string_view k_blank = " \t\r\"',[]";
+  const std::size_t first = text.find_first_not_of(k_blank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(k_blank) - first + 1);
+}
+
+bool is_address(std::string_view url) {
+  const std::size_t at = url.find("://");
+  if (at == std::string_view::npos) return false;
+  std::size_t end = at + 3;
+  int dots = 0;
+  while (end < url.size() && ((url[end] >= '0' && url[end] <= '9') || url[end] == '.'))
+    dots += url[end++] == '.' ? 1 : 0;
+  return dots == 3;
+}
+
+bool is_known_index(std::string_view url) {
+  return std::any_of(k_known_indexes.begin(), k_known_indexes.end(),
+                     [&](std::string_view known) { return url.starts_with(known); });
+}
+
+// The forges and hubs on which honest requirements live.
+bool is_forge(std::string_view url) {
+  static constexpr std::array<std::string_view, 8> k_forges{"https://github.com/",
+                                                            "https://gitlab.com/",
+                                                            "https://bitbucket.org/",
+                                                            "https://huggingface.co/",
+                                                            "https://download.pytorch.org/",
+                                                            "https://files.pythonhosted.org/",
+                                                            "https://storage.googleapis.com/",
+                                                            "https://codeload.github.com/"};
+  if (url.starts_with("git+")) url.remove_prefix(4);
+  return std::any_of(k_forges.begin(), k_forges.end(),
+                     [&](std::string_view forge) { return url.starts_with(forge); });
+}
+
+class Lines {
+public:
+  explicit Lines(Session& session) : session_(session) {}
+
+  void line(std::string_view text, std::uint64_t offset);
+  bool found() const { return found_; }
+
+private:
+  void find(const Rule& rule, std::string_view text, std::uint64_t offset) {
+    found_ = true;
+    session_.find(rule, offset, text.size(), text, {.condition = k_names});
+  }
+  void target(std::string_view url, std::string_view text, std::uint64_t offset);
+
+  Session& session_;
+  bool found_ = false;
+};
+
+void Lines::target(std::string_view url, std::string_view text, std::uint64_t offset) {
+  session_.refer("url", offset, url, k_names);
+  const bool plain = url.starts_with("http://") || url.starts_with("git+http://") ||
+                     url.starts_with("git://") || is_address(url);
+  find(!plain && is_forge(url) ? k_source : k_direct, text, offset);
+}
+
+void Lines::line(std::string_view raw, std::uint64_t offset) {
+  std::string_view text = trimmed(raw);
+  if (text.starts_with("- ")) text = trimmed(text.substr(2));
+  if (text.empty() || text.front() == '#') return;
+  if (const std::size_t comment = text.find(" #"); comment != std::string_view::npos)
+    text = trimmed(text.substr(0, comment));
+
+  for (const std::string_view option: {"--index-url", "-i", "--extra-index-url", "--find-links",
+                                       "-f", "index-url", "extra-index-url", "index_url"}) {
+    if (!starts(text, option)) continue;
+    const std::string_view value = trimmed(text.substr(std::min(text.size(), option.size() + 1)));
+    const std::size_t scheme = value.find("://");
+    if (scheme == std::string_view::npos) return;
+    const std::string_view url = value.substr(value.front() == '=' ? 1 : 0);
+    find(is_known_index(trimmed(url)) ? k_source : k_index, text, offset);
+    return;
+  }
+  if (starts(text, "--trusted-host")) {
+    find(k_index, text, offset);
+    return;
+  }
+  if (starts(text, "-e") || starts(text, "--editable"))
+    text = trimmed(
+        text.substr(text.find(' ') == std::string_view::npos ? text.size() : text.find(' ')));
+  // name @ url, or the url alone
+  const std::size_t at = text.find(" @ ");
+  const std::string_view url = at == std::string_view::npos ? text : trimmed(text.substr(at + 3));
+  for (const std::string_view scheme:
+       {"git+", "hg+", "svn+", "bzr+", "git://", "http://", "https://", "ftp://", "file:"}) {
+    if (!url.starts_with(scheme)) continue;
+    const std::string_view path = url.substr(0, url.find(';'));
+    const bool package = scheme != "http://" && scheme != "https://" && scheme != "ftp://";
+    if (package || at != std::string_view::npos || path.find(".whl") != std::string_view::npos ||
+        path.find(".tar.gz") != std::string_view::npos ||
+        path.find(".zip") != std::string_view::npos)
+      target(path, text, offset);
+    return;
+  }
+  const std::size_t end = std::min(text.find_first_of(" =<>!~[;"), text.size());
+  std::string name(text.substr(0, end));
+  for (char& c: name)
+    c = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  const bool rest_fits = end == text.size() || text.find_first_of("=<>!~[;", end) == end ||
+                         text.find_first_of("=<>!~", end) == text.find_first_not_of(' ', end);
+  if (rest_fits && std::find(k_squats.begin(), k_squats.end(), name) != k_squats.end())
+    find(k_typosquat, text, offset);
+}
+
+Claim probe(const Probe& probe) {
+  const std::string_view head = as_text(probe.head);
+  return !head.empty() && head.find('\0') == std::string_view::npos ? Claim::maybe : Claim::no;
+}
+
+Reading scan(Source& source, Session& session) {
+  std::string text;
+  {
+    const Bytes bytes = source.view(0, k_max_text);
+    if (bytes.size() == k_max_text) return Reading::none;
+    text = as_text(bytes);
+  }
+  Lines lines(session);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = std::string_view(text).substr(at, end - at);
+    // Lists in TOML may stand in one line.
+    if (line.size() < 4096 && line.find('[') != std::string_view::npos &&
+        line.find('"') != std::string_view::npos) {
+      for (std::size_t from = line.find('"'); from != std::string_view::npos;) {
+        const std::size_t close = line.find('"', from + 1);
+        if (close == std::string_view::npos) break;
+        lines.line(line.substr(from + 1, close - from - 1), at + from + 1);
+        from = line.find('"', close + 1);
+      }
+    } else if (line.size() < 4096) {
+      lines.line(line, at);
+    }
+    at = end + 1;
+  }
+  return lines.found() ? Reading::valid : Reading::none;
+}
+
+} // namespace
+
+extern const Format format_requirements;
+const Format format_requirements{.name = "requirements",
+                                 .family = "text",
+                                 .probe = probe,
+                                 .scan = scan,
+                                 .rules = k_rules,
+                                 .weak = true};
+
+} // namespace hubgate
