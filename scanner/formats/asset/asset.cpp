@@ -6,6 +6,7 @@
 #include "scanner/core/reader.hpp"
 
 #include <array>
+#include <vector>
 
 namespace hubgate {
 namespace {
@@ -20,7 +21,7 @@ struct Kind {
   Walk (*walk)(Source&, Session&);
 };
 
-constexpr std::array<Kind, 27> k_kinds{{
+constexpr std::array<Kind, 34> k_kinds{{
     {"TrueType font", "\0\1\0\0\0"sv, 0, Claim::maybe, asset::walk_sfnt},
     {"OpenType font", "OTTO\0"sv, 0, Claim::maybe, asset::walk_sfnt},
     {"TrueType font", "true\0"sv, 0, Claim::maybe, asset::walk_sfnt},
@@ -41,6 +42,11 @@ constexpr std::array<Kind, 27> k_kinds{{
     {"netCDF", "CDF\2"sv, 0, Claim::maybe, asset::walk_netcdf},
     {"netCDF", "CDF\5"sv, 0, Claim::maybe, asset::walk_netcdf},
     {"IDL file", "SR\0\4"sv, 0, Claim::maybe, asset::walk_idl},
+    {"IDL file", "SR\0\6"sv, 0, Claim::maybe, asset::walk_statistics},
+    {"AppleDouble", "\0\5\x16\7"sv, 0, Claim::maybe, asset::walk_apple_double},
+    {"faiss index", "Ix"sv, 0, Claim::maybe, asset::walk_faiss},
+    {"faiss index", "IH"sv, 0, Claim::maybe, asset::walk_faiss},
+    {"faiss index", "Iw"sv, 0, Claim::maybe, asset::walk_faiss},
     {"FITS", "SIMPLE  =                    T"sv, 0, Claim::yes, asset::walk_fits},
     {"SAS file",
      "\0\0\0\0\0\0\0\0\0\0\0\0\xc2\xea\x81\x60\xb3\x14\x11\xcf\xbd\x92\x08\0\x09\xc7\x31\x8c"sv, 0,
@@ -49,37 +55,55 @@ constexpr std::array<Kind, 27> k_kinds{{
     {"Stata file", "<stata_dta><header>"sv, 0, Claim::yes, asset::walk_statistics},
     {"SPSS file", "$FL2@(#)"sv, 0, Claim::yes, asset::walk_statistics},
     {"SPSS file", "$FL3@(#)"sv, 0, Claim::yes, asset::walk_statistics},
+    {"IDX", "\0\0"sv, 0, Claim::maybe, asset::walk_idx},
+    {"MATLAB 4 file", ""sv, 0, Claim::maybe, asset::walk_mat4},
     {"Fortran records", ""sv, 0, Claim::maybe, asset::walk_fortran},
 }};
 
-// Length, record, length again: decided by the first record where it lies in the head.
-bool may_be_fortran(Bytes head) {
-  const auto length = Reader(head).le<std::uint32_t>();
-  if (!length || *length == 0 || *length % 4 != 0 || *length > (std::uint32_t{1} << 28))
-    return false;
-  if (std::uint64_t{*length} + 8 > head.size()) return false;
-  return Reader(head.subspan(4 + *length)).le<std::uint32_t>() == length;
+// Without a magic the first number must fit: a matrix's type, or a record's length that comes
+// again.
+bool may_be(const Kind& kind, Bytes head, std::optional<std::uint64_t> size) {
+  const auto first = Reader(head).le<std::uint32_t>();
+  if (!first || !size || *size < 20 || head.size() < 20) return false;
+  if (kind.walk == asset::walk_mat4) {
+    const auto turned = Reader(head).be<std::uint32_t>().value_or(0);
+    const auto name = Reader(head.subspan(16)).le<std::uint32_t>().value_or(0);
+    return (*first < 60 && name > 0 && name <= 256) || (turned >= 1000 && turned < 1060);
+  }
+  if (*first == 0 || *first % 4 != 0 || std::uint64_t{*first} + 8 > *size) return false;
+  if (std::uint64_t{*first} + 8 > head.size()) return true;
+  return Reader(head.subspan(4 + *first)).le<std::uint32_t>() == first;
 }
 
-const Kind* kind_of(Bytes head) {
+// Every kind whose magic fits is tried: some magics are short.
+template <typename Each> void kinds_of(Bytes head, std::optional<std::uint64_t> size, Each each) {
   for (const Kind& kind: k_kinds) {
-    if (kind.magic.empty()) return may_be_fortran(head) ? &kind : nullptr;
-    if (head.size() >= kind.at + kind.magic.size() &&
-        starts_with(head.subspan(kind.at), kind.magic))
-      return &kind;
+    const bool fits = kind.magic.empty() ? may_be(kind, head, size)
+                                         : head.size() >= kind.at + kind.magic.size() &&
+                                               starts_with(head.subspan(kind.at), kind.magic);
+    if (fits && each(kind)) return;
   }
-  return nullptr;
 }
 
 Claim probe(const Probe& probe) {
-  const Kind* const kind = kind_of(probe.head);
-  return kind == nullptr ? Claim::no : kind->claim;
+  Claim claim = Claim::no;
+  kinds_of(probe.head, probe.size_known ? std::optional<std::uint64_t>(probe.size) : std::nullopt,
+           [&](const Kind& kind) {
+             claim = kind.claim;
+             return claim == Claim::yes;
+           });
+  return claim;
 }
 
 Reading scan(Source& source, Session& session) {
-  const Kind* const kind = kind_of(source.view(0, Probe::k_head));
-  if (kind == nullptr) return Reading::none;
-  return settle(kind->walk(source, session), kind->name, source, session);
+  const Bytes view = source.view(0, Probe::k_head);
+  const std::vector<std::uint8_t> head(view.begin(), view.end());
+  Reading reading = Reading::none;
+  kinds_of(head, source.size(), [&](const Kind& kind) {
+    reading = settle(kind.walk(source, session), kind.name, source, session);
+    return reading != Reading::none;
+  });
+  return reading;
 }
 
 } // namespace

@@ -19,6 +19,7 @@ Walk walk_icns(Source& source, Session& session);
 Walk walk_icc(Source& source, Session& session);
 Walk walk_bplist(Source& source, Session& session);
 Walk walk_midi(Source& source, Session& session);
+Walk walk_apple_double(Source& source, Session& session);
 
 // science.cpp
 Walk walk_mat5(Source& source, Session& session);
@@ -27,5 +28,8 @@ Walk walk_idl(Source& source, Session& session);
 Walk walk_fits(Source& source, Session& session);
 Walk walk_statistics(Source& source, Session& session);
 Walk walk_fortran(Source& source, Session& session);
+Walk walk_mat4(Source& source, Session& session);
+Walk walk_idx(Source& source, Session& session);
+Walk walk_faiss(Source& source, Session& session);
 
 } // namespace hubgate::asset

@@ -5,6 +5,8 @@
 #include "scanner/core/cursor.hpp"
 #include "scanner/formats/asset/asset.hpp"
 
+#include <array>
+
 namespace hubgate::asset {
 namespace {
 
@@ -105,6 +107,89 @@ Walk walk_fortran(Source& source, Session& session) {
     if (in.le<std::uint32_t>() != length) return Walk::none();
     at += std::uint64_t{*length} + 8;
   }
+  scan_aside(session, "content", source, 4, end - 4);
+  return Walk::complete(end);
+}
+
+// MATLAB 4: matrices in a row, each behind five numbers and a name; no magic, so all of it must
+// hold.
+Walk walk_mat4(Source& source, Session& session) {
+  constexpr std::array<std::uint8_t, 6> k_sizes{8, 4, 4, 2, 2, 1};
+  const std::uint64_t end = source.wait_end();
+  Cursor in(source);
+  for (std::uint64_t matrices = 0; in.position() < end; ++matrices) {
+    if (matrices > k_max_elements) return Walk::none();
+    const bool big = Reader(source.view(in.position(), 4)).le<std::uint32_t>().value_or(0) >= 1000;
+    const auto number = [&] { return big ? in.be<std::uint32_t>() : in.le<std::uint32_t>(); };
+    const auto type = number();
+    const auto rows = number();
+    const auto columns = number();
+    const auto imaginary = number();
+    const auto name = number();
+    if (!type || !rows || !columns || !imaginary || !name) return Walk::none();
+    // Thousands: the machine; tens: the numbers; ones: full, text or sparse.
+    const std::uint32_t code = *type;
+    if (code >= 2000 || code / 100 % 10 != 0 || code / 10 % 10 > 5 || code % 10 > 2 ||
+        (code >= 1000) != big || *imaginary > 1 || *name == 0 || *name > 256)
+      return Walk::none();
+    const auto letters = in.take(*name);
+    if (!letters || letters->back() != 0) return Walk::none();
+    const std::uint64_t cells = std::uint64_t{*rows} * *columns;
+    const std::uint64_t bytes = k_sizes[code / 10 % 10] * (1 + std::uint64_t{*imaginary});
+    if (cells > end || cells * bytes > end - in.position()) return Walk::none();
+    scan_aside(session, "matrix", source, in.position(), cells * bytes);
+    in.skip(cells * bytes);
+  }
+  return Walk::complete(end);
+}
+
+// Yann LeCun's IDX (the MNIST pages): type, number of dimensions, dimensions, numbers.
+Walk walk_idx(Source& source, Session& /*session*/) {
+  Cursor in(source, 2);
+  const auto type = in.le<std::uint8_t>();
+  const auto dimensions = in.le<std::uint8_t>();
+  std::uint64_t size = 0;
+  switch (type.value_or(0)) {
+  case 0x08:
+  case 0x09:
+    size = 1;
+    break;
+  case 0x0b:
+    size = 2;
+    break;
+  case 0x0c:
+  case 0x0d:
+    size = 4;
+    break;
+  case 0x0e:
+    size = 8;
+    break;
+  default:
+    return Walk::none();
+  }
+  if (!dimensions || *dimensions == 0 || *dimensions > 8) return Walk::none();
+  for (unsigned i = 0; i < *dimensions; ++i) {
+    const auto dimension = in.be<std::uint32_t>();
+    if (!dimension || *dimension == 0 || __builtin_mul_overflow(size, *dimension, &size))
+      return Walk::none();
+  }
+  const std::uint64_t end = in.position() + size;
+  // Two zeros and two small numbers are no magic: the length must come out.
+  if (end < size || source.view(end - 1, 1).empty()) return Walk::none();
+  return Walk::complete(end);
+}
+
+// faiss/impl/index_write.cpp: four letters, dimensions, vectors, and 2^20 twice where nothing is.
+Walk walk_faiss(Source& source, Session& session) {
+  Cursor in(source, 4);
+  const auto dimensions = in.le<std::uint32_t>();
+  const auto vectors = in.le<std::int64_t>();
+  const auto first = in.le<std::uint64_t>();
+  const auto second = in.le<std::uint64_t>();
+  constexpr std::uint64_t k_nothing = std::uint64_t{1} << 20;
+  if (!dimensions || !vectors || *vectors < 0 || first != k_nothing || second != k_nothing)
+    return Walk::none();
+  const std::uint64_t end = source.wait_end();
   scan_aside(session, "content", source, 4, end - 4);
   return Walk::complete(end);
 }

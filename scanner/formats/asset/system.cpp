@@ -150,4 +150,23 @@ Walk walk_midi(Source& source, Session& session) {
   return Walk::complete(in.position());
 }
 
+// AppleDouble 2 (RFC 1740): what macOS keeps beside a file in zips and tars, as "._name".
+Walk walk_apple_double(Source& source, Session& session) {
+  Cursor in(source, 4);
+  const auto version = in.be<std::uint32_t>();
+  in.skip(16);
+  const auto count = in.be<std::uint16_t>();
+  if (!version || *version != 0x00020000 || !count || *count > 64) return Walk::none();
+  std::uint64_t end = 26 + std::uint64_t{*count} * 12;
+  for (unsigned i = 0; i < *count; ++i) {
+    const auto id = in.be<std::uint32_t>();
+    const auto at = in.be<std::uint32_t>();
+    const auto length = in.be<std::uint32_t>();
+    if (!id || !at || !length) return Walk::truncated(in.position());
+    end = std::max(end, std::uint64_t{*at} + *length);
+  }
+  scan_aside(session, "entries", source, 26, end - 26);
+  return Walk::complete(end);
+}
+
 } // namespace hubgate::asset

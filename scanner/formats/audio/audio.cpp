@@ -19,10 +19,12 @@ struct Kind {
   Walk (*walk)(Source&, Session&);
 };
 
-constexpr std::array<Kind, 10> k_kinds{{
+constexpr std::array<Kind, 12> k_kinds{{
     {"WAVE", "RIFF"sv, "WAVE"sv, 0, Claim::yes, audio::walk_wave},
     {"WAVE", "RF64"sv, "WAVE"sv, 0, Claim::yes, audio::walk_wave},
     {"WAVE", "BW64"sv, "WAVE"sv, 0, Claim::yes, audio::walk_wave},
+    {"WAVE", "RIFX"sv, "WAVE"sv, 0, Claim::yes, audio::walk_wave},
+    {"NIST SPHERE", "NIST_1A\n"sv, ""sv, 0, Claim::maybe, audio::walk_sphere},
     {"AIFF", "FORM"sv, "AIFF"sv, 0, Claim::yes, audio::walk_aiff},
     {"AIFF", "FORM"sv, "AIFC"sv, 0, Claim::yes, audio::walk_aiff},
     {"MP3", "ID3"sv, ""sv, 0, Claim::maybe, audio::walk_mpeg},

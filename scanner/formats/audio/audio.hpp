@@ -6,6 +6,7 @@
 namespace hubgate::audio {
 
 Walk walk_wave(Source& source, Session& session);
+Walk walk_sphere(Source& source, Session& session);
 Walk walk_aiff(Source& source, Session& session);
 Walk walk_mpeg(Source& source, Session& session);
 Walk walk_flac(Source& source, Session& session);

@@ -38,8 +38,10 @@ Walk walk_wave(Source& source, Session& session) {
   Cursor in(source);
   const auto riff = in.take(4);
   if (!riff) return Walk::truncated(0);
-  const bool large = !starts_with(*riff, "RIFF");
-  const auto stated = in.le<std::uint32_t>();
+  const bool big = starts_with(*riff, "RIFX");
+  const bool large = !big && !starts_with(*riff, "RIFF");
+  const auto number = [&] { return big ? in.be<std::uint32_t>() : in.le<std::uint32_t>(); };
+  const auto stated = number();
   if (!stated) return Walk::truncated(4);
   in.seek(12);
   std::uint64_t end =
@@ -56,7 +58,7 @@ Walk walk_wave(Source& source, Session& session) {
                                                                            : Walk::truncated(begin);
     }
     const std::string type(as_text(*head));
-    const auto length = in.le<std::uint32_t>();
+    const auto length = number();
     if (!length) return Walk::truncated(begin);
     std::uint64_t size = *length;
     if (type == "ds64" && large) {
@@ -71,6 +73,9 @@ Walk walk_wave(Source& source, Session& session) {
     }
     if (type == "data" && *length == k_unknown && large) size = large_data;
     if (type == "data" && *length == k_unknown && !large) return Walk::complete(source.wait_end());
+    // Some writers count the chunks only, without their heads: players go by the chunks.
+    if (size > end - in.position() && !source.view(in.position() + size - 1, 1).empty())
+      end = in.position() + size;
     if (size > end - in.position()) return Walk::malformed(begin, "a chunk beyond the end");
     constexpr std::array<std::string_view, 14> k_types{"fmt ", "data", "fact", "LIST", "cue ",
                                                        "smpl", "inst", "bext", "ds64", "plst",
@@ -110,6 +115,36 @@ Walk walk_aiff(Source& source, Session& session) {
   }
   if (!common) return Walk::malformed(12, "no COMM chunk");
   return inside(source, end);
+}
+
+// NIST SPHERE 2.6: a text of a stated length, then samples to the end (packed in some corpora).
+Walk walk_sphere(Source& source, Session&) {
+  const std::string head(as_text(source.view(8, 8)));
+  std::uint64_t length = 0;
+  for (const char c: head)
+    if (c >= '0' && c <= '9') length = length * 10 + static_cast<std::uint64_t>(c - '0');
+  const std::uint64_t end = source.wait_end();
+  if (length < 1024 || length % 1024 != 0 || head.back() != '\n') return Walk::none();
+  const std::string text(as_text(
+      source.view(16, static_cast<std::size_t>(std::min<std::uint64_t>(length, 65536)) - 16)));
+  if (text.find("end_head") == std::string::npos)
+    return Walk::malformed(16, "a header without end");
+  const auto field = [&](std::string_view name) -> std::uint64_t {
+    std::size_t at = text.find(std::string(name) + " -i ");
+    if (at == std::string::npos) return 0;
+    std::uint64_t value = 0;
+    for (at += name.size() + 4; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at)
+      value = std::min<std::uint64_t>(value * 10 + static_cast<std::uint64_t>(text[at] - '0'),
+                                      ~std::uint32_t{0});
+    return value;
+  };
+  const std::uint64_t channels = std::max<std::uint64_t>(field("channel_count"), 1);
+  const std::uint64_t size = field("sample_count") * field("sample_n_bytes");
+  // Packed samples (shorten) go on to the end.
+  if (size == 0 || text.find("shorten") != std::string::npos || size > ~std::uint64_t{0} / 65536 ||
+      channels > 65536)
+    return length > end ? Walk::truncated(end) : Walk::complete(end);
+  return inside(source, length + size * channels);
 }
 
 // RFC 3533: pages of up to 255 segments, each with its checksum.
