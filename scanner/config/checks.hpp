@@ -14,8 +14,10 @@ using Check = void (*)(Teller&, const Value&);
 /// One row: values of `key` are looked at by `check`.
 struct KeyRule {
   std::string_view key;
-  std::string_view parent; ///< nearest key around it; "" = any, "^" = none: a top-level map
-  unsigned below;          ///< containers that may lie between the key and the value
+  /// Nearest key around it; "" = any, "^" = none: a top-level map, "[]" = a map that is an element
+  /// of the top-level list.
+  std::string_view parent;
+  unsigned below; ///< containers that may lie between the key and the value
   Check check;
   std::string_view condition; ///< names under which it matters
 };

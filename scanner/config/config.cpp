@@ -128,7 +128,8 @@ void ConfigScan::scalar(Scalar kind, std::string_view text, std::uint64_t offset
       const KeyRule& rule = frame.rules[i];
       if (below > rule.below) continue;
       if (rule.parent == "^" && at != 0) continue;
-      if (!rule.parent.empty() && rule.parent != "^") {
+      if (rule.parent == "[]" && (at != 1 || !frames_[0].list)) continue;
+      if (!rule.parent.empty() && rule.parent != "^" && rule.parent != "[]") {
         std::size_t outer = at;
         while (outer > 0 && frames_[outer - 1].list)
           --outer;

@@ -8,7 +8,7 @@ import pytest
 from gate import HUBGATE
 
 HERE = Path(__file__).resolve().parent
-MAKERS = ["make_numpy.py", "make_sklearn.py", "make_estimators.py", "make_frames.py", "make_transformers.py", "make_boosting.py", "make_tensors.py", "make_torch.py"]
+MAKERS = ["make_numpy.py", "make_sklearn.py", "make_estimators.py", "make_frames.py", "make_transformers.py", "make_boosting.py", "make_tensors.py", "make_torch.py", "make_configs.py"]
 
 
 @pytest.mark.parametrize("maker", MAKERS)
@@ -17,7 +17,7 @@ def test_benign(maker, request, tmp_path):
     python = "/usr/bin/python3" if maker == "make_torch.py" else request.getfixturevalue("libraries")
     made = subprocess.run([python, HERE / maker, tmp_path], capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr
-    files = [path for path in tmp_path.iterdir() if path.is_file()]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 3
     done = subprocess.run([HUBGATE, "scan", "--format", "jsonl", tmp_path], capture_output=True, text=True, check=False)
     reports = [json.loads(line) for line in done.stdout.splitlines()]

@@ -58,7 +58,7 @@ bool is_own(std::string_view name) {
 Claim probe(const Probe& probe) {
   if (probe.tail.empty()) return Claim::no;
   const std::string_view tail = as_text(probe.tail);
-  if (tail.rfind(zip::k_end_magic) == std::string_view::npos) return Claim::no;
+  if (!zip::begins_like_zip(probe.head) && !zip::ends_like_zip(probe)) return Claim::no;
   int names = 0;
   for (const std::string_view name: {"config.json", "metadata.json", "model.weights"})
     names += tail.find(name) != std::string_view::npos ? 1 : 0;

@@ -77,15 +77,10 @@ std::optional<std::string> root_of(const std::string& path, std::string_view nam
   return root;
 }
 
-bool is_zip(Bytes head) {
-  return starts_with(head, zip::k_local_magic);
-}
-
 Claim probe(const Probe& probe) {
   if (probe.tail.empty()) return Claim::no;
   const std::string_view tail = as_text(probe.tail);
-  if (!is_zip(probe.head) && tail.rfind(zip::k_end_magic) == std::string_view::npos)
-    return Claim::no;
+  if (!zip::begins_like_zip(probe.head) && !zip::ends_like_zip(probe)) return Claim::no;
   for (const std::string_view name: {"data.pkl", "constants.pkl", ".data/extern_modules"})
     if (contains_folded(as_text(probe.head), name) || contains_folded(tail, name))
       return Claim::yes;

@@ -189,7 +189,7 @@ Reading Scan::run() {
 Claim probe(const Probe& probe) {
   if (probe.tail.empty()) return Claim::no;
   const std::string_view tail = as_text(probe.tail);
-  if (tail.rfind(zip::k_end_magic) == std::string_view::npos) return Claim::no;
+  if (!zip::begins_like_zip(probe.head) && !zip::ends_like_zip(probe)) return Claim::no;
   for (const std::string_view mark:
        {std::string_view("archive_format"), std::string_view("serialized_exported_program.json"),
         k_manifest})

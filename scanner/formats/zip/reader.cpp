@@ -232,6 +232,23 @@ Descriptor read_descriptor(Source& source, std::uint64_t offset, std::uint64_t c
   return {};
 }
 
+bool begins_like_zip(Bytes head) {
+  for (const std::string_view magic: {k_local_magic, k_end_magic, k_end64_magic, k_central_magic})
+    if (starts_with(head, magic)) return true;
+  return starts_with(head, "PK\7\x08PK\3\4") || starts_with(head, "PK00PK\3\4");
+}
+
+bool ends_like_zip(const Probe& probe) {
+  if (probe.tail.size() < 22) return false;
+  const std::uint64_t tail_begin = probe.size - probe.tail.size();
+  const auto end = find_last_end(probe.tail, tail_begin);
+  if (!end) return false;
+  Reader reader(probe.tail, tail_begin);
+  reader.skip(*end - tail_begin + 20);
+  const auto comment = reader.le<std::uint16_t>();
+  return comment && *end + 22 + *comment == probe.size;
+}
+
 std::optional<std::uint64_t> find_last_end(Bytes tail, std::uint64_t tail_begin) {
   const std::string_view text = as_text(tail);
   for (std::size_t at = text.rfind(k_end_magic); at != std::string_view::npos;

@@ -7,6 +7,7 @@
 // callers of MemberContent get fewer bytes where the file ends.
 #include "scanner/codecs/checked_source.hpp"
 #include "scanner/core/budget.hpp"
+#include "scanner/core/format.hpp"
 #include "scanner/core/source.hpp"
 
 #include <cstdint>
@@ -191,5 +192,11 @@ std::uint64_t each_record(Source& source, const DirectoryPlace& place, Visit vis
 /// Position of the last end record that ends the object (its comment reaches the end exactly or is
 /// cut), as readers look for it in the last 64 KiB; nothing if there is none.
 std::optional<std::uint64_t> find_last_end(Bytes tail, std::uint64_t tail_begin);
+
+/// Whether an object may be an archive by its head, or by an end record that ends it exactly. (An
+/// uncompressed tar whose last member is a zip has one near its end too, and is no zip to its
+/// users.) `tail` must be there for the second.
+bool begins_like_zip(Bytes head);
+bool ends_like_zip(const Probe& probe);
 
 } // namespace hubgate::zip

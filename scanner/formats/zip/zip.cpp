@@ -49,28 +49,13 @@ constexpr std::array<Rule, 15> k_rules{{
      "ARC-001", "the directory names a member that is not where it says"},
 }};
 
-bool begins_like_zip(Bytes head) {
-  for (const std::string_view magic:
-       {zip::k_local_magic, zip::k_end_magic, zip::k_end64_magic, zip::k_central_magic})
-    if (starts_with(head, magic)) return true;
-  return starts_with(head, "PK\7\x08PK\3\4") || starts_with(head, "PK00PK\3\4");
-}
-
-// An archive behind something else: its end record ends the object exactly. (An uncompressed tar
-// whose last member is a zip has one near its end too, and is no zip to its users.)
 Claim probe(const Probe& probe) {
-  if (begins_like_zip(probe.head)) return Claim::yes;
-  if (probe.tail.size() < 22) return Claim::no;
-  const auto end = zip::find_last_end(probe.tail, probe.size - probe.tail.size());
-  if (!end) return Claim::no;
-  Reader reader(probe.tail, probe.size - probe.tail.size());
-  reader.skip(*end - reader.offset() + 20);
-  const auto comment = reader.le<std::uint16_t>();
-  return comment && *end + 22 + *comment == probe.size ? Claim::maybe : Claim::no;
+  if (zip::begins_like_zip(probe.head)) return Claim::yes;
+  return zip::ends_like_zip(probe) ? Claim::maybe : Claim::no;
 }
 
 Reading scan(Source& source, Session& session) {
-  if (begins_like_zip(source.view(0, 8))) return zip::ZipScan(source, session).run(0);
+  if (zip::begins_like_zip(source.view(0, 8))) return zip::ZipScan(source, session).run(0);
   const auto directory = zip::read_directory(source, session.budget());
   if (!directory || directory->members.empty()) return Reading::none;
   std::uint64_t start = directory->place.begin;
