@@ -37,7 +37,6 @@ constexpr std::array<Kind, 34> k_kinds{{
     {"colour profile", "acsp"sv, 36, Claim::maybe, asset::walk_icc},
     {"property list", "bplist00"sv, 0, Claim::yes, asset::walk_bplist},
     {"MIDI", "MThd\0\0"sv, 0, Claim::maybe, asset::walk_midi},
-    {"MATLAB 5 file", "MATLAB 5.0 MAT-file"sv, 0, Claim::yes, asset::walk_mat5},
     {"netCDF", "CDF\1"sv, 0, Claim::maybe, asset::walk_netcdf},
     {"netCDF", "CDF\2"sv, 0, Claim::maybe, asset::walk_netcdf},
     {"netCDF", "CDF\5"sv, 0, Claim::maybe, asset::walk_netcdf},

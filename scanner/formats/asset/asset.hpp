@@ -22,7 +22,6 @@ Walk walk_midi(Source& source, Session& session);
 Walk walk_apple_double(Source& source, Session& session);
 
 // science.cpp
-Walk walk_mat5(Source& source, Session& session);
 Walk walk_netcdf(Source& source, Session& session);
 Walk walk_idl(Source& source, Session& session);
 Walk walk_fits(Source& source, Session& session);

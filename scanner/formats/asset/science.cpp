@@ -1,4 +1,4 @@
-// Files of numbers that scientists exchange: MATLAB 5, netCDF 3, IDL, FITS, SAS, Stata and SPSS,
+// Files of numbers that scientists exchange: netCDF 3, IDL, FITS, SAS, Stata and SPSS,
 // unformatted Fortran. Their readers compute nothing and call nothing; what is in them is searched
 // like bytes of no format.
 #include "scanner/codecs/codecs.hpp"
@@ -13,33 +13,6 @@ namespace {
 constexpr std::uint64_t k_max_elements = 100'000;
 
 } // namespace
-
-// MATLAB 7.3 "MAT-File Format", level 5: elements of type and size behind 128 bytes; zlib in some.
-Walk walk_mat5(Source& source, Session& session) {
-  const Bytes mark = source.view(126, 2);
-  const bool big = starts_with(mark, "MI");
-  if (!big && !starts_with(mark, "IM")) return Walk::none();
-  Cursor in(source, 128);
-  const std::uint64_t end = source.wait_end();
-  for (std::uint64_t elements = 0; in.position() + 8 <= end; ++elements) {
-    const std::uint64_t begin = in.position();
-    const auto type = big ? in.be<std::uint32_t>() : in.le<std::uint32_t>();
-    const auto size = big ? in.be<std::uint32_t>() : in.le<std::uint32_t>();
-    if (!type || !size || elements > k_max_elements) return Walk::truncated(begin);
-    if (*type == 0 || *type > 18) return Walk::malformed(begin, "an element of an unknown type");
-    if (*size > end - in.position()) return Walk::truncated(begin);
-    if (*type == 15) { // compressed
-      DecodedSource content(decode_zlib(source, in.position(), in.position() + *size),
-                            session.budget());
-      session.embedded("element@" + std::to_string(begin), content);
-      in.seek(in.position() + *size);
-      continue;
-    }
-    scan_aside(session, "element", source, in.position(), *size);
-    in.seek(in.position() + *size + (8 - *size % 8) % 8);
-  }
-  return Walk::complete(std::max<std::uint64_t>(std::min(in.position(), end), 128));
-}
 
 // netCDF classic, 64-bit offset and 64-bit data: a list of dimensions follows the record count.
 Walk walk_netcdf(Source& source, Session& session) {

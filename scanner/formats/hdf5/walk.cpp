@@ -127,8 +127,11 @@ void Walk::user_block() {
   if (starts_with(block, "MATLAB 7.") && block.size() >= 128 && block[125] == 2) known = 128;
   if (starts_with(block, "HDF5-based Julia Data Format")) {
     julia_ = true;
-    const std::size_t end = as_text(block).find('\0');
-    known = end == std::string_view::npos ? block.size() : end;
+    // Version and platform, with zeros between them.
+    const Bytes line = Bytes(block).first(std::min<std::size_t>(block.size(), 256));
+    if (std::all_of(line.begin(), line.end(),
+                    [](std::uint8_t c) { return c == 0 || (c >= ' ' && c < 0x7f); }))
+      known = line.size();
   }
   const Bytes rest = Bytes(block).subspan(std::min(known, block.size()));
   if (is_blank(rest) && block.size() == size) return;
