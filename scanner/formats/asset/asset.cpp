@@ -21,7 +21,7 @@ struct Kind {
   Walk (*walk)(Source&, Session&);
 };
 
-constexpr std::array<Kind, 34> k_kinds{{
+constexpr std::array<Kind, 33> k_kinds{{
     {"TrueType font", "\0\1\0\0\0"sv, 0, Claim::maybe, asset::walk_sfnt},
     {"OpenType font", "OTTO\0"sv, 0, Claim::maybe, asset::walk_sfnt},
     {"TrueType font", "true\0"sv, 0, Claim::maybe, asset::walk_sfnt},
