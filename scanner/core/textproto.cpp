@@ -246,7 +246,7 @@ TextProtoEvent TextProtoReader::next() {
       advance();
       skip_space();
       c = peek();
-    } else if (c != '{' && c != '<') {
+    } else if (c != '{' && c != '<' && c != '[') {
       return fail(TextProtoFailure::malformed);
     }
     if (c == '[') {

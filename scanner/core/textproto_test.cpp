@@ -39,6 +39,7 @@ TEST(TextProto, reads_fields_messages_and_lists) {
             "a=1 b{ c=-2.5e+3 d{ e=true } } f='yz [t.u/v]{ w=INF } ");
   EXPECT_EQ(walk("a: [1, 2] b: [{c: 1}, <d: 2>] e: [] f: 3").events,
             "a=1 a=2 b{ c=1 } b{ d=2 } f=3 ");
+  EXPECT_EQ(walk("a [ { b [ < c: 1 > ] } ]").events, "a{ b{ c=1 } } ");
 }
 
 TEST(TextProto, unescapes) {
