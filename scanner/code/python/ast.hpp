@@ -93,10 +93,10 @@ struct Tree {
   std::uint32_t statements = 0;
   std::uint32_t errors = 0;      ///< lines that are no Python
   std::uint32_t first_error = 0; ///< offset of the first
-  std::uint32_t calls = 0;       ///< call nodes, imports, decorators: what can do anything at all
-  bool too_deep = false;         ///< something was nested deeper than k_max_depth and left out
-  bool too_large = false;        ///< more than k_max_nodes: the rest was left out
-  bool gave_up = false;          ///< mostly errors: this is no Python
+  std::uint32_t calls = 0; ///< calls, imports, decorators, classes: what can do anything at all
+  bool too_deep = false;   ///< something was nested deeper than k_max_depth and left out
+  bool too_large = false;  ///< more than k_max_nodes: the rest was left out
+  bool gave_up = false;    ///< mostly errors: this is no Python
 
   const Node& operator[](NodeId id) const { return nodes[id]; }
   std::span<const NodeId> kids(NodeId id) const {

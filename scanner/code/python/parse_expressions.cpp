@@ -47,7 +47,7 @@ NodeId Parser::add(NodeKind kind, char op, std::uint32_t begin, std::uint32_t en
   tree_.children.insert(tree_.children.end(), kids.begin(), kids.end());
   tree_.nodes.push_back(node);
   if (kind == NodeKind::call || kind == NodeKind::import || kind == NodeKind::import_from ||
-      kind == NodeKind::exec)
+      kind == NodeKind::exec || kind == NodeKind::class_def)
     ++tree_.calls;
   return static_cast<NodeId>(tree_.nodes.size() - 1);
 }

@@ -126,12 +126,13 @@ public:
   void line(std::string_view text, std::size_t offset, unsigned nesting = 0);
 
 private:
-  void sign(Effect effect, std::size_t offset, std::string_view text, bool ordinary = false) {
+  void sign(Effect effect, std::size_t offset, std::string_view text, bool ordinary = false,
+            bool plain = false) {
     if (signs_.size() >= k_max_signs) return;
     for (const Sign& known: signs_)
       if (known.effect == effect && known.offset == offset) return;
-    signs_.push_back(
-        {effect, offset, std::string(text.substr(0, 400)), ordinary, is_plain_host(lower(text))});
+    signs_.push_back({effect, offset, std::string(text.substr(0, 400)), ordinary,
+                      plain || is_plain_host(lower(text))});
   }
   void split(std::string_view text, std::vector<Command>& out, std::vector<std::string>& nested);
   void judge(const std::vector<Command>& commands, std::string_view text, const std::string& low,
@@ -139,10 +140,11 @@ private:
   void judge_windows(std::string_view text, const std::string& low, std::size_t offset,
                      unsigned nesting);
   void judge_words(std::string_view text, const std::string& low, std::size_t offset);
-  void note_downloads(const Command& command);
+  void note_downloads(const Command& command, bool plain);
 
   std::vector<Sign>& signs_;
-  std::vector<std::string> downloaded_; ///< names of files that commands before have fetched
+  /// Files that commands before have fetched, and whether from a plain host.
+  std::vector<std::pair<std::string, bool>> downloaded_;
 };
 
 // Words, quotes taken away; |, ;, &, && and || part commands; $(…), `…` and <(…) are commands.
@@ -254,16 +256,16 @@ bool is_known_installer(std::string_view low) {
   return contains_any(low, k_hosts);
 }
 
-void Reader::note_downloads(const Command& command) {
+void Reader::note_downloads(const Command& command, bool plain) {
   const auto& words = command.words;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const bool option = words[i] == "-o" || words[i] == "-O" || words[i] == "--output" ||
                         words[i] == "--output-document" || words[i] == ">" ||
                         words[i] == "-OutFile";
     if (option && i + 1 < words.size() && !is_url(words[i + 1]) && words[i + 1] != "-")
-      downloaded_.push_back(words[i + 1]);
+      downloaded_.emplace_back(words[i + 1], plain);
     else if (is_url(words[i]))
-      downloaded_.push_back(words[i].substr(words[i].rfind('/') + 1));
+      downloaded_.emplace_back(words[i].substr(words[i].rfind('/') + 1), plain);
   }
   if (downloaded_.size() > 64) downloaded_.erase(downloaded_.begin());
 }
@@ -291,14 +293,15 @@ void Reader::judge(const std::vector<Command>& commands, std::string_view text,
       fetched = std::any_of(command.words.begin(), command.words.end(), [](const std::string& w) {
         return is_url(w) || contains(w, "$") || contains(w, ".");
       });
-      note_downloads(command);
+      note_downloads(command, is_plain_host(low));
     }
     const bool decodes = is_any(name, k_decoders) &&
                          (name != "base64" || contains(low, "-d") || contains(low, "--decode")) &&
                          name != "tr" && name != "printf" && name != "gunzip" && name != "zcat";
     decoded = decoded || decodes;
     // A file that was fetched before is run now.
-    for (const std::string& file: downloaded_) {
+    for (const auto& [name_of_file, plain]: downloaded_) {
+      const std::string& file = name_of_file;
       if (file.size() < 2) continue;
       const std::string& first = command.words.front();
       const bool direct = first == file || first == "./" + file || first.ends_with("/" + file);
@@ -312,9 +315,9 @@ void Reader::judge(const std::vector<Command>& commands, std::string_view text,
                       [&](const std::string& w) { return w == file || w == "./" + file; }) &&
           (contains(low, "+x") || contains(low, "7"));
       if (direct || through)
-        sign(Effect::download_run, offset, text, is_known_installer(low));
+        sign(Effect::download_run, offset, text, is_known_installer(low), plain);
       else if (marked && contains(file, "/tmp/"))
-        sign(Effect::download_run, offset, text);
+        sign(Effect::download_run, offset, text, false, plain);
     }
     if (interprets && (command.has("-c") || name == "eval") && contains(low, "$()"))
       fetched = false;
@@ -341,9 +344,10 @@ void Reader::judge(const std::vector<Command>& commands, std::string_view text,
 
 void Reader::judge_words(std::string_view text, const std::string& low, std::size_t offset) {
   const bool tcp = contains(low, "/dev/tcp/") || contains(low, "/dev/udp/");
-  if (tcp && (contains(low, "sh -i") || contains(low, "bash") || contains(low, "exec ") ||
-              contains(low, "0<&1") || contains(low, ">& ")))
-    sign(Effect::remote_control, offset, text);
+  const bool shell = contains(low, "sh -i") || contains(low, "sh -c") || contains(low, "0<&1") ||
+                     contains(low, "0>&1") || contains(low, "| sh") || contains(low, "|sh") ||
+                     contains(low, "| bash") || contains(low, "sh >") || contains(low, "sh <");
+  if (tcp && shell) sign(Effect::remote_control, offset, text);
   if (contains(low, "socat") && contains(low, "exec:")) sign(Effect::remote_control, offset, text);
   if (contains(low, "mkfifo") && contains(low, "|") &&
       (contains(low, "nc ") || contains(low, "openssl s_client") || contains(low, "telnet ")))

@@ -16,7 +16,7 @@ constexpr std::size_t k_max_text = std::size_t{8} << 20;
 
 constexpr std::string_view k_scripts =
     "*.sh|*.bash|*.zsh|*.ksh|*.command|*.bat|*.cmd|*.ps1|*.psm1|*.psd1|*.vbs|*.vbe|*.wsf|*.hta|"
-    "*.envrc|*Dockerfile|*Makefile|*makefile|*.mk|*.bashrc|*.zshrc|*.profile|*.desktop";
+    "*.bashrc|*.zshrc|*.profile|*.desktop";
 constexpr std::string_view k_prose = "*.md|*.rst|*README*|*.txt|*.html";
 
 constexpr std::array<Rule, 1> k_own{{
