@@ -60,7 +60,10 @@ void Svg::start(const MarkupReader& reader, Held& held) {
     const bool address = local == "href" || local == "src" || local == "to" || local == "from" ||
                          local == "values" || local == "data";
     if (!address) continue;
-    if (is_script_address(item.value))
+    // A drawing that is shown as an image runs nothing, whatever is in it.
+    const bool image = (name == "image" || name == "feImage") &&
+                       folded_start(item.value).starts_with("data:image/svg+xml");
+    if (is_script_address(item.value) && !image)
       held.find(k_svg_script, reader.offset(),
                 tag + " " + item.name + "=\"" + item.value.substr(0, 200) + "\">");
     else if (name != "a" && path_kind(item.value) == PathKind::url &&
