@@ -491,6 +491,15 @@ Listing Lister::run(int version) {
   return std::move(out_);
 }
 
+// What honest code calls everywhere, of modules whose other functions act.
+constexpr std::array<std::string_view, 12> k_harmless{
+    "os.path", "os.environ", "posixpath", "ntpath",  "numpy.testing", "sympy",
+    "pytest",  "unittest",   "typing",    "logging", "functools",     "inspect"};
+
+// Ways to reach something else: in code they are seen by what they reach.
+constexpr std::array<std::string_view, 2> k_only_in_pickles{
+    "reaches any attribute or calls what it is given", "imports or finds any function by name"};
+
 // Of the dangerous builtins these harm by themselves; the others (getattr, map, …) are dangerous in
 // a pickle only, where nothing honest needs them.
 constexpr std::array<std::string_view, 8> k_builtins{"eval", "exec",     "compile",    "__import__",
@@ -507,10 +516,17 @@ std::string_view effect_of(std::string_view module, std::string_view name) {
     if (std::find(k_builtins.begin(), k_builtins.end(), name) == k_builtins.end()) return {};
     return pickle::judge_name(module, name).effect;
   }
+  for (const std::string_view harmless: k_harmless)
+    if (module == harmless || (module.starts_with(harmless) && module.size() > harmless.size() &&
+                               module[harmless.size()] == '.'))
+      return {};
   // Local variables and parameters are names too: only what begins like a module counts.
   const std::string_view first = module.substr(0, module.find('.'));
   if (!pickle::is_usual_package(first)) return {};
-  return pickle::judge_name(module, name).effect;
+  const std::string_view effect = pickle::judge_name(module, name).effect;
+  for (const std::string_view only_in_pickles: k_only_in_pickles)
+    if (effect == only_in_pickles) return {};
+  return effect;
 }
 
 Danger find_danger(const Listing& listing) {

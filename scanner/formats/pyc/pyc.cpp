@@ -28,7 +28,7 @@ const Rule& k_unchecked = k_rules[1];
 const Rule& k_dangerous = k_rules[2];
 const Rule& k_flags = k_rules[3];
 
-constexpr std::size_t k_told = 20; ///< dangerous calls of one file
+constexpr std::size_t k_told = 5; ///< dangerous calls of one file
 
 /// Magic numbers of a version's releases and of what led to it.
 struct Magic {
@@ -81,6 +81,21 @@ void header_flags(const Magic& magic, Bytes head, Session& session) {
     session.find(k_unchecked, 4, 4, "hash-based, and its check of the source is switched off");
 }
 
+// Prose (texts of documentation) is only looked through for commands; what has no blanks may be
+// encoded, and bytes may be anything.
+void constant(Session& session, std::string_view text, std::uint64_t offset) {
+  const bool prose =
+      text.find(' ') != std::string_view::npos && std::all_of(text.begin(), text.end(), [](char c) {
+        return static_cast<std::uint8_t>(c) >= ' ' || c == '\n' || c == '\t';
+      });
+  if (!prose) return scan_text_value(session, "constant", text, offset);
+  if (const auto hit = find_script(text))
+    session.find(
+        k_rule_embedded_script, offset, 0,
+        std::string(hit->what) + ": " +
+            std::string(text.substr(hit->offset, std::min<std::size_t>(hit->length, 200))));
+}
+
 Reading scan(Source& source, Session& session) {
   std::vector<std::uint8_t> head;
   {
@@ -114,7 +129,7 @@ Reading scan(Source& source, Session& session) {
                  call.text + " " + std::string(effect));
   }
   for (const std::string& text: listing.strings)
-    scan_text_value(session, "constant", text, magic->header);
+    constant(session, text, magic->header);
 
   switch (object.state) {
   case marshal::Object::State::complete:
