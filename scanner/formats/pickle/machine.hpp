@@ -111,7 +111,7 @@ private:
     return fail(why);
   }
 
-  // machine_run.cpp: the fast path
+  // machine_run.cpp: the opcodes that lie whole in a window; machine_usual.cpp: the usual ones
   struct Place {
     const std::uint8_t* p;
     Word* sp;
