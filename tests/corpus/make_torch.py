@@ -2,6 +2,7 @@
 import collections
 import sys
 from pathlib import Path
+from typing import Dict, List, Optional, Tuple
 
 import torch
 
@@ -27,3 +28,56 @@ for name, value in values.items():
     torch.save(value, out / f"{name}.legacy.bin", _use_new_zipfile_serialization=False)
 torch.save(network, out / "module.pt")
 torch.save(network.state_dict(), out / "protocol4.pt", pickle_protocol=4)
+
+
+# TorchScript: scripted, traced, frozen, quantised, with state of its own, for mobile as zip and flatbuffer.
+class Classifier(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(50, 16)
+        self.lstm = torch.nn.LSTM(16, 16, batch_first=True)
+        self.encoder = torch.nn.TransformerEncoder(torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True), 1)
+        self.blocks = torch.nn.ModuleList([torch.nn.Sequential(torch.nn.Linear(16, 16), torch.nn.GELU()) for _ in range(2)])
+        self.out = torch.nn.Linear(16, 3)
+
+    def forward(self, tokens: torch.Tensor, names: Optional[Dict[str, int]] = None) -> Tuple[torch.Tensor, List[str]]:
+        hidden, _ = self.lstm(self.embedding(tokens))
+        hidden = self.encoder(hidden)
+        for block in self.blocks:
+            hidden = hidden + block(hidden)
+        seen: List[str] = []
+        if names is not None and "save" in names:
+            print("torch.save", hidden.shape)
+            seen.append("{}".format(names["save"]))
+        if hidden.size(0) > 1000:
+            raise RuntimeError("too large a batch")
+        return self.out(hidden.mean(1)), seen
+
+
+class Counter(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.ones(3))
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return torch.einsum("ij,jk->ik", values, values) * self.count.sum()
+
+    @torch.jit.export
+    def __getstate__(self):
+        return (self.count, self.training)
+
+    @torch.jit.export
+    def __setstate__(self, state: Tuple[torch.Tensor, bool]):
+        self.count = state[0]
+        self.training = state[1]
+
+
+small = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Softmax(dim=-1)).eval()
+torch.jit.script(Classifier().eval()).save(out / "scripted.pt")
+torch.jit.script(Counter()).save(out / "state.pt")
+torch.jit.trace(torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten()).eval(), torch.rand(1, 3, 8, 8)).save(out / "traced.pt")
+torch.jit.freeze(torch.jit.script(small)).save(out / "frozen.pt")
+torch.jit.script(torch.quantization.quantize_dynamic(small, {torch.nn.Linear}, dtype=torch.qint8)).save(out / "dynamic.pt")
+mobile = torch.jit.script(small)
+mobile._save_for_lite_interpreter(str(out / "mobile.ptl"))
+mobile._save_for_lite_interpreter(str(out / "mobile_flat.ptl"), _use_flatbuffer=True)

@@ -117,7 +117,9 @@ Reading scan(Source& source, Session& session) {
   for (std::size_t at = 0; at < text.size();) {
     Instruction one = next(text, at);
     if (one.name.empty()) continue;
-    if (!is_instruction(one.name)) return Reading::none;
+    // Python begins with "from" as well.
+    const bool python = one.name == "FROM" && one.text.find(" import ") != std::string::npos;
+    if (!is_instruction(one.name) || python) return Reading::none;
     instructions.push_back(std::move(one));
   }
   if (std::none_of(instructions.begin(), instructions.end(),

@@ -32,7 +32,8 @@ TEST(Modelfile, every_rule_fires_under_its_names) {
             nullptr);
 }
 
-TEST(Modelfile, a_dockerfile_is_none) {
+TEST(Modelfile, a_dockerfile_or_a_module_is_none) {
+  EXPECT_NE(scan_bytes("from ..x import *\n").format, "modelfile");
   const Report report = scan_bytes("FROM /x\nRUN make\n");
   EXPECT_NE(report.format, "modelfile");
   EXPECT_TRUE(report.findings.empty());

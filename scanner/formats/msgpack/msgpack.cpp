@@ -380,13 +380,13 @@ Claim probe(const Probe& probe) {
     return Claim::no;
   if (at + 2 >= head.size()) return Claim::no;
   std::size_t length = 0;
-  if (head[at] >= 0xa2 && head[at] <= 0xbf)
+  if (head[at] >= 0xa1 && head[at] <= 0xbf)
     length = head[at++] & 0x1f;
   else if (head[at] == 0xd9) {
     length = head[at + 1];
     at += 2;
   }
-  if (length < 2 || at + length >= head.size()) return Claim::no;
+  if (length == 0 || at + length >= head.size()) return Claim::no;
   const Bytes name = head.subspan(at, length);
   const bool printable =
       std::all_of(name.begin(), name.end(), [](std::uint8_t c) { return c >= 0x20 && c < 0x7f; });
