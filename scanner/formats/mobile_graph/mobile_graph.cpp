@@ -169,8 +169,12 @@ Reading mnn(Source& source, Session& session) {
   const auto net = flat.root();
   const auto ops = net ? flat.vector(*net, 3, 4) : std::nullopt;
   const auto names = net ? flat.vector(*net, 7, 4) : std::nullopt;
-  if (!ops || ops->count == 0 || !names || names->count == 0 || !flat.string_at(*names, 0, 512))
-    return Reading::none;
+  if (!ops || ops->count == 0 || !names || names->count == 0) return Reading::none;
+  const std::string first = flat.string_at(*names, 0, 512).value_or("");
+  const bool named = !first.empty() && std::all_of(first.begin(), first.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+  });
+  if (!named) return Reading::none;
   const std::int64_t tensors =
       std::max<std::int64_t>(flat.number<std::int32_t>(*net, 8, 0), names->count);
   bool wrong = false;
@@ -181,7 +185,8 @@ Reading mnn(Source& source, Session& session) {
     const auto outputs = flat.vector(*op, 4, 4);
     const std::string name = flat.string(*op, 3, 256).value_or("");
     // Without these it was some other flatbuffer.
-    if (i == 0 && (!outputs || outputs->count == 0)) return Reading::none;
+    if (i == 0 && (!outputs || outputs->count == 0 || flat.failure() != FlatFailure::none))
+      return Reading::none;
     for (const std::uint16_t id: {std::uint16_t{0}, std::uint16_t{4}}) {
       const auto list = flat.vector(*op, id, 4);
       for (std::uint32_t k = 0; list && k < list->count && flat.failure() == FlatFailure::none;
@@ -209,6 +214,9 @@ Reading mnn(Source& source, Session& session) {
 // Flatbuffers of this kind have nothing to know them by: the root's offset and its vtable.
 bool may_be_mnn(const Probe& probe) {
   if (probe.tail.empty() || probe.size < 64 || probe.head.size() < 64) return false;
+  // With an identifier it is somebody else's.
+  const auto is_letter = [](std::uint8_t c) { return c >= 0x20 && c < 0x7f; };
+  if (std::all_of(probe.head.begin() + 4, probe.head.begin() + 8, is_letter)) return false;
   MemorySource head(probe.head);
   Flatbuffer flat(head, 0, probe.size);
   const auto root = flat.root();
