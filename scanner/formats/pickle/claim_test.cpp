@@ -50,8 +50,8 @@ TEST(PickleClaim, BehindBytesOfNoFormat) {
 }
 
 TEST(PickleClaim, ListsOfWordsAreText) {
-  for (const auto& text:
-       {"cat\ndog\nfish\n"s, "cos,sin\n1,2\n"s, "(see below)\nVery well.\n"s, "I am text.\n"s}) {
+  for (const auto& text: {"cat\ndog\nfish\n"s, "cos, sin\n1\n"s, "(see below)\nVery well.\n"s,
+                          "I am text.\n"s, "(install)=\n# How to install\n\nText.\n"s}) {
     const Report report = test::scan_bytes(text);
     EXPECT_TRUE(test::is_clean(report)) << test::show(report);
     EXPECT_TRUE(report.format == "text" || report.format == "csv") << report.format;

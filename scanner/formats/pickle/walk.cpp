@@ -55,6 +55,12 @@ bool plausible_line(std::uint8_t opcode, std::string_view line) {
   }
 }
 
+// Modules may be called anything that a file can; what stands in one was bound to an identifier.
+// Lines of prose and Markdown ("(install)=", "# How to install") have blanks and signs.
+bool may_be_attribute(std::string_view name) {
+  return name.find_first_of(" #(),;:!?=\"'") == std::string_view::npos;
+}
+
 // The walk's state: how deep the stack is, and where the marks lie. Marks beyond the kept ones end
 // the walk undecided.
 class Stack {
@@ -160,7 +166,7 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
           return finish(Walk::End::invalid);
         if (last == data.size()) return finish(Walk::End::data_end);
         out.names = out.names || (is_dotted_name(line) && is_dotted_name(second));
-        imports = true;
+        imports = imports || may_be_attribute(second);
       } else if (!plausible_line(code, line)) {
         return finish(Walk::End::invalid);
       } else if ((code == 'V' && is_dotted_name(line)) ||
