@@ -1,6 +1,7 @@
 // The judge: what a call, its arguments and a state mean. An allowed name is allowed in the shape
 // only in which honest pickles use it; everything else is a finding, with the call as evidence.
 #include "scanner/formats/pickle/machine.hpp"
+#include "scanner/generic/text_value.hpp"
 
 #include <array>
 
@@ -318,6 +319,8 @@ void Machine::check_state(Word object, Word state, At at) {
   }
   if (name.name == "TrainingArguments" && view(state).get("push_to_hub").integer() == 1)
     find(R::upload_state, at, name_of(object) + ".push_to_hub = True");
+  if (name.name == "Tree" && name.module.starts_with("sklearn.tree."))
+    check_tree(object, state, at);
   if (tag_of(state) == Tag::dict) {
     check_state_dict(object, state, false, at);
   } else if (tag_of(state) == Tag::tuple && size_of(state) == 2) {
@@ -329,10 +332,24 @@ void Machine::check_state(Word object, Word state, At at) {
   }
 }
 
+// statsmodels hands the formula of a model to patsy again when it is unpickled, and patsy evaluates
+// each term as Python. Honest terms call functions of numpy and patsy by plain names.
+void Machine::check_formula(Word object, Word value, At at) {
+  const auto text = text_of(value, 4096);
+  if (!text) return;
+  const bool internals = text->find("__") != std::string::npos;
+  const auto hit = find_script(*text);
+  if (!internals && !hit) return;
+  did_harm_ = true;
+  find(R::dangerous_call, at, name_of(object) + " evaluates the formula " + *text,
+       {std::nullopt, std::nullopt, {}, "JNP-022", {}});
+}
+
 void Machine::check_state_dict(Word object, Word dict, bool slots, At at) {
   const std::size_t kept = kept_of(dict);
   for (std::size_t i = 0; i + 1 < kept; i += 2) {
     const auto key = text_of(item_of(dict, i), 64);
+    if (key && *key == "formula") check_formula(object, item_of(dict, i + 1), at);
     if (!key || key->empty() || key->front() != '_') continue;
     if (one_of(*key, {"__class__", "__setstate__", "__reduce__", "__reduce_ex__", "__getattr__",
                       "__getattribute__", "__del__", "__call__", "__init__", "__new__",

@@ -220,6 +220,8 @@ private:
   void check_hooks(Word hooks, std::string_view what, At at);
   void check_state(Word object, Word state, At at);
   void check_state_dict(Word object, Word dict, bool slots, At at);
+  void check_formula(Word object, Word value, At at);
+  void check_tree(Word object, Word state, At at); ///< tree_state.cpp
   bool is_torch_storage(Word id) const;
 
   // recover.cpp

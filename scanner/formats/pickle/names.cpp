@@ -40,8 +40,9 @@ const Danger* find_danger(std::string_view module, std::string_view name) {
 }
 
 const Allowed* find_allowed(std::string_view module, std::string_view name) {
-  for (const auto table: {allowed_python(), allowed_numpy(), allowed_torch(), allowed_sklearn(),
-                          allowed_pandas(), allowed_boosting(), allowed_transformers()}) {
+  for (const auto table:
+       {allowed_python(), allowed_numpy(), allowed_torch(), allowed_sklearn(), allowed_pandas(),
+        allowed_boosting(), allowed_transformers(), allowed_statsmodels(), allowed_text()}) {
     for (const Allowed& row: table)
       if (row.module == module && contains_word(row.names, name)) return &row;
   }

@@ -76,8 +76,10 @@ std::span<const Allowed> allowed_sklearn();
 std::span<const Allowed> allowed_pandas();
 std::span<const Allowed> allowed_boosting();
 std::span<const Allowed> allowed_transformers();
+std::span<const Allowed> allowed_statsmodels();
+std::span<const Allowed> allowed_text();
 
 /// Version of all of them together: changes with every change of the data.
-inline constexpr std::string_view k_names_version = "2026-11-21.5";
+inline constexpr std::string_view k_names_version = "2026-11-21.6";
 
 } // namespace hubgate::pickle
