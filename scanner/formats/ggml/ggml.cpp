@@ -80,14 +80,13 @@ std::string name_of(std::uint32_t magic) {
 class Scan {
 public:
   Scan(Source& source, Session& session)
-      : source_(source), session_(session), size_(source.wait_end()), in_(source, 0, size_) {}
+      : session_(session), size_(source.wait_end()), in_(source, 0, size_) {}
   Reading run();
 
 private:
   bool vocabulary(std::uint32_t count, bool scores);
   bool tensors(bool aligned, bool second);
 
-  Source& source_;
   Session& session_;
   std::uint64_t size_;
   Cursor in_;

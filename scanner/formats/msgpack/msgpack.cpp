@@ -137,9 +137,9 @@ std::optional<Scan::Token> Scan::token() {
     out.kind = kind;
     out.count = *count;
     if (kind == Kind::extension) {
-      const auto type = in_.le<std::int8_t>();
+      const auto type = in_.le<std::uint8_t>();
       if (!type) return std::nullopt;
-      out.number = *type;
+      out.number = *type < 128 ? *type : *type - 256;
     }
     return out;
   };
@@ -193,11 +193,11 @@ std::optional<Scan::Token> Scan::token() {
   case 0xd6:
   case 0xd7:
   case 0xd8: {
-    const auto type = in_.le<std::int8_t>();
+    const auto type = in_.le<std::uint8_t>();
     if (!type) return std::nullopt;
     out.kind = Kind::extension;
     out.count = std::uint64_t{1} << (c - 0xd4);
-    out.number = *type;
+    out.number = *type < 128 ? *type : *type - 256;
     return out;
   }
   case 0xd9:
