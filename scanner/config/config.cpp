@@ -7,10 +7,12 @@
 namespace hubgate::config {
 namespace {
 
-constexpr std::size_t k_kept_depth = 64; ///< no configuration that a loader reads nests deeper
-constexpr std::size_t k_kept_key = 256;  ///< bytes of a key
-constexpr std::size_t k_pairs = 512;     ///< components of a pipeline
-constexpr unsigned k_times = 32;         ///< reports of one kind
+constexpr std::size_t k_kept_depth = 1000; ///< Python reads no deeper configuration
+constexpr std::size_t k_below = 4;         ///< the largest KeyRule::below
+constexpr std::size_t k_shown = 12;        ///< levels of a path in evidence
+constexpr std::size_t k_kept_key = 256;    ///< bytes of a key
+constexpr std::size_t k_pairs = 512;       ///< components of a pipeline
+constexpr unsigned k_times = 32;           ///< reports of one kind
 constexpr std::size_t k_nested = std::size_t{1} << 20;
 
 // A configuration as a string inside another one: Hydra and pickled hyper-parameters do that. Not
@@ -39,8 +41,10 @@ void Teller::find(const Rule& rule, std::uint64_t offset, std::string_view evide
 }
 
 std::string ConfigScan::path() const {
-  std::string out;
-  for (const Frame& frame: frames_) {
+  std::string out = frames_.size() > k_shown ? "…" : "";
+  for (std::size_t i = frames_.size() - std::min(frames_.size(), k_shown); i < frames_.size();
+       ++i) {
+    const Frame& frame = frames_[i];
     if (frame.list) {
       out += '[' + std::to_string(frame.index == 0 ? 0 : frame.index - 1) + ']';
       continue;
@@ -121,7 +125,7 @@ void ConfigScan::scalar(Scalar kind, std::string_view text, std::uint64_t offset
       text.find("${oc.env:") != std::string_view::npos)
     check_resolvers(teller_, path(), text, offset);
   if (ruled_ == 0) return;
-  for (std::size_t below = 0; below < frames_.size(); ++below) {
+  for (std::size_t below = 0; below < std::min(frames_.size(), k_below + 1); ++below) {
     const std::size_t at = frames_.size() - 1 - below;
     const Frame& frame = frames_[at];
     for (std::size_t i = 0; i < frame.rule_count; ++i) {

@@ -5,7 +5,6 @@
 namespace hubgate {
 namespace {
 
-constexpr std::size_t k_window = std::size_t{64} << 10;
 constexpr int k_none = -1;
 
 // FNV-1a with a final mix. Equal keys always meet; two unlike keys that meet are one false alarm
@@ -33,8 +32,8 @@ int JsonReader::peek() {
   if (at_ - window_begin_ < window_.size())
     return window_[static_cast<std::size_t>(at_ - window_begin_)];
   if (at_ >= end_) return k_none;
-  const Bytes bytes =
-      source_.view(at_, static_cast<std::size_t>(std::min<std::uint64_t>(k_window, end_ - at_)));
+  const Bytes bytes = source_.view(
+      at_, static_cast<std::size_t>(std::min<std::uint64_t>(options_.window, end_ - at_)));
   if (bytes.empty()) return k_none;
   window_.assign(bytes.begin(), bytes.end());
   window_begin_ = at_;

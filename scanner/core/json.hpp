@@ -43,6 +43,8 @@ struct JsonOptions {
   std::size_t text_bytes = std::size_t{32} << 20;
   /// Keys of one object and its open ancestors; each costs 16 bytes.
   std::size_t keys = std::size_t{4} << 20;
+  /// Bytes that are read ahead. Short values in a row (JSON lines) want a small one.
+  std::size_t window = std::size_t{64} << 10;
 };
 
 class JsonReader {

@@ -15,8 +15,9 @@ namespace hubgate {
 namespace {
 
 constexpr std::uint32_t k_max_depth = 1'000'000; ///< a frame costs 16 bytes
-constexpr std::size_t k_deep = 900;              ///< Python's reader gives up at about 1000 levels
-constexpr std::size_t k_long_number = 4300;      ///< sys.get_int_max_str_digits()
+constexpr std::size_t k_window = std::size_t{64} << 10;
+constexpr std::size_t k_deep = 900;         ///< Python's reader gives up at about 1000 levels
+constexpr std::size_t k_long_number = 4300; ///< sys.get_int_max_str_digits()
 constexpr std::size_t k_small = std::size_t{32} << 20; ///< with comments: editors' files are small
 constexpr std::string_view k_names =
     "*.json|*.jsonl|*.ndjson|*.json5|*.jsonc|*.geojson|*.ipynb|*.webmanifest";
@@ -52,7 +53,7 @@ std::size_t first_byte(Bytes head) {
 
 Claim probe(const Probe& probe) {
   const std::size_t at = first_byte(probe.head);
-  if (at == probe.head.size()) return Claim::no;
+  if (at == probe.head.size()) return at == Probe::k_head ? Claim::maybe : Claim::no;
   const std::uint8_t c = probe.head[at];
   if (c == '/' && at + 1 < probe.head.size())
     return probe.head[at + 1] == '/' || probe.head[at + 1] == '*' ? Claim::maybe : Claim::no;
@@ -88,6 +89,7 @@ private:
   config::ConfigScan config_;
   std::uint64_t at_;
   std::uint64_t values_ = 0;
+  std::size_t window_ = k_window;
   std::uint64_t events_ = 0;
   std::string_view error_;
   JsonFailure failure_ = JsonFailure::none;
@@ -161,8 +163,10 @@ bool Scan::event(JsonReader& json, JsonEvent event) {
 
 Outcome Scan::value() {
   const std::uint64_t end = ~std::uint64_t{0};
-  JsonReader json(source_, at_, end,
-                  {.dialect = JsonOptions::Dialect::python, .depth = k_max_depth});
+  JsonReader json(
+      source_, at_, end,
+      {.dialect = JsonOptions::Dialect::python, .depth = k_max_depth, .window = window_});
+  const std::uint64_t begin = at_;
   for (;;) {
     const JsonEvent next = json.next();
     if (!event(json, next)) {
@@ -181,6 +185,10 @@ Outcome Scan::value() {
       }
     }
   }
+  // The next line will be about as long.
+  window_ = std::clamp<std::size_t>(
+      static_cast<std::size_t>(std::min<std::uint64_t>(2 * (at_ - begin), k_window)), 1024,
+      k_window);
   if (json.duplicates() > 0 && !told_duplicate_) {
     told_duplicate_ = true;
     session_.find(k_duplicate, json.first_duplicate(), 0,

@@ -161,6 +161,27 @@ TEST(Json, shards_and_rows_stay_inside) {
             nullptr);
 }
 
+TEST(Json, blanks_and_depth_hide_nothing) {
+  EXPECT_NE(find_rule(scan_bytes(std::string(10'000, ' ') + R"({"_target_": "os.system"})"),
+                      "config-dangerous-target"),
+            nullptr);
+  std::string deep;
+  for (int i = 0; i < 500; ++i)
+    deep += R"({"a":)";
+  EXPECT_NE(find_rule(scan_bytes(deep + R"({"_target_": "os.system"})" + std::string(500, '}')),
+                      "config-dangerous-target"),
+            nullptr);
+}
+
+TEST(Json, lines_of_any_length_follow_each_other) {
+  std::string lines;
+  for (const std::size_t n: {1UL, 100'000UL, 3UL, 5'000UL, 2UL})
+    lines += "{\"a\": \"" + std::string(n, 'x') + "\"}\n";
+  const Report report = scan_bytes(lines + R"({"file_name": "/x"})");
+  EXPECT_TRUE(report.complete()) << show(report);
+  EXPECT_NE(find_rule(report, "dataset-path-traversal"), nullptr);
+}
+
 TEST(Json, a_configuration_inside_a_string_is_read) {
   const Report report = scan_bytes(R"({"cfg": "{\"_target_\": \"os.system\"}"})");
   EXPECT_NE(find_rule(report, "config-dangerous-target"), nullptr) << show(report);

@@ -64,7 +64,9 @@ Claim probe(const Probe& probe) {
   if (first == std::string_view::npos || head[first] != '{') return Claim::no;
   for (const std::string_view key: {"\"added_tokens\"", "\"truncation\"", "\"vocab\"", "\"merges\"",
                                     "\"normalizer\"", "\"pre_tokenizer\"", "\"post_processor\""})
-    if (head.find(key) != std::string_view::npos) return Claim::maybe;
+    if (head.find(key) != std::string_view::npos ||
+        as_text(probe.tail).find(key) != std::string_view::npos)
+      return Claim::maybe;
   return Claim::no;
 }
 

@@ -2,7 +2,6 @@
 // Markdown. See README.md.
 #include "scanner/config/yaml.hpp"
 
-#include "scanner/config/checks.hpp"
 #include "scanner/config/config.hpp"
 #include "scanner/config/rules.hpp"
 #include "scanner/config/tags.hpp"
@@ -25,6 +24,10 @@ constexpr std::size_t k_max_text = std::size_t{32} << 20; ///< PyYAML needs minu
 constexpr std::uint64_t k_bomb_nodes = 1'000'000;
 constexpr std::uint64_t k_bomb_factor = 20;
 constexpr std::string_view k_names = "*.yaml|*.yml|MLmodel";
+constexpr std::string_view k_duplicate_names = "*.yaml|*.yml|MLmodel|*.md";
+constexpr std::array<std::string_view, 8> k_acting{
+    "_target_",      "auto_map", "trust_remote_code", "data_files",
+    "loader_module", "target",   "model_code_path",   "service"};
 
 constexpr std::array<Rule, 4> k_own{{
     {"yaml-alias-bomb", "bomb", Severity::suspicious, Reach::load, "CWE-776", "AML.T0029",
@@ -148,9 +151,9 @@ void Scan::key_seen(std::string_view key) {
   config_.key(key, reader_.offset());
   Level& level = levels_.back();
   if (!level.keys.insert(std::hash<std::string_view>{}(key)).second && key != "<<") {
-    // Where a rule looks at the key, two values are two verdicts.
-    const bool matters = !config::rules_of(key).empty();
-    teller_.find(k_duplicate, reader_.offset(), key, {},
+    // Where loaders act on the key, two values are two verdicts.
+    const bool matters = std::find(k_acting.begin(), k_acting.end(), key) != k_acting.end();
+    teller_.find(k_duplicate, reader_.offset(), key, k_duplicate_names,
                  matters ? std::optional(Severity::suspicious) : std::nullopt);
   }
 }
