@@ -100,7 +100,12 @@ void whole_file(Session& session, std::string_view text) {
   }
   // An interpreter line alone says nothing here.
   if (text.starts_with("#!")) text.remove_prefix(std::min(text.find('\n'), text.size()));
-  if (const auto script = find_script(text)) {
+  // What a shell runs; pages and Python sources are told by their own formats.
+  const auto script = find_script(text);
+  constexpr std::array<std::string_view, 5> k_shell{
+      "a reverse shell", "an interactive shell", "a download piped into a shell",
+      "a decoded shell command", "an encoded PowerShell command"};
+  if (script && std::find(k_shell.begin(), k_shell.end(), script->what) != k_shell.end()) {
     const std::string evidence =
         std::string(script->what) + ": " + std::string(text.substr(script->offset, script->length));
     session.find(k_tool_script, script->offset, script->length, evidence,

@@ -115,6 +115,12 @@ TEST(Hidden, tags_and_zero_width_runs) {
   EXPECT_NE(find_rule(scan_bytes(zero), "text-zero-width-run"), nullptr);
 }
 
+TEST(Tools, what_a_shell_would_run_is_told) {
+  EXPECT_NE(find_rule(scan_bytes("curl http://x/y | sh\n"), "text-tool-script"), nullptr);
+  EXPECT_EQ(find_rule(scan_bytes("<p>a</p><script>f(1)</script>\n"), "text-tool-script"), nullptr);
+  EXPECT_EQ(find_rule(scan_bytes("import os\nos.system('ls')\n"), "text-tool-script"), nullptr);
+}
+
 TEST(GitFiles, what_they_make_git_do) {
   const auto condition = [](std::string_view text, std::string_view rule) {
     const Report report = scan_bytes(text);
