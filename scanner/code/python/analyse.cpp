@@ -29,7 +29,7 @@ bool Evaluator::run() {
     behaviours();
     source_tricks();
   }
-  return !over_budget_ && !tree_.too_deep && !tree_.too_large;
+  return !over_budget_ && !skipped_ && !tree_.too_deep && !tree_.too_large;
 }
 
 Summary analyse_python(std::string_view text, const Unit& unit, Session& session) {

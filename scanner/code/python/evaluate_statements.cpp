@@ -434,23 +434,26 @@ void Evaluator::bind(const Function& function, const Value* self, const Argument
 
 Value Evaluator::invoke(std::uint32_t index, const Value* self, const Arguments& arguments) {
   Function& function = functions_[index];
-  function.called = true;
   Labels labels = 0;
   std::uint32_t from = 0;
+  bool matters = false;
   for (const Value& value: arguments.positional) {
     labels |= value.labels;
     if (from == 0) from = value.step;
+    matters = matters || value.labels != 0 || value.is_text();
   }
   const std::uint64_t key = fingerprint(self, arguments);
-  for (const auto& [known, value]: function.results)
-    if (known == key) return value;
-  if (function.running || function.runs >= k_max_runs || calls_ >= k_max_calls) {
-    Value out =
-        function.results.empty() ? unknown(0, function.node) : function.results.back().second;
+  if (const auto known = function.results.find(key); known != function.results.end())
+    return known->second;
+  const bool tired = ticks_ > max_ticks_ / 2 && function.runs >= k_max_runs;
+  if (function.running || tired || calls_ >= k_max_calls) {
+    skipped_ = skipped_ || (tired && matters);
+    Value out = function.runs == 0 ? unknown(0, function.node) : function.last;
     out.labels |= labels;
     if (out.step == 0) out.step = from;
     return out;
   }
+  function.called = true;
   function.running = true;
   ++function.runs;
   ++calls_;
@@ -479,7 +482,8 @@ Value Evaluator::invoke(std::uint32_t index, const Value* self, const Arguments&
   if (functions_.size() == functions) scopes_.resize(scopes);
   // The deque may have grown; the element stays where it is.
   function.running = false;
-  function.results.emplace_back(key, out);
+  function.results.emplace(key, out);
+  function.last = out;
   return out;
 }
 

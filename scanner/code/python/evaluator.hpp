@@ -52,7 +52,8 @@ private:
     NodeId node = k_no_node; ///< function_def or lambda
     std::uint32_t scope = 0;
     std::uint32_t klass = k_nowhere;
-    std::vector<std::pair<std::uint64_t, Value>> results; ///< by kind of arguments
+    std::unordered_map<std::uint64_t, Value> results; ///< by what it was given
+    Value last;                                       ///< of them
     std::uint32_t runs = 0;
     bool running = false;
     bool called = false;
@@ -67,7 +68,7 @@ private:
     std::uint32_t parent;
   };
   static constexpr std::uint32_t k_nowhere = ~0U;
-  static constexpr std::uint32_t k_max_runs = 5;   ///< of one function
+  static constexpr std::uint32_t k_max_runs = 5; ///< of one function, when the budget is half spent
   static constexpr unsigned k_max_calls = 24;      ///< functions inside functions
   static constexpr std::size_t k_max_items = 8192; ///< of a list that is followed item by item
 
@@ -216,6 +217,7 @@ private:
   std::uint64_t max_ticks_ = 0;
   std::uint32_t concrete_ = 0; ///< iterations of loops that were run item by item
   bool over_budget_ = false;
+  bool skipped_ = false; ///< a call that may have mattered was not followed
 };
 
 } // namespace hubgate::python

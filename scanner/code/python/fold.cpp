@@ -13,6 +13,7 @@ namespace {
 
 /// What one decompression of a constant may produce.
 constexpr std::size_t k_max_decoded = std::size_t{4} << 20;
+constexpr std::size_t k_noted_of_folded = 8192;
 
 bool inflate_text(const std::string& in, int window, std::string& out) {
   z_stream stream{};
@@ -214,7 +215,9 @@ Value Evaluator::make_text(std::string text, Labels labels, bool partial, Kind k
   if (!charge(0)) return {.labels = labels};
   pool_.push_back(std::move(text));
   out.ref = static_cast<std::uint32_t>(pool_.size() - 1);
-  if (!pool_.back().empty()) note_text(pool_.back(), here_);
+  // Of long texts that were put together only the beginning: their parts were looked at whole.
+  if (!pool_.back().empty())
+    note_text(std::string_view(pool_.back()).substr(0, k_noted_of_folded), here_);
   return out;
 }
 
