@@ -101,10 +101,8 @@ Value Evaluator::evaluate_kind(NodeId id) {
     return out;
   }
   case NodeKind::compare: {
-    Labels labels = 0;
     for (std::size_t i = 0; i < node.count; ++i) {
       const Value value = evaluate(kid(i));
-      labels |= value.labels;
       if (value.kind == Kind::name && raw(value).find("hexdigest") != std::string::npos)
         note(f_hash_check, node.begin);
     }
