@@ -9,13 +9,22 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "e2e")]
 WORK = HERE.parent / ".work"
 
 
+def environment(name: str, pins: str) -> Path:
+    """Python of a folder that has the libraries of the file `pins`."""
+    venv, stamp = WORK / f"{name}-venv", WORK / f"{name}.stamp"
+    wanted = (HERE / pins).read_text()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
+        subprocess.run([venv / "bin/pip", "install", "-q", "--no-deps", "--require-hashes", "-r", HERE / pins], check=True)
+        stamp.write_text(wanted)
+    return venv / "bin/python"
+
+
 @pytest.fixture(scope="session")
 def libraries():
-    """Python of a folder that has the libraries of requirements.txt."""
-    venv, stamp = WORK / "corpus-venv", WORK / "corpus.stamp"
-    pins = (HERE / "requirements.txt").read_text()
-    if not stamp.exists() or stamp.read_text() != pins:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", venv], check=True)
-        subprocess.run([venv / "bin/pip", "install", "-q", "--no-deps", "--require-hashes", "-r", HERE / "requirements.txt"], check=True)
-        stamp.write_text(pins)
-    return venv / "bin/python"
+    return environment("corpus", "requirements.txt")
+
+
+@pytest.fixture(scope="session")
+def tables():
+    return environment("tables", "requirements-tables.txt")

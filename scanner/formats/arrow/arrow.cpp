@@ -13,7 +13,6 @@ using namespace arrow;
 using namespace std::string_view_literals;
 
 constexpr std::string_view k_file_magic = "ARROW1\0\0"sv;
-constexpr std::uint64_t k_file_end = 10; ///< length of the footer, and "ARROW1"
 constexpr std::uint32_t k_continuation = 0xffffffff;
 constexpr std::uint64_t k_max_metadata = std::uint64_t{256} << 20;
 
