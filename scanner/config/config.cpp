@@ -30,11 +30,10 @@ void Teller::find(const Rule& rule, std::uint64_t offset, std::string_view evide
                   std::string_view condition, std::optional<Severity> severity) {
   const Severity worth = severity.value_or(rule.severity);
   const auto known = std::find_if(told_.begin(), told_.end(), [&](const Told& told) {
-    return told.rule == rule.id.data() && told.condition == condition.data() &&
-           told.severity == worth;
+    return told.rule == rule.id && told.condition == condition && told.severity == worth;
   });
   if (known == told_.end())
-    told_.push_back({rule.id.data(), condition.data(), worth, 1});
+    told_.push_back({rule.id, condition, worth, 1});
   else if (++known->count > k_times)
     return;
   session_.find(rule, offset, 0, evidence, {.severity = severity, .condition = condition});

@@ -26,8 +26,8 @@ public:
 
 private:
   struct Told {
-    const void* rule;
-    const void* condition;
+    std::string_view rule;
+    std::string_view condition; ///< of the tables: outlives the scan
     Severity severity;
     unsigned count;
   };
