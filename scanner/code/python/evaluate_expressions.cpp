@@ -16,7 +16,8 @@ constexpr Labels k_sticky = ~(k_process | k_code);
 bool Evaluator::tick() {
   if (over_budget_) return false;
   ++ticks_;
-  if (ticks_ > max_ticks_ || fold_budget_ == 0 || ((ticks_ & 0x3fff) == 0 && !session_.budget().time_left())) {
+  if (ticks_ > max_ticks_ || fold_budget_ == 0 ||
+      ((ticks_ & 0x3fff) == 0 && !session_.budget().time_left())) {
     over_budget_ = true;
     return false;
   }

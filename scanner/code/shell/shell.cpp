@@ -64,9 +64,6 @@ constexpr std::array<std::string_view, 12> k_beacons{
     "dnslog.cn",        ".ceye.io",     "beeceptor.com",        "discord.com/api/webhooks"};
 constexpr std::array<std::string_view, 6> k_miners{
     "stratum+tcp://", "stratum+ssl://", "xmrig", "minerd ", "cpuminer", "--donate-level"};
-constexpr std::array<std::string_view, 8> k_startup{
-    "currentversion\\run", "\\startup\\",          "/etc/rc.local", "/etc/cron",
-    "authorized_keys",     "/etc/systemd/system/", "launchagents/", "/etc/ld.so.preload"};
 
 // The last part of a path, without ".exe": /usr/bin/curl is curl.
 std::string program(std::string_view word) {
