@@ -78,7 +78,7 @@ Result<void> TipTrees::collect() {
       const auto before = tip_of(ref, update.before);
       if (before && *before && list((*before)->tree)) tip->before = (*before)->tree;
     }
-    tips_.push_back(std::move(*tip));
+    tips_.push_back(*tip);
   }
   return {};
 }
@@ -87,7 +87,7 @@ Result<void> TipTrees::list(const git::Oid& root) {
   const auto [at, fresh] = trees_.try_emplace(root);
   if (!fresh) return {};
   Tree& tree = at->second;
-  if (const auto stored = world_.keeper.store().tree(record_key(root));
+  if (auto stored = world_.keeper.store().tree(record_key(root));
       stored && *stored && (*stored)->current) {
     tree.report = std::move((*stored)->report);
     tree.recorded = true;
