@@ -47,8 +47,6 @@ constexpr std::array<Rule, static_cast<std::size_t>(R::count)> k_rules{{
      "CFG-019", "runs something of its own when the package is installed"},
     {"python-entry-point", "code", k_informational, Reach::load, "", "AML.T0011.000",
      "CFG-014 CFG-015 DAT-001", "a loader runs this code"},
-    {"python-no-python", "code", k_informational, Reach::data, "", "", "",
-     "lines that are no Python"},
 }};
 
 } // namespace

@@ -25,7 +25,6 @@ enum class R : std::size_t {
   command,
   install_hook,
   entry_point,
-  no_python,
   count,
 };
 

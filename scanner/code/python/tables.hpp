@@ -89,8 +89,6 @@ enum Feature : std::uint8_t {
   f_miner,
   f_metadata,  ///< credentials of a cloud machine
   f_public_ip, ///< asks which address it has
-  f_subclasses,
-  f_globals,
   f_virtual_alloc,
   f_create_thread,
   f_move_memory,

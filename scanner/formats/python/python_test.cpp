@@ -78,6 +78,13 @@ TEST(Python, honest_code_is_clean) {
   }
 }
 
+TEST(Python, harmless_calls_do_not_hide_one_that_is_not) {
+  std::string text = "import os\ndef run(c):\n  os.system(c)\n";
+  for (int i = 0; i < 30; ++i)
+    text += "run('echo " + std::to_string(i) + "')\n";
+  expect_rule(text + "run('curl http://127.0.0.1/x | sh')\n", "python-download-run");
+}
+
 TEST(Python, other_text_is_not_claimed) {
   for (const std::string text: {"hello", "{\"import\": [1, 2]}", "a,b,import\n1,2,3\n",
                                 "To import it, call f(x) and don't open the box.\n"})
