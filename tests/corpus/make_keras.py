@@ -3,7 +3,7 @@ import os
 import sys
 from pathlib import Path
 
-os.environ["KERAS_BACKEND"] = "numpy"
+os.environ["KERAS_BACKEND"] = "tensorflow"
 
 import keras  # noqa: E402
 from keras import layers  # noqa: E402
