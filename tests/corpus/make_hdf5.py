@@ -58,6 +58,9 @@ for version in ("earliest", "v108", "v110", "v112", "latest"):
             file.attrs[f"a{i}"] = "a text " * 20
         for i in range(0, 60, 2):
             del file[f"d{i}"], file.attrs[f"a{i}"]
+with h5py.File(out / "huge_attributes.h5", "w", libver="latest") as file:
+    for i in range(3):
+        file.attrs[f"a{i}"] = np.arange(9000.0) + i
 with h5py.File(out / "user_block.h5", "w", userblock_size=1024) as file:
     file["a"] = chooser.random(1000)
 with h5py.File(out / "paged.h5", "w", fs_strategy="page", fs_persist=True) as file:

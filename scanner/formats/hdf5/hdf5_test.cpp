@@ -95,6 +95,12 @@ TEST(Hdf5, scans_what_nothing_refers_to) {
   EXPECT_EQ(find_rule(report, "hdf5-structure"), nullptr) << show(report);
 }
 
+// Attributes of more than 64 KiB are listed by a tree that each of them is looked up in.
+TEST(Hdf5, several_huge_attributes_share_their_index) {
+  const Report report = scan_bytes(file("good_huge_attributes"));
+  EXPECT_EQ(find_rule(report, "hdf5-structure"), nullptr) << show(report);
+}
+
 TEST(Hdf5, checksum_is_lookup3) {
   EXPECT_EQ(hdf5::lookup3(as_bytes("")), 0xdeadbeefU);
   EXPECT_EQ(hdf5::lookup3(as_bytes("Four score and seven years ago")), 0x17770551U);

@@ -89,6 +89,8 @@ private:
   Trouble trouble_;
   std::map<std::uint64_t, LocalHeap> local_;
   std::map<std::uint64_t, std::vector<HeapObject>> collections_;
+  /// Huge objects by the tree that lists them: number to address and length.
+  std::map<std::uint64_t, std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>>> huge_;
   std::size_t heap_objects_ = 0;
 };
 

@@ -184,19 +184,22 @@ void Storage::huge(const FractalHeap& heap, Bytes id,
     return;
   }
   const auto wanted = File::number(reader, std::min<std::size_t>(8, id.size() - 1));
-  bool found = false;
   if (heap.huge_tree == k_undefined || !wanted)
     return fail(Trouble::Kind::malformed, heap.address, "a huge object has no index");
-  records(heap.huge_tree, [&](Bytes record) {
-    Reader one(record);
-    const auto address = file_.offset(one);
-    const auto length = file_.length(one);
-    const auto number = file_.length(one);
-    if (found || !address || !length || number != wanted) return;
-    found = true;
-    object(*address, *length);
-  });
-  if (!found) fail(Trouble::Kind::malformed, heap.address, "a huge object is not in its index");
+  // The index is read once: its nodes are visited once.
+  const auto [index, fresh] = huge_.try_emplace(heap.huge_tree);
+  if (fresh)
+    records(heap.huge_tree, [&](Bytes record) {
+      Reader one(record);
+      const auto address = file_.offset(one);
+      const auto length = file_.length(one);
+      const auto number = file_.length(one);
+      if (address && length && number) index->second[*number] = {*address, *length};
+    });
+  const auto found = index->second.find(*wanted);
+  if (found == index->second.end())
+    return fail(Trouble::Kind::malformed, heap.address, "a huge object is not in its index");
+  object(found->second.first, found->second.second);
 }
 
 void Storage::heap_objects(std::uint64_t heap, std::uint64_t tree, std::size_t skip,
