@@ -371,9 +371,9 @@ Reading Scan::run() {
   open_.push_back({Message::model, root, 0});
   bool whole = true;
   while (!open_.empty()) {
-    Open next = open_.back();
+    const Open next = open_.back();
     open_.pop_back();
-    whole = read(std::move(next)) && whole;
+    whole = read(next) && whole;
   }
   for (const auto& [name, bytes]: extents_) {
     constexpr std::string_view k_here = "@model_path/";
