@@ -119,9 +119,9 @@ void MarkupReader::decode(Bytes bytes) {
   carry_.erase(0, at);
 }
 
-// Appends at least one character to the window, or returns false at the end.
+// Appends at least one character to the window, or returns false: nothing more will come.
 bool MarkupReader::fill() {
-  if (ended_ || foreign_) return at_ < window_.size();
+  if (ended_ || foreign_) return false;
   if (at_ >= k_step) {
     window_.erase(0, at_);
     window_begin_ += at_;
@@ -137,7 +137,7 @@ bool MarkupReader::fill() {
     const Bytes bytes = source_.some(source_at_, k_step);
     if (bytes.empty()) {
       ended_ = true;
-      return at_ < window_.size();
+      return false;
     }
     source_at_ += bytes.size();
     decode(bytes);
@@ -154,7 +154,7 @@ int MarkupReader::take() {
 
 bool MarkupReader::ahead(std::string_view word, bool fold) {
   while (window_.size() - at_ < word.size())
-    if (ended_ || !fill() || ended_) break;
+    if (!fill()) break;
   if (window_.size() - at_ < word.size()) return false;
   for (std::size_t i = 0; i < word.size(); ++i) {
     const char c = window_[at_ + i];

@@ -197,6 +197,13 @@ TEST(Xml, bytes_inside_are_no_xml) {
   EXPECT_FALSE(report.complete()) << show(report);
 }
 
+TEST(Xml, a_foreign_character_behind_the_first_ends_it) {
+  // A UTF-32 '<', then characters that no text has: looking ahead once never came back.
+  for (const std::string& text:
+       {"<\0\0\0\0\0\0\0\x80\xffpt"s, "<\0\0\0\0<script>x</script>"s, "<\0?\0\0\0"s, "\0<\0\0"s})
+    EXPECT_NE(scan_bytes(text).format, "xml");
+}
+
 TEST(Markup, reads_long_documents_in_pieces) {
   std::string text = "<a>";
   for (int i = 0; i < 50000; ++i)
