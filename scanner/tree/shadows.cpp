@@ -41,11 +41,22 @@ bool marks_library(std::string_view path) {
          path == "__init__.py";
 }
 
+bool is_pickle(const TreeEntry& entry) {
+  return entry.report != nullptr &&
+         (entry.report->format == "pickle" || entry.report->format == "pytorch" ||
+          entry.report->format == "joblib");
+}
+
+// A .pth is a checkpoint, or a list of folders for Python.
+bool is_model(const TreeEntry& entry) {
+  return is_model_file(entry.path) && (!entry.path.ends_with(".pth") || is_pickle(entry));
+}
+
 struct Root {
   std::map<std::string, Candidate, std::less<>> candidates; ///< by module
   std::size_t scripts = 0; ///< Python files and notebooks in the root
   bool library = false;
-  bool models = false; ///< files that a loader opens
+  bool models = false; ///< files that a loader opens, in the root
 };
 
 Root look_at_root(const Judge& judge) {
@@ -54,7 +65,9 @@ Root look_at_root(const Judge& judge) {
     const std::string_view path = judge.entries[i].path;
     const std::size_t slash = path.find('/');
     if (marks_library(path)) out.library = true;
-    if (is_model_file(path) || path == "config.json" || path == "model_index.json")
+    // Libraries have files like weights too, among their tests.
+    if ((slash == std::string_view::npos && is_model(judge.entries[i])) || path == "config.json" ||
+        path == "model_index.json")
       out.models = true;
     if (slash == std::string_view::npos) {
       if (is_python(path)) ++out.scripts;
@@ -78,11 +91,7 @@ Root look_at_root(const Judge& judge) {
 
 // Whatever unpickles imports by name, in the folder where it was started.
 bool has_pickles(const Judge& judge) {
-  return std::any_of(judge.entries.begin(), judge.entries.end(), [](const TreeEntry& entry) {
-    return entry.report != nullptr &&
-           (entry.report->format == "pickle" || entry.report->format == "pytorch" ||
-            entry.report->format == "joblib");
-  });
+  return std::any_of(judge.entries.begin(), judge.entries.end(), is_pickle);
 }
 
 } // namespace
