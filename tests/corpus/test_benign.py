@@ -8,7 +8,7 @@ import pytest
 from gate import HUBGATE
 
 HERE = Path(__file__).resolve().parent
-MAKERS = ["make_numpy.py", "make_sklearn.py", "make_estimators.py", "make_frames.py", "make_transformers.py", "make_boosting.py", "make_tensors.py", "make_torch.py", "make_tables.py", "make_configs.py", "make_gguf.py", "make_flax.py", "make_r.py", "make_tensorflow.py", "make_keras.py", "make_hdf5.py"]
+MAKERS = ["make_numpy.py", "make_sklearn.py", "make_estimators.py", "make_frames.py", "make_transformers.py", "make_boosting.py", "make_tensors.py", "make_torch.py", "make_tables.py", "make_configs.py", "make_gguf.py", "make_flax.py", "make_r.py", "make_tensorflow.py", "make_keras.py", "make_hdf5.py", "make_onnx.py", "make_misc_models.py"]
 
 
 @pytest.mark.parametrize("maker", MAKERS)
