@@ -36,11 +36,6 @@ std::string without_number(const std::string& name) {
 constexpr std::array<std::string_view, 6> k_keras_marks{
     "keras_version", "model_config", "training_config", "layer_names", "weight_names", "backend"};
 
-// MATLAB classes that are opaque in the file and only data.
-constexpr std::array<std::string_view, 10> k_matlab_data{
-    "string",           "table",          "timetable",  "datetime", "duration", "categorical",
-    "calendarDuration", "containers.Map", "dictionary", "event"};
-
 // Types of Julia's own that are code: compiled or lowered functions, expressions.
 bool is_julia_code(std::string_view name) {
   for (const std::string_view word:
