@@ -54,6 +54,8 @@ function(hubgate_add_fuzzers NAME SOURCES LIBRARY)
       target_link_libraries(${TARGET} PRIVATE ${LIBRARY} hubgate_flags)
       target_link_options(${TARGET} PRIVATE -fsanitize=fuzzer)
       set_target_properties(${TARGET} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+    elseif(HUBGATE_SANITIZE AND LIBRARY STREQUAL "hubgate_scanner")
+      # The fuzz preset runs these corpora under both sanitizers.
     elseif(HUBGATE_TESTS)
       add_executable(${TARGET} ${SOURCE} ${PROJECT_SOURCE_DIR}/tests/support/fuzz_main.cpp)
       target_link_libraries(${TARGET} PRIVATE ${LIBRARY} hubgate_flags)

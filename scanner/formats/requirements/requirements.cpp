@@ -17,6 +17,9 @@ constexpr std::string_view k_names = "*requirements*.txt|*requirements*.in|*cons
                                      "yml|*python_env.yaml|*pyproject.toml|"
                                      "*Pipfile|*setup.cfg|*uv.toml|*pip.conf";
 
+/// Those of them that pip reads line by line.
+constexpr std::string_view k_lists = "*requirements*.txt|*requirements*.in|*constraints*.txt";
+
 constexpr std::array<Rule, 4> k_rules{{
     {"requirements-index", "reference", Severity::suspicious, Reach::load, "CWE-427",
      "AML.T0010.001", "CFG-019", "packages come from another index than the usual ones"},
@@ -184,9 +187,12 @@ Reading scan(Source& source, Session& session) {
   std::string text;
   {
     const Bytes bytes = source.view(0, k_max_text);
-    if (bytes.size() == k_max_text) return Reading::none;
     text = as_text(bytes);
   }
+  bool unread = text.size() == k_max_text;
+  if (unread)
+    session.gap(Reason::budget, Reach::load, k_max_text, "a list of packages of more than 4 MiB",
+                k_names);
   Lines lines(session);
   for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find('\n', at), text.size());
@@ -202,10 +208,13 @@ Reading scan(Source& source, Session& session) {
       }
     } else if (line.size() < 4096) {
       lines.line(line, at);
+    } else if (!line.starts_with('#')) {
+      unread = true;
+      session.gap(Reason::budget, Reach::load, at, "a line of more than 4 KiB", k_lists);
     }
     at = end + 1;
   }
-  return lines.found() ? Reading::valid : Reading::none;
+  return unread ? Reading::broken : lines.found() ? Reading::valid : Reading::none;
 }
 
 } // namespace

@@ -33,6 +33,17 @@ TEST(Requirements, each_rule_once) {
   }
 }
 
+TEST(Requirements, what_is_not_read_is_a_gap_of_package_lists_only) {
+  for (const std::string& text:
+       {std::string(std::size_t{5} << 20, '\n'), "torch" + std::string(5000, ' ') + "\n"}) {
+    const Report report = scan_bytes(text);
+    ASSERT_EQ(report.gaps.size(), 1u);
+    EXPECT_EQ(report.gaps[0].reason, Reason::budget);
+    EXPECT_TRUE(report.gaps[0].condition.find("*requirements*.txt") != std::string::npos);
+    EXPECT_EQ(report.format, "text");
+  }
+}
+
 TEST(Requirements, honest_files_are_clean) {
   const Report report =
       scan_bytes("# comment: git+https://evil.example.test/x\ntorch==2.1.0\n--extra-index-url "
