@@ -149,10 +149,19 @@ Reading Scan::run() {
   return Reading::valid;
 }
 
+// Whether the tag `word` stands in the text: PMML's <Header> is no <head>.
 bool contains(std::string_view text, std::string_view word) {
-  return std::search(text.begin(), text.end(), word.begin(), word.end(), [](char a, char b) {
-           return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
-         }) != text.end();
+  const auto same = [](char a, char b) {
+    return (a >= 'A' && a <= 'Z' ? static_cast<char>(a + 32) : a) == b;
+  };
+  for (auto at = text.begin();; ++at) {
+    at = std::search(at, text.end(), word.begin(), word.end(), same);
+    if (at == text.end()) return false;
+    const auto behind = at + static_cast<std::ptrdiff_t>(word.size());
+    const char next = behind == text.end() ? '>' : *behind;
+    if (next == '>' || next == ' ' || next == '\t' || next == '\r' || next == '\n' || next == '/')
+      return true;
+  }
 }
 
 // Markup comes first in a page; text that speaks of it later is no page.

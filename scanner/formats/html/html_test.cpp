@@ -48,6 +48,7 @@ TEST(Html, a_pattern_between_two_pieces_is_seen) {
 
 TEST(Html, other_text_is_not_html) {
   EXPECT_EQ(scan_bytes("Use <html> and <script> tags.").format, "text");
+  EXPECT_EQ(scan_bytes("<?xml version='1.0'?><PMML version='4.4'><Header/></PMML>").format, "xml");
 }
 
 } // namespace
