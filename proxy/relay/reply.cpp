@@ -22,6 +22,9 @@ std::string header_text(std::string_view text) {
 }
 
 std::string head_text(Visit& visit, int status, const Headers& headers) {
+  // What is left of the request's body is not read: say that the connection ends, or the client
+  // sends its next request into it.
+  if (!visit.connection.body_complete()) visit.keep_alive = false;
   std::string out =
       "HTTP/1.1 " + std::to_string(status) + " " + std::string(status_text(status)) + "\r\n";
   headers.write(out);

@@ -203,6 +203,13 @@ def test_upload_through_the_gate_is_refused_in_the_client(clients, hub, tmp_path
     assert not any(record["method"] == "POST" and "/commit/" in record["path"] for record in hub.log())
 
 
+def test_a_refusal_before_the_body_was_read_says_that_the_connection_ends(gate):
+    answer = gate.request("POST", "/api/models/demo/clean/commit/main", body=b"x" * 300)
+    assert answer.status == 403 and answer.headers["Connection"] == "close"
+    read = gate.request("GET", "/api/models/demo/clean")
+    assert read.status == 200 and read.headers["Connection"] is None
+
+
 def test_git_push_through_the_gate_is_refused_in_the_client(clients, hub, tmp_path):
     assert clients.git_clone("demo/clean", tmp_path / "work").ok
     (tmp_path / "work/new.txt").write_text("new")
