@@ -75,7 +75,8 @@ int base64_value(std::uint8_t c) {
 }
 
 bool contains(Bytes text, std::string_view needle) {
-  return memmem(text.data(), text.size(), needle.data(), needle.size()) != nullptr;
+  return text.size() >= needle.size() &&
+         memmem(text.data(), text.size(), needle.data(), needle.size()) != nullptr;
 }
 
 } // namespace

@@ -17,9 +17,6 @@ constexpr std::string_view k_names = "*requirements*.txt|*requirements*.in|*cons
                                      "yml|*python_env.yaml|*pyproject.toml|"
                                      "*Pipfile|*setup.cfg|*uv.toml|*pip.conf";
 
-/// Those of them that pip reads line by line.
-constexpr std::string_view k_lists = "*requirements*.txt|*requirements*.in|*constraints*.txt";
-
 constexpr std::array<Rule, 4> k_rules{{
     {"requirements-index", "reference", Severity::suspicious, Reach::load, "CWE-427",
      "AML.T0010.001", "CFG-019", "packages come from another index than the usual ones"},
@@ -189,7 +186,7 @@ Reading scan(Source& source, Session& session) {
     const Bytes bytes = source.view(0, k_max_text);
     text = as_text(bytes);
   }
-  bool unread = text.size() == k_max_text;
+  const bool unread = text.size() == k_max_text;
   if (unread)
     session.gap(Reason::budget, Reach::load, k_max_text, "a list of packages of more than 4 MiB",
                 k_names);
@@ -206,11 +203,9 @@ Reading scan(Source& source, Session& session) {
         lines.line(line.substr(from + 1, close - from - 1), at + from + 1);
         from = line.find('"', close + 1);
       }
-    } else if (line.size() < 4096) {
-      lines.line(line, at);
-    } else if (!line.starts_with('#')) {
-      unread = true;
-      session.gap(Reason::budget, Reach::load, at, "a line of more than 4 KiB", k_lists);
+    } else {
+      // An option or a requirement stands at the beginning of its line.
+      lines.line(line.substr(0, 4096), at);
     }
     at = end + 1;
   }
