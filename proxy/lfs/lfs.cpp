@@ -65,8 +65,7 @@ std::optional<LfsLink> link_of(const Visit& visit, const json::object& object) {
   if (const auto* fields = download->get_object().if_contains("header");
       fields && fields->is_object()) {
     for (const auto& field: fields->get_object()) {
-      if (!field.value().is_string() || link.fields.size() >= k_max_fields)
-        return std::nullopt;
+      if (!field.value().is_string() || link.fields.size() >= k_max_fields) return std::nullopt;
       const std::string name(field.key());
       if (name.empty() || name.find_first_of(": \r\n\t") != std::string::npos) return std::nullopt;
       link.fields.add(name, std::string_view(field.value().get_string()));

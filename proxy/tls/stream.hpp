@@ -1,8 +1,8 @@
 #pragma once
-// Stream: a TCP connection, with TLS or without, under one interface. TLS runs over a BIO of our own, so
-// that a batch of records leaves with one send and memory is held only while there is something to
-// hold (proxy/README.md has the measurements). One reader and one writer at a time; the two may be
-// different coroutines of the stream's loop.
+// Stream: a TCP connection, with TLS or without, under one interface. TLS runs over a BIO of our
+// own, so that a batch of records leaves with one send and memory is held only while there is
+// something to hold (proxy/README.md has the measurements). One reader and one writer at a time;
+// the two may be different coroutines of the stream's loop.
 #include "proxy/net/loop.hpp"
 #include "scanner/core/bytes.hpp"
 

@@ -69,7 +69,7 @@ private:
   };
   static constexpr std::uint32_t k_nowhere = ~0U;
   static constexpr std::uint32_t k_max_runs = 5; ///< of one function, when the budget is half spent
-  static constexpr unsigned k_max_calls = 24;      ///< functions inside functions
+  static constexpr unsigned k_max_calls = 24;    ///< functions inside functions
   static constexpr std::size_t k_max_items = 8192; ///< of a list that is followed item by item
 
   // evaluate_statements.cpp

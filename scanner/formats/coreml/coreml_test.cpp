@@ -121,7 +121,8 @@ TEST(CoreMl, weights) {
   EXPECT_TRUE(is_clean(good)) << show(good);
   EXPECT_NE(find_rule(scan_bytes(file(128, 17)), "coreml-weights-extent"), nullptr);
   EXPECT_NE(find_rule(scan_bytes(file(8, 16)), "coreml-weights-extent"), nullptr);
-  EXPECT_FALSE(is_clean(scan_bytes(file(128, 16) + std::string(100, '\x01') + std::string(100, '\xff'))));
+  EXPECT_FALSE(
+      is_clean(scan_bytes(file(128, 16) + std::string(100, '\x01') + std::string(100, '\xff'))));
 }
 
 TEST(CoreMl, is_never_clean_when_cut) {
