@@ -68,8 +68,10 @@ TEST(Python, honest_code_is_clean) {
   for (const std::string text:
        {"import subprocess\nsubprocess.run(['git', 'lfs', 'pull'], check=True)\n",
         "import requests\nx = requests.get('http://127.0.0.1/data.json').json()\nprint(x['a'])\n",
-        "import os, requests\nt = os.environ['HF_TOKEN']\n"
-        "requests.get('http://127.0.0.1', headers={'Authorization': 'Bearer ' + t})\n",
+        R"(import os, requests
+t = os.environ['HF_TOKEN']
+requests.get('http://127.0.0.1', headers={'Authorization': 'Bearer ' + t})
+)",
         "import base64\nimage = base64.b64decode(data)\nopen('x.png', 'wb').write(image)\n",
         "exec(open('version.py').read())\n", "model.push_to_hub('me/model')\n",
         "import socket\ns = socket.socket()\ns.bind(('', 0))\nport = s.getsockname()[1]\n"}) {

@@ -213,7 +213,8 @@ bool Scan::payload(const Page& page, std::size_t at, std::uint64_t size, bool ta
     const std::uint64_t rest = least + (size - least) % (usable_ - 4);
     local = rest <= most ? rest : least;
   }
-  if (local > usable_ - at) return wrong(page.number, "a cell reaches behind its page");
+  if (at > usable_ || local > usable_ - at)
+    return wrong(page.number, "a cell reaches behind its page");
   const auto begin = page.bytes.begin() + static_cast<std::ptrdiff_t>(at);
   out.size = size;
   out.payload.assign(begin, begin + static_cast<std::ptrdiff_t>(local));

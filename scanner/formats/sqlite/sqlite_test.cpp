@@ -53,8 +53,8 @@ TEST(Sql, only_what_reaches_out_is_told) {
            "create view v as select 'load_extension(1)' from t -- load_extension(2)",
            "create view v as select a /* attach */ from t",
            "create virtual table f using fts5(body, content='t')",
-           "create trigger g after delete on t begin insert into f(f, a) values('delete', old.a); "
-           "end",
+           R"(create trigger g after delete on t begin
+              insert into f(f, a) values('delete', old.a); end)",
            "create table t(attach text, pragma int, system int, eval real)",
        })
     EXPECT_FALSE(reaches_out(sql)) << sql << " " << reaches_out(sql).value_or("");
