@@ -1,5 +1,6 @@
 #include "scanner/generic/text_value.hpp"
 
+#include "scanner/core/words.hpp"
 #include "scanner/generic/executables.hpp"
 
 #include <algorithm>
@@ -56,19 +57,8 @@ constexpr std::array<Pattern, 31> k_patterns{{
     {"eval(", "", 0, "code that runs text"},
 }};
 
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-}
-
 bool is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
-
-bool matches(std::string_view text, std::size_t at, std::string_view word) {
-  if (word.size() > text.size() - at) return false;
-  for (std::size_t i = 0; i < word.size(); ++i)
-    if (lower(text[at + i]) != word[i]) return false;
-  return true;
 }
 
 bool at_boundary(std::string_view text, std::size_t at, std::string_view word) {
@@ -97,7 +87,7 @@ int base64_value(char c) {
 
 int hex_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';
-  if (lower(c) >= 'a' && lower(c) <= 'f') return lower(c) - 'a' + 10;
+  if (lower_ascii(c) >= 'a' && lower_ascii(c) <= 'f') return lower_ascii(c) - 'a' + 10;
   return -1;
 }
 
@@ -154,10 +144,16 @@ std::optional<ScriptHit> find_script(std::string_view text) {
   if (text.starts_with("#!/") || text.starts_with("#! /"))
     return ScriptHit{0, std::min<std::size_t>(text.size(), 80),
                      "a script with an interpreter line"};
+  static const WordStarts starts = [] {
+    WordStarts made;
+    for (const Pattern& pattern: k_patterns)
+      made.add(pattern.first);
+    return made;
+  }();
   for (std::size_t at = 0; at < text.size(); ++at) {
-    const char first = lower(text[at]);
+    if (!starts.may_begin(text, at)) continue;
     for (const Pattern& pattern: k_patterns) {
-      if (pattern.first[0] != first || !matches(text, at, pattern.first)) continue;
+      if (!word_at(text, at, pattern.first)) continue;
       if (!at_boundary(text, at, pattern.first)) continue;
       const std::size_t after = at + pattern.first.size();
       if (pattern.first.ends_with('(') && !calls_something(text, after)) continue;
@@ -165,7 +161,7 @@ std::optional<ScriptHit> find_script(std::string_view text) {
         return ScriptHit{at, std::min(text.size() - at, pattern.first.size() + 120), pattern.what};
       const std::size_t limit = std::min(text.size(), after + pattern.within);
       for (std::size_t i = after; i < limit; ++i)
-        if (matches(text, i, pattern.second))
+        if (word_at(text, i, pattern.second))
           return ScriptHit{at, i + pattern.second.size() - at, pattern.what};
     }
   }

@@ -1,6 +1,7 @@
 #include "scanner/code/shell/report.hpp"
 
 #include "scanner/code/shell/shell.hpp"
+#include "scanner/core/words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -76,8 +77,14 @@ constexpr std::array<std::string_view, 32> k_words{"curl",
                                                    "iwr ",
                                                    "irm "};
 
-bool equals_lower(char c, char word) {
-  return (c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c) == word;
+const WordStarts& word_starts() {
+  static const WordStarts starts = [] {
+    WordStarts made;
+    for (const std::string_view word: k_words)
+      made.add(word);
+    return made;
+  }();
+  return starts;
 }
 
 } // namespace
@@ -87,10 +94,14 @@ std::span<const Rule> shell_rules() {
 }
 
 bool may_have_signs(std::string_view text) {
-  return std::any_of(k_words.begin(), k_words.end(), [&](std::string_view word) {
-    return std::search(text.begin(), text.end(), word.begin(), word.end(), equals_lower) !=
-           text.end();
-  });
+  const WordStarts& starts = word_starts();
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (!starts.may_begin(text, at)) continue;
+    if (std::any_of(k_words.begin(), k_words.end(),
+                    [&](std::string_view word) { return word_at(text, at, word); }))
+      return true;
+  }
+  return false;
 }
 
 std::size_t report_shell(std::string_view text, const Commands& commands, Session& session) {

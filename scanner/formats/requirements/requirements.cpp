@@ -134,8 +134,11 @@ void Lines::line(std::string_view raw, std::uint64_t offset) {
   if (const std::size_t comment = text.find(" #"); comment != std::string_view::npos)
     text = trimmed(text.substr(0, comment));
 
-  for (const std::string_view option: {"--index-url", "-i", "--extra-index-url", "--find-links",
-                                       "-f", "index-url", "extra-index-url", "index_url"}) {
+  static constexpr std::array<std::string_view, 8> k_options{
+      "--index-url", "-i",        "--extra-index-url", "--find-links",
+      "-f",          "index-url", "extra-index-url",   "index_url"};
+  for (const std::string_view option: k_options) {
+    if (option.front() != text.front()) continue;
     if (!starts(text, option)) continue;
     const std::string_view value = trimmed(text.substr(std::min(text.size(), option.size() + 1)));
     const std::size_t scheme = value.find("://");
@@ -154,8 +157,9 @@ void Lines::line(std::string_view raw, std::uint64_t offset) {
   // name @ url, or the url alone
   const std::size_t at = text.find(" @ ");
   const std::string_view url = at == std::string_view::npos ? text : trimmed(text.substr(at + 3));
-  for (const std::string_view scheme:
-       {"git+", "hg+", "svn+", "bzr+", "git://", "http://", "https://", "ftp://", "file:"}) {
+  static constexpr std::array<std::string_view, 9> k_schemes{
+      "git+", "hg+", "svn+", "bzr+", "git://", "http://", "https://", "ftp://", "file:"};
+  for (const std::string_view scheme: k_schemes) {
     if (!url.starts_with(scheme)) continue;
     const std::string_view path = url.substr(0, url.find(';'));
     const bool package = scheme != "http://" && scheme != "https://" && scheme != "ftp://";
@@ -166,6 +170,8 @@ void Lines::line(std::string_view raw, std::uint64_t offset) {
     return;
   }
   const std::size_t end = std::min(text.find_first_of(" =<>!~[;"), text.size());
+  constexpr std::size_t k_longest_name = 64;
+  if (end > k_longest_name) return;
   std::string name(text.substr(0, end));
   for (char& c: name)
     c = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
