@@ -230,7 +230,35 @@ std::shared_ptr<const TreeVerdict> verdict_of_job(Gatekeeper& keeper, TreeJob& j
   return out;
 }
 
+// Ends the job however its work ended: nobody may wait for ever, and nothing that failed passes.
+class Settle {
+public:
+  Settle(Gate& gate, TreeJob& job) : gate_(gate), job_(job) {}
+  Settle(const Settle&) = delete;
+  Settle& operator=(const Settle&) = delete;
+  ~Settle() {
+    job_.closed = true;
+    if (!job_.verdict) {
+      auto failed = std::make_shared<TreeVerdict>();
+      failed->report.gaps.push_back(
+          Gap{Reason::crash, Reach::load, "", 0, "the files of this revision were not judged"});
+      job_.verdict = std::move(failed);
+    }
+    --gate_.quota.scans_now;
+    if (auto at = gate_.quota.scans_of.find(job_.user); --at->second == 0)
+      gate_.quota.scans_of.erase(at);
+    gate_.trees.put(job_.key, job_.verdict, 1 + job_.verdict->report.findings.size());
+    gate_.tree_jobs.erase(job_.key);
+    job_.changed.notify();
+  }
+
+private:
+  Gate& gate_;
+  TreeJob& job_;
+};
+
 Task<void> run(Gate& gate, std::shared_ptr<TreeJob> job) {
+  const Settle settle(gate, *job);
   co_await list(gate, job);
   plan(*job);
   job->running = std::min(k_fetchers, job->wanted.size());
@@ -245,12 +273,6 @@ Task<void> run(Gate& gate, std::shared_ptr<TreeJob> job) {
     tell(*job, Reason::timeout, Reach::load, "the files that decide could not be fetched in time");
   Gatekeeper& keeper = gate.keeper;
   job->verdict = co_await gate.loop.offload([&] { return verdict_of_job(keeper, *job); });
-  --gate.quota.scans_now;
-  if (auto at = gate.quota.scans_of.find(job->user); --at->second == 0)
-    gate.quota.scans_of.erase(at);
-  gate.trees.put(job->key, job->verdict, 1 + job->verdict->report.findings.size());
-  gate.tree_jobs.erase(job->key);
-  job->changed.notify();
 }
 
 // The verdict that is known, if it still stands.
