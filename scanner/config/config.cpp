@@ -145,8 +145,4 @@ void ConfigScan::scalar(Scalar kind, std::string_view text, std::uint64_t offset
   }
 }
 
-std::string_view config_version() {
-  return "config 1";
-}
-
 } // namespace hubgate::config

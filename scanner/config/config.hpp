@@ -80,6 +80,7 @@ private:
   bool pipeline_ = false;       ///< the top-level map has `_class_name`: a diffusers pipeline
 };
 
-std::string_view config_version();
+/// Of the tables of keys and names, for Format::data_version: raise it with every change to them.
+inline constexpr std::string_view k_config_version = "config 1 names 1";
 
 } // namespace hubgate::config

@@ -262,8 +262,4 @@ NameVerdict judge_module(std::string_view name) {
   return verdict;
 }
 
-std::string_view names_version() {
-  return "config-names 1";
-}
-
 } // namespace hubgate::config

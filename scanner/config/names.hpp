@@ -32,6 +32,4 @@ bool is_dotted_name(std::string_view text);
 /// Whether `text` is one identifier.
 bool is_identifier(std::string_view text);
 
-std::string_view names_version();
-
 } // namespace hubgate::config

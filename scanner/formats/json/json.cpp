@@ -306,6 +306,6 @@ const Format format_json{.name = "json",
                          .probe = probe,
                          .scan = scan,
                          .rules = k_rules,
-                         .data_version = "config 1 names 1"};
+                         .data_version = config::k_config_version};
 
 } // namespace hubgate

@@ -358,7 +358,7 @@ const Format format_yaml{.name = "yaml",
                          .probe = probe,
                          .scan = scan,
                          .rules = k_rules,
-                         .data_version = "config 1 names 1",
+                         .data_version = config::k_config_version,
                          .weak = true};
 
 } // namespace hubgate
