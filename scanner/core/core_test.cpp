@@ -132,6 +132,10 @@ Reading scan_refers(Source&, Session& session) {
     session.refer("file", 0, std::to_string(i));
   return Reading::valid;
 }
+Reading scan_shows(Source&, Session& session) {
+  session.show("code", 3, "one\n  t\x1bwo\n\nfour");
+  return Reading::valid;
+}
 Reading scan_throws(Source&, Session&) {
   throw std::runtime_error("boom");
 }
@@ -163,12 +167,14 @@ const Format k_gaps{"gaps", "gaps", [](const Probe& p) { return starts(p, 'g'); 
                     k_rules};
 const Format k_refers{"refers", "refers", [](const Probe& p) { return starts(p, 'c'); },
                       scan_refers, k_rules};
-constexpr const Format* k_table[] = {&k_a,    &k_a_fine, &k_none,   &k_broken, &k_box,   &k_raw,
-                                     &k_tail, &k_head,   &k_throws, &k_gaps,   &k_refers};
+const Format k_shows{"shows", "shows", [](const Probe& p) { return starts(p, 's'); }, scan_shows,
+                     k_rules};
+constexpr const Format* k_table[] = {&k_a,    &k_a_fine, &k_none,   &k_broken, &k_box,    &k_raw,
+                                     &k_tail, &k_head,   &k_throws, &k_gaps,   &k_refers, &k_shows};
 
-Report scan(std::string_view text, const Limits& limits = {}) {
+Report scan(std::string_view text, const Limits& limits = {}, ReportSink* sink = nullptr) {
   MemorySource source(as_bytes(text));
-  return scan_object(k_table, source, limits, nullptr);
+  return scan_object(k_table, source, limits, sink);
 }
 
 TEST(Engine, nothing_claimed_is_opaque_and_never_complete) {
@@ -257,6 +263,34 @@ TEST(Engine, a_reference_is_listed_once_and_too_many_are_a_gap) {
   EXPECT_EQ(report.references[1].target, "0");
   ASSERT_EQ(report.gaps.size(), 1u);
   EXPECT_EQ(report.gaps[0].reason, Reason::budget);
+}
+
+TEST(Engine, listings_are_shown_to_who_asks_and_are_bounded) {
+  struct Lines final : ReportSink {
+    std::vector<Listing> seen;
+    void on_finding(const Finding&) override {}
+    void on_gap(const Gap&) override {}
+    void on_release(std::uint64_t) override {}
+    void on_rest_is_inert(std::uint64_t) override {}
+    void on_listing(const Listing& listing) override { seen.push_back(listing); }
+  };
+  const auto lines_of = [](std::uint32_t listings) {
+    Limits limits;
+    limits.listings = listings;
+    Lines lines;
+    const Report report = scan("s", limits, &lines);
+    EXPECT_TRUE(report.complete());
+    return lines.seen;
+  };
+  EXPECT_TRUE(lines_of(0).empty());
+  EXPECT_EQ(lines_of(2).size(), 2u);
+  const std::vector<Listing> all = lines_of(9);
+  ASSERT_EQ(all.size(), 4u);
+  EXPECT_EQ(all[0].kind, "code");
+  EXPECT_EQ(all[0].offset, 3u);
+  EXPECT_EQ(all[1].text, "  t\\x1bwo");
+  EXPECT_EQ(all[2].text, "");
+  EXPECT_EQ(all[3].text, "four");
 }
 
 TEST(Engine, too_many_findings_are_counted_and_the_worst_stays) {

@@ -164,6 +164,11 @@ void Engine::add(Gap gap) {
   report_.gaps.push_back(std::move(gap));
 }
 
+void Engine::add(Listing listing) {
+  ++listed_;
+  if (sink_ != nullptr) sink_->on_listing(listing);
+}
+
 void Engine::add(Reference reference) {
   std::string key = reference.kind;
   for (const std::string* part: {&reference.target, &reference.where, &reference.condition}) {
@@ -380,6 +385,18 @@ void Session::refer(std::string_view kind, std::uint64_t offset, std::string_vie
                     std::string_view condition) {
   engine_.add(Reference{std::string(kind), printable(target), stream_.where, offset,
                         std::string(condition)});
+}
+
+bool Session::showing() const {
+  return engine_.listed_ < engine_.budget_.limits().listings;
+}
+
+void Session::show(std::string_view kind, std::uint64_t offset, std::string_view text) {
+  while (showing() && !text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    engine_.add(Listing{std::string(kind), stream_.where, offset, printable(line)});
+  }
 }
 
 void Session::release(std::uint64_t upto) {

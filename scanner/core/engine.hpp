@@ -24,6 +24,7 @@ private:
   void add(Finding finding);
   void add(Gap gap);
   void add(Reference reference);
+  void add(Listing listing);
   void release_moved(Stream& stream);
   void claim(Stream& stream, const Probe& probe);
   void run(Stream& stream, std::size_t index);
@@ -37,6 +38,7 @@ private:
   Report report_;
   std::uint64_t released_ = 0;
   bool bomb_reported_ = false;
+  std::uint32_t listed_ = 0;                 ///< lines of listings
   std::unordered_set<std::string> referred_; ///< of what is listed, so that it is listed once
   /// Opaque members wait here until the formats of the enclosing streams had their say.
   std::vector<HeldOpaque> held_opaque_;

@@ -71,6 +71,15 @@ struct Reference {
   std::string condition; ///< as in Finding
 };
 
+/// A line of what the scan made of the bytes, for who asked to have it explained
+/// (Limits::listings): opcodes, recovered code, the parts of a container. No part of a report.
+struct Listing {
+  std::string kind;  ///< kebab-case, one of those in scanner/README.md: "disassembly", "code"…
+  std::string where; ///< as in Finding
+  std::uint64_t offset = 0;
+  std::string text; ///< one line, leading blanks kept, escaped, masked and bounded
+};
+
 struct Report {
   std::string format;     ///< the format that accounts for the first byte, "" = none
   std::uint64_t size = 0; ///< bytes that the scanner saw

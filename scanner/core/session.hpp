@@ -16,6 +16,7 @@ public:
   virtual void on_finding(const Finding&) = 0;
   virtual void on_gap(const Gap&) = 0;
   virtual void on_reference(const Reference&) {}
+  virtual void on_listing(const Listing&) {}
   /// Nothing before `offset` will be judged otherwise.
   virtual void on_release(std::uint64_t offset) = 0;
   /// Bytes from `from` on are not needed any more, but for the last k_held_tail of the object.
@@ -52,6 +53,13 @@ public:
   /// listed once. `kind` is one of those in scanner/README.md.
   void refer(std::string_view kind, std::uint64_t offset, std::string_view target,
              std::string_view condition = {});
+
+  /// Whether somebody asked for listings and there is room for more: check it before making a line.
+  bool showing() const;
+
+  /// Shows lines of `text` (raw; cut at line feeds) to who asked for listings; nothing otherwise,
+  /// and nothing in the report. `kind` is one of those in scanner/README.md.
+  void show(std::string_view kind, std::uint64_t offset, std::string_view text);
 
   /// Moves the release offset of this stream; only that of the object itself reaches the sink.
   /// The format vouches that no loader can be harmed by any prefix up to `upto`.

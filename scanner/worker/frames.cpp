@@ -95,6 +95,15 @@ std::vector<std::uint8_t> encode(std::uint32_t item, const Reference& reference)
       .bytes();
 }
 
+std::vector<std::uint8_t> encode(std::uint32_t item, const Listing& listing) {
+  return Writer(Type::listing, item)
+      .u64(listing.offset)
+      .text(listing.kind)
+      .text(listing.where)
+      .text(listing.text)
+      .bytes();
+}
+
 std::optional<Finding> decode_finding(Bytes payload) {
   Reader reader(payload);
   const auto severity = reader.le<std::uint8_t>();
@@ -144,6 +153,21 @@ std::optional<Reference> decode_reference(Bytes payload) {
   Reference out;
   out.offset = *offset;
   for (std::string* field: {&out.kind, &out.target, &out.where, &out.condition}) {
+    auto value = text(reader);
+    if (!value) return std::nullopt;
+    *field = escaped(*value);
+  }
+  if (!is_id(out.kind)) return std::nullopt;
+  return out;
+}
+
+std::optional<Listing> decode_listing(Bytes payload) {
+  Reader reader(payload);
+  const auto offset = reader.le<std::uint64_t>();
+  if (!offset) return std::nullopt;
+  Listing out;
+  out.offset = *offset;
+  for (std::string* field: {&out.kind, &out.where, &out.text}) {
     auto value = text(reader);
     if (!value) return std::nullopt;
     *field = escaped(*value);

@@ -19,6 +19,7 @@ enum class Type : std::uint8_t {
   exit = 6,    ///< i32 wait status, written by the workers' parent
   ready = 7,   ///< the sandbox is up; first frame of every worker
   reference = 8,
+  listing = 9,
 };
 
 inline constexpr std::size_t k_max_frame = std::size_t{16} << 10;
@@ -40,10 +41,12 @@ private:
 std::vector<std::uint8_t> encode(std::uint32_t item, const Finding& finding);
 std::vector<std::uint8_t> encode(std::uint32_t item, const Gap& gap);
 std::vector<std::uint8_t> encode(std::uint32_t item, const Reference& reference);
+std::vector<std::uint8_t> encode(std::uint32_t item, const Listing& listing);
 /// Nothing when the payload is not what the encoders write. Texts are escaped again: the worker
 /// may have been taken over by what it read.
 std::optional<Finding> decode_finding(Bytes payload);
 std::optional<Gap> decode_gap(Bytes payload);
 std::optional<Reference> decode_reference(Bytes payload);
+std::optional<Listing> decode_listing(Bytes payload);
 
 } // namespace hubgate::frames

@@ -45,6 +45,7 @@ public:
   void on_finding(const Finding& finding) override { send(frames::encode(item_, finding)); }
   void on_gap(const Gap& gap) override { send(frames::encode(item_, gap)); }
   void on_reference(const Reference& reference) override { send(frames::encode(item_, reference)); }
+  void on_listing(const Listing& listing) override { send(frames::encode(item_, listing)); }
   void on_release(std::uint64_t offset) override {
     if (arriving_) send(frames::Writer(frames::Type::release, item_).u64(offset).bytes());
   }

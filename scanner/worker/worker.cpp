@@ -269,6 +269,15 @@ void AnswerReader::frame(std::uint8_t type, std::uint32_t item, Bytes payload) {
     report.references.push_back(std::move(*reference));
     return;
   }
+  case Type::listing: {
+    const auto listing = frames::decode_listing(payload);
+    if (!listing) {
+      broken_ = true;
+      return;
+    }
+    if (sink != nullptr) sink->on_listing(*listing);
+    return;
+  }
   case Type::release:
     if (sink != nullptr) sink->on_release(u64_at(0));
     return;
