@@ -4,6 +4,7 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -105,7 +106,7 @@ class HttpServer:
         self.port = free_port()
         socket_path = folder / "fcgi.sock"
         fcgiwrap = shutil.which("fcgiwrap") or "/usr/sbin/fcgiwrap"
-        self.processes = [subprocess.Popen([fcgiwrap, "-c", "2", "-s", f"unix:{socket_path}"], env=ENVIRONMENT)]
+        self.processes = [subprocess.Popen([fcgiwrap, "-c", "2", "-s", f"unix:{socket_path}"], env=ENVIRONMENT, start_new_session=True)]
         (folder / "nginx.conf").write_text(f"""
             daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1; user {getpass.getuser()};
             events {{ worker_connections 64; }}
@@ -137,6 +138,9 @@ class HttpServer:
         return f"http://127.0.0.1:{self.port}/{repository.path.relative_to(self.root)}"
 
     def stop(self) -> None:
-        for process in reversed(self.processes):
-            process.terminate()
+        fcgiwrap, nginx = self.processes
+        nginx.terminate()
+        # fcgiwrap leaves its workers behind when it alone is told to end
+        os.killpg(fcgiwrap.pid, signal.SIGTERM)
+        for process in self.processes:
             process.wait(10)
