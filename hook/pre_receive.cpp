@@ -89,12 +89,12 @@ Result<void> Push::prepare() {
         const auto record = hook_.keeper.store().tree(record_key(oid));
         return record && *record && (*record)->current;
       });
-  trees_ = std::make_unique<TipTrees>(TipTrees::World{hook_.environment, hook_.config, updates_,
-                                                      *objects_, *judge_, *lfs_, hook_.keeper,
-                                                      [this](const git::Oid& oid) -> const Judged* {
-                                                        const auto index = walk_->find_blob(oid);
-                                                        return index ? judged_[*index] : nullptr;
-                                                      }});
+  trees_ = std::make_unique<TipTrees>(
+      TipTrees::World{hook_.environment, hook_.config, updates_, *objects_, *judge_, *lfs_,
+                      hook_.pool, hook_.keeper, [this](const git::Oid& oid) -> const Judged* {
+                        const auto index = walk_->find_blob(oid);
+                        return index ? judged_[*index] : nullptr;
+                      }});
   return {};
 }
 

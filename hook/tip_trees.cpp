@@ -12,6 +12,9 @@ constexpr std::size_t k_tree_depth = 512;
 constexpr std::uint64_t k_old_file = std::uint64_t{4} << 20;
 constexpr std::uint64_t k_old_files = std::uint64_t{1} << 30;
 
+/// For the code of one tree: somebody waits at the other end of the push.
+constexpr double k_code_seconds = 60;
+
 FileMode mode_of(std::uint32_t mode) {
   git::TreeEntry entry;
   entry.mode = mode;
@@ -184,6 +187,18 @@ void TipTrees::judge_tree_of(Tree& tree) {
   options.repo = world_.environment.repo;
   options.max_entries = static_cast<std::size_t>(world_.config.max_paths);
   tree.key = tree_key(entries, options.repo);
+  const RepositoryCode code =
+      repository_code(entries, options, [&](std::size_t i) -> std::optional<std::string> {
+        const File& file = tree.files[i];
+        if (file.judged != nullptr && file.judged->pointer) return std::nullopt; // in LFS
+        const auto object = world_.objects.read(file.oid);
+        if (!object || object->kind() != git::Kind::blob) return std::nullopt;
+        return std::string(as_text(object->bytes()));
+      });
+  Report together;
+  if (code.wanted()) together = scan_repository(world_.pool, code.bundle, Limits{}, k_code_seconds);
+  together.gaps.insert(together.gaps.end(), code.gaps.begin(), code.gaps.end());
+  options.repository = &together;
   tree.report = judge_tree(entries, options);
   if (tree.too_large)
     tree.report.gaps.push_back(Gap{Reason::budget,
@@ -252,7 +267,10 @@ std::vector<PushCase> TipTrees::cases() const {
 // Complete ones only: a gap may close without the tree changing.
 Result<void> TipTrees::remember() const {
   for (const auto& [root, tree]: trees_)
-    if (!tree.recorded && tree.report.complete() && tree.report.findings.empty())
+    if (!tree.recorded && tree.report.complete() &&
+        std::all_of(
+            tree.report.findings.begin(), tree.report.findings.end(),
+            [](const Finding& finding) { return finding.severity == Severity::informational; }))
       if (auto kept = world_.keeper.store().remember_tree(record_key(root), tree.report); !kept)
         return kept;
   return {};

@@ -20,6 +20,7 @@ public:
     ObjectStore& objects;
     Judge& judge;
     const LfsStore& lfs;
+    WorkerPool& pool;
     Gatekeeper& keeper;
     /// What the push's own scan makes of a blob; null when the blob is not of the push.
     std::function<const Judged*(const git::Oid&)> judged;

@@ -185,7 +185,7 @@ public:
       each(std::move(*result), targets_[i]);
       // The last of its directory: the files of one follow each other.
       const bool last = i + 1 == targets_.size() || targets_[i + 1].tree != targets_[i].tree;
-      if (targets_[i].tree != nullptr && last) each(targets_[i].tree->judge(policy_), {});
+      if (targets_[i].tree != nullptr && last) each(targets_[i].tree->judge(pool_, policy_), {});
     }
     for (auto& thread: threads)
       thread.join();
@@ -387,7 +387,7 @@ int run_scan(const Options& options) {
   };
   scan.run(options.jobs != 0 ? options.jobs : cores, take);
   for (auto& tree: trees) // those without a file
-    if (!tree.judged()) take(tree.judge(policy), {});
+    if (!tree.judged()) take(tree.judge(**pool, policy), {});
   output->end();
   std::cout.flush();
   if (progress) std::cerr << '\r';

@@ -1,6 +1,11 @@
 #include "policy/commands/scan_tree.hpp"
 
 #include "policy/store.hpp"
+#include "scanner/core/digest.hpp"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace hubgate {
 
@@ -36,13 +41,42 @@ void ScannedTree::add(ScanResult&& result, FileMode mode) {
   if (result.error.empty()) entry.report = &reports_.emplace_back(std::move(result.report));
 }
 
-ScanResult ScannedTree::judge(const std::optional<Policy>& policy) {
+// The bytes that were scanned, or nothing.
+std::optional<std::string> ScannedTree::read(const TreeEntry& entry) const {
+  const std::string path = root_ + (root_.ends_with('/') ? "" : "/") + entry.path;
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  if (!fd) return std::nullopt;
+  std::string out(static_cast<std::size_t>(entry.size), '\0');
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t n = ::read(fd.get(), out.data() + done, out.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return std::nullopt;
+    done += static_cast<std::size_t>(n);
+  }
+  BlockHasher hasher;
+  hasher.update(as_bytes(out));
+  return hex(hasher.finish().sha256) == entry.sha256 ? std::optional(std::move(out)) : std::nullopt;
+}
+
+ScanResult ScannedTree::judge(WorkerPool& pool, const std::optional<Policy>& policy) {
   judged_ = true;
+  TreeOptions options;
+  std::string_view folder = root_;
+  while (folder.ends_with('/'))
+    folder.remove_suffix(1);
+  options.folder = folder.substr(folder.rfind('/') + 1);
+  const RepositoryCode code =
+      repository_code(entries_, options, [this](std::size_t i) { return read(entries_[i]); });
+  Report together;
+  if (code.wanted()) together = scan_repository(pool, code.bundle, Limits{});
+  together.gaps.insert(together.gaps.end(), code.gaps.begin(), code.gaps.end());
+  options.repository = &together;
   ScanResult out;
   out.tree = true;
   out.path = root_;
   out.sha256 = tree_key(entries_, "");
-  out.report = judge_tree(entries_, TreeOptions{});
+  out.report = judge_tree(entries_, options);
   out.size = out.report.size;
   out.verdict = verdict_of(out.report, "");
   if (policy) {

@@ -3,6 +3,7 @@
 // said and gives them to the tree pass (scanner/tree).
 #include "policy/commands/scan_output.hpp"
 #include "scanner/tree/tree.hpp"
+#include "scanner/worker/worker.hpp"
 
 #include <deque>
 #include <string>
@@ -19,12 +20,15 @@ public:
   void add_link(const std::string& path, std::string target);
   /// The result of a file below the root; its report is kept.
   void add(ScanResult&& result, FileMode mode);
-  /// When all files were added.
-  ScanResult judge(const std::optional<Policy>& policy);
+  /// When all files were added. Reads the code of the repository once more, for a worker of `pool`
+  /// that follows it across files.
+  ScanResult judge(WorkerPool& pool, const std::optional<Policy>& policy);
   bool judged() const { return judged_; }
 
 private:
   std::optional<std::string> relative(const std::string& path) const;
+
+  std::optional<std::string> read(const TreeEntry& entry) const;
 
   std::string root_;
   std::deque<Report> reports_;

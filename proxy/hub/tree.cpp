@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <deque>
+#include <unordered_map>
 
 namespace hubgate::proxy {
 
@@ -27,6 +28,9 @@ struct TreeJob {
   std::vector<std::size_t> wanted; ///< indexes of what is fetched
   std::vector<std::string> missed; ///< wanted paths that could not be read, with the reason
   std::deque<Report> reports;
+  std::unordered_map<std::size_t, std::string> code; ///< texts of modules, by entry
+  std::uint64_t code_bytes = 0;
+  Report together;       ///< what they do together
   std::vector<Gap> gaps; ///< about the listing as a whole
   std::size_t next = 0;  ///< of `wanted`
   std::size_t running = 0;
@@ -182,6 +186,10 @@ Task<void> fetch_one(Gate& gate, std::shared_ptr<TreeJob> job, std::size_t index
   entry.sha256 = hex(digest.sha256);
   entry.size = digest.size;
   entry.report = &job->reports.emplace_back(std::move(report));
+  if (!path.ends_with(".py") || body->size() > python::k_max_repository - job->code_bytes)
+    co_return;
+  job->code_bytes += body->size();
+  job->code.emplace(index, std::move(*body));
 }
 
 Task<void> fetch_some(Gate& gate, std::shared_ptr<TreeJob> job) {
@@ -191,6 +199,26 @@ Task<void> fetch_some(Gate& gate, std::shared_ptr<TreeJob> job) {
   }
   --job->running;
   job->changed.notify();
+}
+
+TreeOptions options_of(const TreeJob& job) {
+  TreeOptions options;
+  options.repo = std::string_view(job.repo).substr(job.repo.size() - split(job.repo).name.size());
+  options.all_scanned = false;
+  return options;
+}
+
+// The code of the revision, followed across its files.
+Task<void> follow_code(Gate& gate, std::shared_ptr<TreeJob> job) {
+  const RepositoryCode code = repository_code(
+      job->entries, options_of(*job), [&job](std::size_t i) -> std::optional<std::string> {
+        const auto at = job->code.find(i);
+        return at == job->code.end() ? std::nullopt : std::optional(at->second);
+      });
+  job->code.clear();
+  if (code.wanted())
+    job->together = co_await scan_code(gate.loop, gate.pool, code.bundle, k_tree_code_time);
+  job->together.gaps.insert(job->together.gaps.end(), code.gaps.begin(), code.gaps.end());
 }
 
 // Reports of weights that somebody has pulled before.
@@ -208,12 +236,10 @@ void look_up_weights(Gatekeeper& keeper, TreeJob& job) {
 
 std::shared_ptr<const TreeVerdict> verdict_of_job(Gatekeeper& keeper, TreeJob& job) {
   look_up_weights(keeper, job);
-  const std::string name = split(job.repo).name;
-  TreeOptions options;
-  options.repo = name;
-  options.all_scanned = false;
+  TreeOptions options = options_of(job);
+  options.repository = &job.together;
   auto out = std::make_shared<TreeVerdict>();
-  const std::string key = tree_key(job.entries, name);
+  const std::string key = tree_key(job.entries, options.repo);
   out->key = sha256_from_hex(key);
   out->report = judge_tree(job.entries, options);
   for (const auto& gap: job.gaps)
@@ -271,6 +297,7 @@ Task<void> run(Gate& gate, std::shared_ptr<TreeJob> job) {
     job->missed.push_back(job->files[job->wanted[i]].path);
   if (job->running > 0)
     tell(*job, Reason::timeout, Reach::load, "the files that decide could not be fetched in time");
+  co_await follow_code(gate, job);
   Gatekeeper& keeper = gate.keeper;
   job->verdict = co_await gate.loop.offload([&] { return verdict_of_job(keeper, *job); });
 }

@@ -26,6 +26,15 @@ Result<std::shared_ptr<Scan>> Scan::start(Loop& loop, WorkerPool& pool,
   return scan;
 }
 
+Result<std::shared_ptr<Scan>> Scan::start(Loop& loop, WorkerPool& pool,
+                                          const python::BundleWriter& bundle,
+                                          Duration longest_silence) {
+  std::shared_ptr<Scan> scan(new Scan(loop, longest_silence));
+  scan->job_ = HUBGATE_TRY(pool.submit(bundle, Limits{}));
+  loop.spawn([scan] { return scan->listen(scan); });
+  return scan;
+}
+
 Task<void> Scan::listen(std::shared_ptr<Scan>) {
   {
     Readable readable(loop_, job_->answer_fd());
@@ -93,7 +102,7 @@ void Scan::on_release(std::uint64_t offset) {
 
 void Scan::on_rest_is_inert(std::uint64_t) {
   inert_ = true;
-  spool_->drop_rest();
+  if (spool_) spool_->drop_rest();
   changed_.notify();
 }
 
@@ -116,6 +125,21 @@ Task<Report> scan_bytes(Loop& loop, WorkerPool& pool, Bytes bytes, const std::st
     scan->spool().cut();
   co_await scan->wait_done();
   co_return scan->report();
+}
+
+Task<Report> scan_code(Loop& loop, WorkerPool& pool, const python::BundleWriter& bundle,
+                       Duration longest_silence) {
+  auto started = Scan::start(loop, pool, bundle, longest_silence);
+  if (!started) {
+    Report failed;
+    failed.gaps.push_back(Gap{Reason::crash, Reach::load, "", 0, started.error().message});
+    co_return failed;
+  }
+  const std::shared_ptr<Scan> scan = *started;
+  co_await scan->wait_done();
+  Report report = scan->report();
+  bundle.name_files(report);
+  co_return report;
 }
 
 } // namespace hubgate::proxy

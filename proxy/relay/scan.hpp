@@ -16,6 +16,9 @@ public:
                                              std::optional<std::uint64_t> size,
                                              const Spool::Options& options,
                                              Duration longest_silence);
+  /// Starts one on the code of a repository, which needs no spool.
+  static Result<std::shared_ptr<Scan>>
+  start(Loop& loop, WorkerPool& pool, const python::BundleWriter& bundle, Duration longest_silence);
   ~Scan() override;
 
   Spool& spool() { return *spool_; }
@@ -64,5 +67,10 @@ private:
 /// Scans bytes that are all here.
 Task<Report> scan_bytes(Loop& loop, WorkerPool& pool, Bytes bytes, const std::string& directory,
                         Duration longest_silence);
+
+/// Analyses the code of a repository together; findings and gaps name their files. `bundle` lives
+/// until it is done.
+Task<Report> scan_code(Loop& loop, WorkerPool& pool, const python::BundleWriter& bundle,
+                       Duration longest_silence);
 
 } // namespace hubgate::proxy

@@ -1,6 +1,7 @@
 #pragma once
 // What the parts of the tree pass share: the entries by path, and the report that they write.
 // Internal to scanner/tree.
+#include "scanner/tree/libraries.hpp"
 #include "scanner/tree/tree.hpp"
 
 #include <string>
@@ -43,13 +44,16 @@ struct Judge {
 
   void add(const Rule& rule, std::string_view path, std::string_view evidence,
            std::optional<Severity> severity = std::nullopt);
+  void add(Finding finding);
   void gap(Reason reason, Reach reach, std::string_view path, std::string_view detail);
+  void gap(Gap gap);
 };
 
 // The parts, in the order in which they run.
 void judge_entries(Judge& judge);    ///< links, submodules, pointers, names
 void judge_references(Judge& judge); ///< files, code and repositories that files name
 void judge_closure(Judge& judge);    ///< code that runs because other code does
+void judge_repository(Judge& judge); ///< what the code of several files does together
 void judge_shadows(Judge& judge);    ///< modules that stand in for a library
 void judge_weights(Judge& judge);    ///< the same model in two formats
 void judge_templates(Judge& judge);  ///< one model's chat template in several files
@@ -75,12 +79,10 @@ enum class RuleId {
   submodule,
   lfs_pointer,
   template_differs,
+  entry_point,
 };
 const Rule& rule(RuleId id);
 
-/// Whether Python or a usual package has a module of that name which no honest repository has in
-/// its root.
-bool is_library(std::string_view module);
 std::string_view modules_version();
 
 } // namespace hubgate::tree

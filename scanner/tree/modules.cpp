@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <array>
 
-namespace hubgate::tree {
+namespace hubgate {
+namespace tree {
 namespace {
 
 // Sorted. Import statements of nearly every program.
@@ -52,12 +53,14 @@ constexpr auto k_libraries = std::to_array<std::string_view>({
 
 } // namespace
 
-bool is_library(std::string_view module) {
-  return std::binary_search(k_libraries.begin(), k_libraries.end(), module);
-}
-
 std::string_view modules_version() {
   return "modules-1";
 }
 
-} // namespace hubgate::tree
+} // namespace tree
+
+bool is_library(std::string_view module) {
+  return std::binary_search(tree::k_libraries.begin(), tree::k_libraries.end(), module);
+}
+
+} // namespace hubgate

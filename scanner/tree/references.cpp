@@ -1,5 +1,4 @@
-// What files of the repository name: other files, code, other repositories. And the closure of the
-// code: what runs because something that runs imports it.
+// What files of the repository name: other files, code, other repositories.
 #include "scanner/core/glob.hpp"
 #include "scanner/tree/judge.hpp"
 #include "scanner/tree/paths.hpp"
@@ -7,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <deque>
 
 namespace hubgate::tree {
 namespace {
@@ -233,108 +231,10 @@ private:
   std::size_t repositories_ = 0;
 };
 
-// The files of this repository that importing `name` from the file at `from` runs.
-class Imports {
-public:
-  explicit Imports(const Judge& judge) : judge_(judge) {}
-
-  void of(std::size_t from, std::string_view name, std::vector<std::size_t>& out) const {
-    const std::string& path = judge_.entries[from].path;
-    std::string folder(folder_of(path));
-    if (!name.empty() && name[0] == '.') {
-      name.remove_prefix(1);
-      while (!name.empty() && name[0] == '.') { // one folder up each
-        if (folder.empty()) return;
-        folder = std::string(folder_of(folder));
-        name.remove_prefix(1);
-      }
-      in(folder, name, out);
-      return;
-    }
-    in(folder, name, out);
-    if (!folder.empty()) in("", name, out);
-  }
-
-private:
-  // Every part runs: the package's __init__ and the module; the last part may be no module.
-  void in(const std::string& folder, std::string_view name, std::vector<std::size_t>& out) const {
-    std::string path = folder;
-    const auto take = [&](const std::string& file) {
-      const std::size_t at = judge_.find(file);
-      if (at != k_none) out.push_back(at);
-    };
-    if (name.empty()) take(path.empty() ? "__init__.py" : path + "/__init__.py");
-    for (int part = 0; !name.empty() && part < 32; ++part) {
-      const std::size_t end = std::min(name.find('.'), name.size());
-      if (!path.empty()) path += '/';
-      path += name.substr(0, end);
-      take(path + ".py");
-      take(path + "/__init__.py");
-      name.remove_prefix(std::min(end + 1, name.size()));
-    }
-  }
-
-  const Judge& judge_;
-};
-
-bool is_hidden(std::string_view path) {
-  for (std::string_view rest = path; !rest.empty();) {
-    const std::size_t end = std::min(rest.find('/'), rest.size());
-    const std::string_view part = rest.substr(0, end);
-    if (part.starts_with(".") || part == "__pycache__") return true;
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-  }
-  return !lower_case(path).ends_with(".py");
-}
-
 } // namespace
 
 void judge_references(Judge& judge) {
   References(judge).run();
-}
-
-// Breadth first from the code that configurations name, along imports.
-void judge_closure(Judge& judge) {
-  const Imports imports(judge);
-  std::vector<std::size_t> parent(judge.entries.size(), k_none);
-  std::vector<bool> reached(judge.entries.size(), false);
-  std::deque<std::size_t> waiting;
-  const auto reach = [&](std::size_t at, std::size_t from) {
-    if (reached[at]) return;
-    reached[at] = true;
-    parent[at] = from;
-    waiting.push_back(at);
-  };
-  for (const CodeEdge& edge: judge.code)
-    reach(edge.to, edge.from);
-  std::vector<std::size_t> targets;
-  while (!waiting.empty()) {
-    const std::size_t at = waiting.front();
-    waiting.pop_front();
-    const TreeEntry& entry = judge.entries[at];
-    std::string chain = entry.path;
-    std::size_t steps = 0;
-    for (std::size_t up = parent[at]; up != k_none && steps < 8; up = parent[up], ++steps)
-      chain = judge.entries[up].path + " -> " + chain;
-    if (is_hidden(entry.path)) judge.add(rule(RuleId::code_hidden), entry.path, chain);
-    if (entry.report == nullptr) {
-      if (judge.options.all_scanned && !tree_decides(entry.path))
-        judge.gap(Reason::unreadable, Reach::load, entry.path, "code that was not read: " + chain);
-      continue;
-    }
-    const FileVerdict verdict = judge.verdict_of(at);
-    if (verdict.worst)
-      judge.add(rule(RuleId::code_reached), entry.path,
-                chain + ": " + verdict.finding->rule + ": " + verdict.finding->evidence,
-                verdict.worst);
-    for (const auto& reference: entry.report->references) {
-      if (reference.kind != "import" || !reference.where.empty()) continue;
-      targets.clear();
-      imports.of(at, reference.target, targets);
-      for (const std::size_t target: targets)
-        reach(target, at);
-    }
-  }
 }
 
 } // namespace hubgate::tree

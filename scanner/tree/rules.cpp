@@ -1,3 +1,4 @@
+#include "scanner/code/python/analyse.hpp"
 #include "scanner/core/digest.hpp"
 #include "scanner/tree/judge.hpp"
 
@@ -9,7 +10,7 @@ namespace tree {
 namespace {
 
 // In the order of RuleId.
-constexpr std::array<Rule, 19> k_rules{{
+constexpr std::array<Rule, 20> k_rules{{
     {"tree-reference-outside", "traversal", Severity::suspicious, Reach::load, "CWE-22",
      "AML.T0011.000", "PTH-021 ONX-001",
      "a file names another one outside of the repository, so whoever loads it reads what lies "
@@ -61,6 +62,8 @@ constexpr std::array<Rule, 19> k_rules{{
      "AML.T0076", "GGF-003",
      "one file of a model carries another chat template than its siblings: the hub shows one of "
      "them"},
+    {"tree-entry-point", "code", Severity::informational, Reach::load, "", "AML.T0011.000",
+     "CFG-014 CFG-015 DAT-001", "code of the repository that somebody else's program starts"},
 }};
 
 } // namespace
@@ -87,13 +90,14 @@ std::string tree_key(std::span<const TreeEntry> entries, std::string_view repo) 
     hasher.update(as_bytes(text));
     hasher.update(as_bytes(std::string_view("\0", 1)));
   };
-  field("hubgate tree 1");
+  field("hubgate tree 2");
   field(engine_version());
   field(tree::modules_version());
-  for (const Rule& rule: tree_rules()) {
-    field(rule.id);
-    field(to_string(rule.severity));
-  }
+  for (const auto rules: {tree_rules(), python::python_rules()})
+    for (const Rule& rule: rules) {
+      field(rule.id);
+      field(to_string(rule.severity));
+    }
   field(repo);
   for (const TreeEntry* entry: sorted) {
     field(entry->path);

@@ -56,6 +56,10 @@ void Judge::add(const Rule& rule, std::string_view path, std::string_view eviden
   finding.cwe = rule.cwe;
   finding.atlas = rule.atlas;
   finding.techniques = rule.techniques;
+  add(std::move(finding));
+}
+
+void Judge::add(Finding finding) {
   if (report.findings.size() < options.max_findings) {
     report.findings.push_back(std::move(finding));
     return;
@@ -70,9 +74,12 @@ void Judge::add(const Rule& rule, std::string_view path, std::string_view eviden
 }
 
 void Judge::gap(Reason reason, Reach reach, std::string_view path, std::string_view detail) {
+  gap(Gap{reason, reach, escaped(path), 0, printable(detail), {}});
+}
+
+void Judge::gap(Gap gap) {
   constexpr std::size_t k_gaps = 1000;
-  if (report.gaps.size() < k_gaps)
-    report.gaps.push_back(Gap{reason, reach, escaped(path), 0, printable(detail), {}});
+  if (report.gaps.size() < k_gaps) report.gaps.push_back(std::move(gap));
 }
 
 namespace {
@@ -163,6 +170,7 @@ Report judge_tree(std::span<const TreeEntry> entries, const TreeOptions& options
   tree::judge_entries(judge);
   tree::judge_references(judge);
   tree::judge_closure(judge);
+  tree::judge_repository(judge);
   tree::judge_shadows(judge);
   tree::judge_weights(judge);
   tree::judge_sizes(judge);

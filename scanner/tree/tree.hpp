@@ -3,14 +3,17 @@
 // of its entries and the reports of its files (law 6: no content is opened here, no path followed):
 // references between files, names that shadow a library, copies of weights in another format,
 // links, submodules. See scanner/tree/README.md for the rules.
+#include "scanner/code/python/repository.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/report.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace hubgate {
 
@@ -35,6 +38,11 @@ struct TreeOptions {
   /// The caller scanned every file that decides (see tree_decides()): one without a report is a
   /// gap. Off where the entries' bytes come later.
   bool all_scanned = true;
+  /// The name of the folder that was scanned, where `repo` is not known.
+  std::string_view folder = {};
+  /// What scan_repository() made of repository_code(), with its gaps; null when it was not asked.
+  /// Outlives the call.
+  const Report* repository = nullptr;
 };
 
 /// Report::format of a tree verdict.
@@ -43,6 +51,19 @@ inline constexpr std::string_view k_tree_format = "tree";
 /// The verdict: format k_tree_format, `where` of findings and gaps is the path of the file they are
 /// about. Linear in the entries and references, but for sorts.
 Report judge_tree(std::span<const TreeEntry> entries, const TreeOptions& options);
+
+/// The code of a repository, for the analysis across its files in a worker (scan_repository()).
+struct RepositoryCode {
+  python::BundleWriter bundle;
+  std::vector<Gap> gaps; ///< code that runs at load and is not in it
+  /// With fewer files there is nothing between them.
+  bool wanted() const { return bundle.files() >= 2; }
+};
+
+/// Gathers it, what runs at load first. `read` gives the bytes of an entry by its index, or
+/// nothing; it is asked for files that fit into the bundle only.
+RepositoryCode repository_code(std::span<const TreeEntry> entries, const TreeOptions& options,
+                               const std::function<std::optional<std::string>(std::size_t)>& read);
 
 /// Key of a stored verdict: sha256 (hex) of the sorted (path, mode, sha256) list, the repository's
 /// name and the rules of this pass.

@@ -51,11 +51,12 @@ public:
     entry.target = std::move(target);
     return entry;
   }
-  Report judge(std::string_view repo = "") {
-    const std::vector<TreeEntry> entries(entries_.begin(), entries_.end());
+  std::vector<TreeEntry> entries() const { return {entries_.begin(), entries_.end()}; }
+  Report judge(std::string_view repo = "", const Report* together = nullptr) {
     TreeOptions options;
     options.repo = repo;
-    return judge_tree(entries, options);
+    options.repository = together;
+    return judge_tree(entries(), options);
   }
 
 private:
@@ -452,6 +453,83 @@ TEST(Tree, RulesHaveNamesAndMeanings) {
   }
   EXPECT_EQ(tree::rule(tree::RuleId::lfs_pointer).id, "tree-lfs-pointer");
   EXPECT_EQ(tree::rule(tree::RuleId::template_differs).id, tree_rules().back().id);
+}
+
+TEST(Tree, entry_points_are_shown_with_what_they_import) {
+  Repository repository;
+  repository.file("ds.py", "python");
+  repository.file("data.py", "python");
+  repository.file("util/net.py", "python");
+  repository.file("setup.py", "python");
+  repository.file("other.py", "python");
+  repository.report_of("ds.py").findings.push_back(
+      {.rule = "python-entry-point", .severity = Severity::informational, .condition = "*.py"});
+  repository.refers("ds.py", "import", ".data").refers("data.py", "import", "util.net");
+  const Report report = repository.judge();
+  const auto entries = of_rule(report, "tree-entry-point");
+  ASSERT_EQ(entries.size(), 2U);
+  EXPECT_EQ(entries[0]->where, "ds.py");
+  EXPECT_THAT(entries[0]->evidence, HasSubstr("ds.py -> data.py -> util/net.py"));
+  EXPECT_EQ(entries[1]->where, "setup.py");
+  EXPECT_TRUE(quiet(report));
+}
+
+TEST(Tree, what_an_entry_point_imports_is_reached) {
+  Repository repository;
+  repository.file("hubconf.py", "python");
+  repository.file("net.py", "python");
+  repository.file("other.py", "python");
+  repository.refers("hubconf.py", "import", "net");
+  repository.finds("net.py", Severity::suspicious).finds("other.py", Severity::suspicious);
+  const Report report = repository.judge();
+  const auto reached = of_rule(report, "tree-code-reached");
+  ASSERT_EQ(reached.size(), 1U);
+  EXPECT_EQ(reached[0]->where, "net.py");
+  EXPECT_EQ(reached[0]->severity, Severity::suspicious);
+}
+
+TEST(Tree, what_the_code_does_together_is_said_once) {
+  Repository repository;
+  repository.file("a.py", "python");
+  repository.file("b.py", "python");
+  repository.report_of("a.py").findings.push_back({.rule = "python-execution",
+                                                   .severity = Severity::malicious,
+                                                   .offset = 7,
+                                                   .condition = "*.py"});
+  Report together;
+  for (const std::uint64_t offset: {7, 90})
+    together.findings.push_back({.rule = "python-execution",
+                                 .severity = Severity::malicious,
+                                 .where = "a.py",
+                                 .offset = offset});
+  together.gaps.push_back(Gap{Reason::budget, Reach::load, "b.py", 0, "too much", {}});
+  const Report report = repository.judge("", &together);
+  const auto found = of_rule(report, "python-execution");
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0]->offset, 90U);
+  ASSERT_EQ(report.gaps.size(), 1U);
+  EXPECT_EQ(report.gaps[0].where, "b.py");
+}
+
+TEST(Tree, code_is_gathered_what_runs_at_load_first) {
+  Repository repository;
+  repository.file("a.py", "python");
+  repository.file("b.py", "python");
+  repository.file("hubconf.py", "python");
+  repository.file("notes.md");
+  repository.refers("hubconf.py", "import", "b");
+  std::vector<std::string> asked;
+  const auto entries = repository.entries();
+  const RepositoryCode code =
+      repository_code(entries, TreeOptions{}, [&](std::size_t i) -> std::optional<std::string> {
+        asked.push_back(entries[i].path);
+        if (entries[i].path == "b.py") return std::nullopt;
+        return "x = 1\n";
+      });
+  EXPECT_EQ(asked, (std::vector<std::string>{"hubconf.py", "b.py", "a.py"}));
+  EXPECT_EQ(code.bundle.files(), 2U);
+  ASSERT_EQ(code.gaps.size(), 1U); // runs at load and could not be read
+  EXPECT_EQ(code.gaps[0].where, "b.py");
 }
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "scanner/worker/parent.hpp"
 
+#include "scanner/code/python/repository.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/worker/frames.hpp"
 #include "scanner/worker/sandbox.hpp"
@@ -90,6 +91,11 @@ void scan_whole(FormatTable formats, Source& source, const Limits& limits, std::
     } else if (message.kind == JobMessage::k_file) {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
       scan_whole(formats, *source, message.limits, 0, false);
+    } else if (message.kind == JobMessage::k_repository) {
+      // The gate wrote this one: nothing that comes from outside is ever read as a bundle.
+      auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
+      const std::array<const Format*, 1> only{&python::format_repository};
+      scan_whole(only, *source, message.limits, 0, false);
     } else {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
       BatchItem item;

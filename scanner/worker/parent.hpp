@@ -9,8 +9,9 @@ namespace hubgate {
 
 /// One datagram to the parent. Descriptors travel beside it: the answer's write end first, then
 ///   k_spool: memory, disk, state    k_file: file    k_batch: file, list of BatchItem
+///   k_repository: the bundle of a repository's code
 struct JobMessage {
-  static constexpr std::uint32_t k_spool = 1, k_file = 2, k_batch = 3, k_kill = 4;
+  static constexpr std::uint32_t k_spool = 1, k_file = 2, k_batch = 3, k_kill = 4, k_repository = 5;
   std::uint32_t kind = 0;
   std::uint64_t id = 0;
   std::uint64_t size = 0;

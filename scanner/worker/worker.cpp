@@ -189,6 +189,21 @@ Result<WorkerJob> WorkerPool::submit(int fd, std::uint64_t size,
   return send(JobMessage::k_batch, size, limits, {fd, read_only.get()});
 }
 
+Result<WorkerJob> WorkerPool::submit(const python::BundleWriter& bundle, const Limits& limits) {
+  const Fd memory(memfd_create("hubgate-repository", MFD_CLOEXEC));
+  if (!memory) return system_error("the code of a repository");
+  const std::string& bytes = bundle.bytes();
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t n = write(memory.get(), bytes.data() + done, bytes.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return system_error("the code of a repository");
+    done += static_cast<std::size_t>(n);
+  }
+  const Fd read_only = reopen_read_only(memory.get());
+  if (!read_only) return system_error("the code of a repository");
+  return send(JobMessage::k_repository, bytes.size(), limits, {read_only.get()});
+}
+
 AnswerReader::AnswerReader(std::size_t items, ReportSink* sink)
     : reports_(items), finished_(items, false), sink_(sink) {}
 
@@ -354,6 +369,20 @@ Report scan_file(WorkerPool& pool, int fd, std::uint64_t size, const Limits& lim
   }
   Report report = wait_for_report(std::move(*job), deadline_seconds);
   report.size = size;
+  return report;
+}
+
+Report scan_repository(WorkerPool& pool, const python::BundleWriter& bundle, const Limits& limits,
+                       double deadline_seconds) {
+  auto job = pool.submit(bundle, limits);
+  if (!job) {
+    Report report;
+    report.gaps.push_back(
+        Gap{Reason::crash, Reach::load, "", 0, "no worker: " + job.error().message});
+    return report;
+  }
+  Report report = wait_for_report(std::move(*job), deadline_seconds);
+  bundle.name_files(report);
   return report;
 }
 

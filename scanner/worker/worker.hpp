@@ -7,6 +7,7 @@
 //   main()  WorkerPool::start() first of all: before threads, sockets, keys
 //   scan    pool.submit(...) -> WorkerJob; poll job.answer_fd(); AnswerReader::feed() what it gives
 //   files   scan_file(), scan_batch() do that and wait
+#include "scanner/code/python/repository.hpp"
 #include "scanner/worker/spool.hpp"
 
 #include <cstdint>
@@ -59,6 +60,10 @@ public:
   /// Scans ranges of one file, one report each, in one worker: for many small objects of one push.
   Result<WorkerJob> submit(int fd, std::uint64_t size, const std::vector<BatchItem>& items,
                            const Limits& limits);
+
+  /// Analyses the code of a repository together. Offsets of the report are those in the bundle:
+  /// BundleWriter::name_files() turns them into paths.
+  Result<WorkerJob> submit(const python::BundleWriter& bundle, const Limits& limits);
 
   FormatTable formats() const { return formats_; }
 
@@ -124,6 +129,11 @@ Report wait_for_report(WorkerJob job, double deadline_seconds = 600);
 /// the report has a timeout gap. Never fails: what goes wrong is a gap.
 Report scan_file(WorkerPool& pool, int fd, std::uint64_t size, const Limits& limits,
                  double deadline_seconds = 600);
+
+/// Analyses the code of a repository in a worker and waits; findings and gaps name their files.
+/// Never fails: what goes wrong is a gap.
+Report scan_repository(WorkerPool& pool, const python::BundleWriter& bundle, const Limits& limits,
+                       double deadline_seconds = 600);
 
 /// Scans the items of a batch; items whose shared worker died are tried again each in its own.
 std::vector<Report> scan_batch(WorkerPool& pool, int fd, std::uint64_t size,

@@ -22,6 +22,14 @@ Evaluator::Evaluator(Tree tree, const Unit& unit, Session& session, std::uint64_
   max_ticks_ = std::uint64_t{2'000'000} + std::uint64_t{24} * tree_.nodes.size();
 }
 
+Evaluator::Evaluator(Tree tree, const Unit& unit, Session& session, std::uint64_t& fold_budget,
+                     Modules& modules)
+    : Evaluator(std::move(tree), unit, session, fold_budget) {
+  modules_ = &modules;
+  scopes_.resize(1 + modules.all().size());
+  features_.assign(modules.all().size(), seen_);
+}
+
 bool Evaluator::run() {
   block(tree_.root);
   uncalled_functions();

@@ -129,12 +129,17 @@ std::string Evaluator::line_at(std::uint32_t offset) const {
   std::size_t begin = number == 0 ? 0 : lines_[number - 1];
   std::size_t end = tree_.text.find_first_of("\r\n", begin);
   if (end == std::string_view::npos) end = tree_.text.size();
+  if (modules_ != nullptr) {
+    const Module& module = modules_->all()[modules_->at(offset)];
+    begin = std::max<std::size_t>(begin, module.begin);
+    end = std::min<std::size_t>(end, module.end);
+  }
   // Of a long line, the part around the place.
   if (end - begin > k_line_shown && offset > begin + 20) begin = offset - 20;
   std::string_view line = tree_.text.substr(begin, std::min(end - begin, k_line_shown));
   const std::size_t first = line.find_first_not_of(" \t");
   if (first != std::string_view::npos) line.remove_prefix(first);
-  return "line " + std::to_string(number) + ": " + std::string(line);
+  return place(offset) + ": " + std::string(line);
 }
 
 std::string Evaluator::trace(std::uint32_t from, std::uint32_t sink) const {

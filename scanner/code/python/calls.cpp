@@ -125,8 +125,9 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
   std::string path = canonical(raw(callee));
   // A function of this unit that is found by its name through globals().
   if (is_plain_word(path)) {
-    const auto own = scopes_[0].names.find(path);
-    if (own != scopes_[0].names.end() && own->second.kind == Kind::function && depth_ < 400) {
+    const Map& names = scopes_[own_module_scope()].names;
+    const auto own = names.find(path);
+    if (own != names.end() && own->second.kind == Kind::function && depth_ < 400) {
       ++depth_;
       const Value out = apply(own->second, arguments, at);
       --depth_;
@@ -134,6 +135,7 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
     }
   }
   note_name(path, tree_[at].begin);
+  if (Value known_here; call_about_modules(path, arguments, known_here)) return known_here;
   const Callable* known = find_callable(path);
   if (known != nullptr) return call_known(*known, path, callee, arguments, at);
   if (path == "range" || path == "xrange") {
@@ -165,9 +167,11 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
   return make_name(path + "()", labels, from);
 }
 
-Value Evaluator::import_call(const Arguments& arguments, NodeId at) {
+Value Evaluator::import_call(const Arguments& arguments, NodeId at, std::string_view callee) {
   const Value name = arguments.get(0, "name");
   if (!name.is_text() || name.partial) return unknown(name.labels & k_handed_on, at, name.step);
+  const bool whole = !callee.ends_with("__import__") || arguments.find("fromlist") != nullptr;
+  if (const Value own = module_called(raw(name), whole); own.kind == Kind::module) return own;
   Value out = make_name(raw(name), name.labels & (k_decoded | k_computed | k_pieces), name.step);
   return out;
 }
@@ -294,7 +298,7 @@ Value Evaluator::call_known(const Callable& known, const std::string& path, cons
   case Op::open:
     return open_file(arguments, at);
   case Op::import:
-    return import_call(arguments, at);
+    return import_call(arguments, at, path);
   case Op::get: {
     note(f_net_in, tree_[at].begin);
     judge_send(arguments, at, path);

@@ -159,7 +159,9 @@ Value Evaluator::lookup(std::string_view text) {
     if (at == 0) break;
     at = scope.parent;
   }
-  for (const std::string& module: star_modules_) {
+  const std::uint32_t own = own_module_scope();
+  for (const auto& [scope, module]: star_modules_) {
+    if (scope != own) continue;
     const std::string path = module + "." + std::string(text);
     if (find_callable(canonical(path)) != nullptr) return make_name(path);
   }
@@ -203,6 +205,8 @@ Value Evaluator::attribute(const Value& object, std::string_view name, NodeId at
         return make_name(raw(base) + "()." + std::string(name), object.labels, object.step);
     return unknown(object.labels, at, object.step);
   }
+  case Kind::module:
+    return module_attribute(object, name);
   case Kind::text:
   case Kind::handle:
     // Path("~").name and the like; open(x).buffer
@@ -297,6 +301,8 @@ Value Evaluator::subscript(NodeId id) {
       }
       if (path.ends_with(".__dict__"))
         return make_name(path.substr(0, path.size() - 8) + word, object.labels | hidden, key.step);
+      if (path == "sys.modules")
+        if (const Value own = module_called(word, true); own.kind == Kind::module) return own;
       if (path == "sys.modules" || path == "__builtins__" || path == "builtins")
         return make_name(path == "sys.modules" ? word : "builtins." + word, hidden, key.step);
       if (path.ends_with(".__globals__")) return make_name(word, hidden, key.step);
@@ -309,6 +315,9 @@ Value Evaluator::subscript(NodeId id) {
     if (canonical(path) == "os.environ") return unknown(0, id);
     break;
   }
+  case Kind::module:
+    if (key.is_text() && !key.partial) return module_attribute(object, raw(key));
+    break;
   case Kind::list:
     if (key.kind == Kind::integer) {
       const auto& list = lists_[object.ref];

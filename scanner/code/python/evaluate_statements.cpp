@@ -1,4 +1,5 @@
 #include "scanner/code/python/evaluator.hpp"
+#include "scanner/tree/libraries.hpp"
 
 #include <algorithm>
 
@@ -6,9 +7,17 @@ namespace hubgate::python {
 namespace {
 
 constexpr std::uint32_t k_max_concrete = 200'000;
+constexpr std::size_t k_named_imports = 24;    ///< of one statement, told one by one
 constexpr std::uint32_t k_concrete_body = 400; ///< bytes of text
 
-// Bases of classes that datasets and tfds instantiate when they load a script.
+bool is_main_guard(const Tree& tree, NodeId test) {
+  return tree[test].kind == NodeKind::compare &&
+         tree.slice(test).find("__name__") != std::string_view::npos &&
+         tree.slice(test).find("__main__") != std::string_view::npos;
+}
+
+} // namespace
+
 bool is_builder(std::string_view base) {
   const std::string_view last = base.substr(base.rfind('.') + 1);
   for (const std::string_view name:
@@ -19,19 +28,13 @@ bool is_builder(std::string_view base) {
   return false;
 }
 
-bool is_main_guard(const Tree& tree, NodeId test) {
-  return tree[test].kind == NodeKind::compare &&
-         tree.slice(test).find("__name__") != std::string_view::npos &&
-         tree.slice(test).find("__main__") != std::string_view::npos;
-}
-
-} // namespace
-
 void Evaluator::block(NodeId id) {
+  ++blocks_;
   for (const NodeId kid: tree_.kids(id)) {
-    if (over_budget_) return;
+    if (over_budget_) break;
     statement(kid);
   }
+  --blocks_;
 }
 
 void Evaluator::statement(NodeId id) {
@@ -89,7 +92,7 @@ void Evaluator::statement(NodeId id) {
         break;
       }
       evaluate(kid(i));
-      const bool guard = current_ == 0 && is_main_guard(tree_, kid(i));
+      const bool guard = current_ == own_module_scope() && is_main_guard(tree_, kid(i));
       const bool outer = std::exchange(main_guard_, main_guard_ || guard);
       block(kid(i + 1));
       main_guard_ = outer;
@@ -211,7 +214,9 @@ void Evaluator::assign(NodeId target, const Value& value) {
   case NodeKind::attribute: {
     const std::string_view attribute = tree_.slice(tree_.kid(target, 1));
     const Value object = evaluate(tree_.kid(target, 0));
-    if (object.kind == Kind::instance || object.kind == Kind::klass) {
+    if (object.kind == Kind::module) {
+      scopes_[object.ref + 1].names[attribute] = value;
+    } else if (object.kind == Kind::instance || object.kind == Kind::klass) {
       Value& slot = classes_[object.ref].attributes[attribute];
       slot = merge(slot, value);
     } else {
@@ -326,15 +331,30 @@ void Evaluator::import(NodeId id) {
     if (unit_.describe) session_.refer("import", offset_of(alias), module, unit_.condition);
     // "import a.b" binds a, "import a.b as c" binds a.b.
     const std::string_view bound = as != k_no_node ? module : module.substr(0, module.find('.'));
-    scope().names[as != k_no_node ? tree_.slice(as) : bound] = make_name(std::string(bound));
+    const std::string_view own = as != k_no_node ? tree_.slice(as) : bound;
+    if (import_module(module, own, as != k_no_node)) continue;
+    scope().names[own] = make_name(std::string(bound));
   }
 }
 
 void Evaluator::import_from(NodeId id) {
   const std::string_view module = tree_.slice(tree_.kid(id, 0));
-  if (unit_.describe) session_.refer("import", offset_of(id), module, unit_.condition);
+  if (unit_.describe) {
+    session_.refer("import", offset_of(id), module, unit_.condition);
+    // What is imported from a package of the repository may be a module of it.
+    if (module.starts_with('.') || !is_library(module.substr(0, module.find('.'))))
+      for (std::size_t i = 1; i < tree_[id].count && i <= k_named_imports; ++i)
+        session_.refer("import", offset_of(id),
+                       std::string(module) + (module.ends_with('.') ? "" : ".") +
+                           std::string(tree_.slice(tree_.kid(tree_.kid(id, i), 0))),
+                       unit_.condition);
+  }
+  if (import_module_from(id)) return;
   if (tree_[id].op == '*') {
-    if (star_modules_.size() < 8) star_modules_.emplace_back(module);
+    const std::uint32_t own = own_module_scope();
+    const auto stars = std::count_if(star_modules_.begin(), star_modules_.end(),
+                                     [own](const auto& star) { return star.first == own; });
+    if (stars < 8) star_modules_.emplace_back(own, module);
     return;
   }
   for (std::size_t i = 1; i < tree_[id].count; ++i) {
@@ -376,7 +396,7 @@ std::uint64_t Evaluator::fingerprint(const Value* self, const Arguments& argumen
     else if (value.kind == Kind::integer)
       mix(static_cast<std::uint64_t>(value.number));
     else if (value.kind == Kind::function || value.kind == Kind::instance ||
-             value.kind == Kind::klass || value.kind == Kind::method)
+             value.kind == Kind::klass || value.kind == Kind::method || value.kind == Kind::module)
       mix(value.ref);
   };
   for (const Value& value: arguments.positional)
@@ -453,6 +473,9 @@ Value Evaluator::invoke(std::uint32_t index, const Value* self, const Arguments&
     if (out.step == 0) out.step = from;
     return out;
   }
+  call_sites_.push_back(here_);
+  const std::uint32_t module = module_;
+  enter_module(module_of(function.node));
   function.called = true;
   function.running = true;
   ++function.runs;
@@ -480,6 +503,9 @@ Value Evaluator::invoke(std::uint32_t index, const Value* self, const Arguments&
   --calls_;
   // Nothing that outlives the call can look into its scope.
   if (functions_.size() == functions) scopes_.resize(scopes);
+  here_ = call_sites_.back();
+  call_sites_.pop_back();
+  enter_module(module);
   // The deque may have grown; the element stays where it is.
   function.running = false;
   function.results.emplace(key, out);

@@ -3,6 +3,7 @@
 // are evaluated where they are called, once for each kind of arguments and a few times at most;
 // those that nobody calls are evaluated at the end. Internal to scanner/code/python.
 #include "scanner/code/python/analyse.hpp"
+#include "scanner/code/python/modules.hpp"
 #include "scanner/code/python/rules.hpp"
 #include "scanner/code/python/tables.hpp"
 
@@ -34,12 +35,21 @@ struct Arguments {
   }
 };
 
+/// Whether datasets or tfds instantiate classes with that base when they load a script.
+bool is_builder(std::string_view base);
+
 class Evaluator {
 public:
   Evaluator(Tree tree, const Unit& unit, Session& session, std::uint64_t& fold_budget);
 
-  /// Evaluates everything. False: a limit was hit, and reported.
+  /// Of all files of a repository: `tree` holds theirs, one behind the other.
+  Evaluator(Tree tree, const Unit& unit, Session& session, std::uint64_t& fold_budget,
+            Modules& modules);
+
+  /// Evaluates everything. False: a limit was hit.
   bool run();
+  /// The same for a repository: what runs at load first. False: a limit was hit.
+  bool run_repository();
 
 private:
   using Map = std::unordered_map<std::string_view, Value>;
@@ -105,6 +115,23 @@ private:
   Value element_of(const Value& iterable, NodeId at);
   Arguments arguments(std::span<const NodeId> nodes);
 
+  // repository.cpp; without modules_ they do nothing and have nothing to say
+  bool import_module(std::string_view name, std::string_view bound, bool whole);
+  bool import_module_from(NodeId id);
+  Value module_called(const std::string& name, bool whole);
+  Value module_attribute(const Value& module, std::string_view name);
+  void run_module(std::uint32_t module);
+  void load_builders();
+  bool is_builder_class(std::uint32_t klass, unsigned depth = 0) const;
+  void enter_module(std::uint32_t module);
+  std::uint32_t module_of(NodeId id) const;
+  bool call_about_modules(const std::string& path, const Arguments& arguments, Value& result);
+  std::uint32_t own_module_scope() const;
+  bool noted_by_callers(Feature feature) const;
+  bool is_that_file(std::size_t drop, const std::string& command) const;
+  std::string callers(std::uint32_t step, std::uint32_t sink) const;
+  std::string place(std::uint32_t offset) const;
+
   // calls.cpp
   Value call(NodeId id);
   Value apply(const Value& callee, const Arguments& arguments, NodeId at);
@@ -115,7 +142,7 @@ private:
   Value call_deferred(const Arguments& arguments, std::size_t position, NodeId at);
   void call_callbacks(const Arguments& arguments, NodeId at);
   Value open_file(const Arguments& arguments, NodeId at);
-  Value import_call(const Arguments& arguments, NodeId at);
+  Value import_call(const Arguments& arguments, NodeId at, std::string_view callee);
   Value environment(const Arguments& arguments, NodeId at);
 
   // methods.cpp
@@ -171,7 +198,9 @@ private:
   void note_text(std::string_view text, std::uint32_t offset);
   void note_name(std::string_view name, std::uint32_t offset);
   void note(Feature feature, std::uint32_t offset);
-  bool has(Feature feature) const { return seen_[feature] != k_nowhere; }
+  bool has(Feature feature) const {
+    return seen_[feature] != k_nowhere || (modules_ != nullptr && noted_by_callers(feature));
+  }
   void behaviours();
   void source_tricks();
   std::string line_at(std::uint32_t offset) const;
@@ -197,12 +226,22 @@ private:
   std::deque<Function> functions_;
   std::deque<Class> classes_;
   std::vector<Step> steps_{Step{}};
-  std::vector<std::string> star_modules_;
+  std::vector<std::pair<std::uint32_t, std::string>> star_modules_; ///< with the scope
   std::vector<std::pair<std::string, Labels>> dropped_; ///< files that were written, by path
   std::vector<Value> returns_;                          ///< of the functions that run
   std::map<std::pair<std::string_view, std::uint64_t>, bool> reported_;
   std::vector<std::uint32_t> lines_; ///< offsets of line starts
   std::array<std::uint32_t, f_count> seen_{};
+
+  // Of a repository; a single file has none of it. The scope of module n is n + 1, and scope 0,
+  // which is around them all, stays empty.
+  Modules* modules_ = nullptr;
+  std::uint32_t module_ = 0;                                 ///< whose code runs
+  std::vector<std::array<std::uint32_t, f_count>> features_; ///< seen_ of the others
+  std::vector<std::uint32_t> drop_modules_;                  ///< who wrote each of dropped_
+  std::vector<std::uint32_t> call_sites_;                    ///< offsets, of the functions that run
+  unsigned imports_ = 0;                                     ///< inside of each other
+  unsigned blocks_ = 0;                                      ///< inside of each other
 
   std::uint32_t current_ = 0;       ///< scope
   std::uint32_t klass_ = k_nowhere; ///< whose method runs

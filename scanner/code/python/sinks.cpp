@@ -46,7 +46,8 @@ void Evaluator::report(R id, NodeId at, const Value* value, std::string_view wha
   std::string evidence;
   if (!unit_.title.empty()) evidence += std::string(unit_.title) + ": ";
   evidence += std::string(what) + ": ";
-  evidence += trace(value != nullptr ? value->step : 0, tree_[at].begin);
+  const std::uint32_t from = value != nullptr ? value->step : 0;
+  evidence += callers(from, tree_[at].begin) + trace(from, tree_[at].begin);
   session_.find(rule(id), offset_of(at), unit_.verbatim ? tree_[at].end - tree_[at].begin : 0,
                 evidence,
                 {.severity = severity, .condition = unit_.condition, .techniques = techniques});
@@ -64,8 +65,7 @@ void Evaluator::nested_unit(const Value& code, NodeId at) {
   inner.nesting = unit_.nesting + 1;
   inner.describe = false;
   const std::string title = "code run by " + std::string(unit_.title.empty() ? "" : unit_.title) +
-                            (unit_.title.empty() ? "" : ", ") + "line " +
-                            std::to_string(line_number(tree_[at].begin));
+                            (unit_.title.empty() ? "" : ", ") + place(tree_[at].begin);
   inner.title = title;
   Tree tree = parse_python(raw(code));
   if (tree.gave_up) return;
@@ -120,9 +120,10 @@ void Evaluator::judge_hidden_name(const Value& callee, const std::string& path, 
 }
 
 Labels Evaluator::dropped_in(const std::string& command) const {
-  for (const auto& [file, labels]: dropped_) {
+  for (std::size_t i = 0; i < dropped_.size(); ++i) {
+    const auto& [file, labels] = dropped_[i];
     if ((labels & (k_net | k_decoded)) == 0 || file.size() < 3) continue;
-    if (command.find(file) != std::string::npos) return labels;
+    if (command.find(file) != std::string::npos && is_that_file(i, command)) return labels;
   }
   return 0;
 }

@@ -46,6 +46,7 @@ enum class Kind : std::uint8_t {
   instance, ///< of classes[ref]
   method,   ///< functions[ref], bound to an instance of classes[number]
   partial,  ///< lists[ref]: a callee with arguments
+  module,   ///< a file of the same repository: its number in Modules
   handle,   ///< an open file: pool[ref] is its path, number 1 when it is open for writing
 };
 
