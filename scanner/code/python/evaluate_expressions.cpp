@@ -97,8 +97,10 @@ Value Evaluator::evaluate_kind(NodeId id) {
   case NodeKind::boolean: {
     // What "a or b" gives: one of them.
     Value out = evaluate(kid(0));
+    const bool open = out.kind == Kind::unknown || (out.is_text() && raw(out).empty());
     for (std::size_t i = 1; i < node.count; ++i)
       out = merge(out, evaluate(kid(i)));
+    if (open && out.is_text()) out.origin = id;
     return out;
   }
   case NodeKind::compare: {

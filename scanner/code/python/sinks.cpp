@@ -333,7 +333,8 @@ void Evaluator::judge_duplicate(const Arguments& arguments, NodeId at) {
 }
 
 void Evaluator::judge_remove(const Value& path, NodeId at) {
-  if (!path.is_text()) return;
+  // what stands in for an empty path is not what is deleted
+  if (!path.is_text() || path.origin != 0) return;
   const std::string& text = raw(path);
   if (text == "/" || text == "~" || text == "~/" || text == "C:\\" || text == "/home" ||
       text == "/etc")

@@ -56,7 +56,8 @@ struct Value {
   Labels labels = 0;
   std::uint32_t ref = 0;
   std::uint32_t step = 0;   ///< in the trace
-  std::uint32_t origin = 0; ///< the node that made an unknown value: the same unknown, the same id
+  std::uint32_t origin = 0; ///< the node that made an unknown value: the same unknown, the same id;
+                            ///< of a text: the "unknown or text" that it is the default of
   std::int64_t number = 0;
 
   bool is_text() const { return kind == Kind::text || kind == Kind::bytes; }
