@@ -1,24 +1,27 @@
-"""peers.py [--every N] [--only NAME...] [--out FILE.csv] [--collected DIR] [--assets]: hubgate beside other scanners.
+"""peers.py [--every N] [--benign N] [--only NAME...] [--out FILE.csv] [--assets]: hubgate beside other scanners.
 
-Installs picklescan, modelscan, fickling and modelaudit, each in an environment of its own
-(peers/NAME.txt, pinned with hashes), and runs all over the project's corpus: attack fixtures and near
-misses of the ledger, what the benign makers write, and a collected corpus if there is one. One table:
-flagged, missed, false alarms, errors, CPU seconds, memory. An attack that is inconclusive is no miss
-(the policy holds it), but it is not flagged either; a peer's error counts likewise. Peers run through
-their own entry point in one process, so their start-up is counted once; hubgate is one run of the
-program, its workers counted.
+picklescan, modelscan, fickling and modelaudit run over the project's corpus: attack fixtures and near
+misses of the ledger, what the benign makers write, and every so manyth file of the collected corpus.
+One table: flagged, missed, false alarms, errors, CPU seconds, memory. An attack that is inconclusive
+is no miss (the policy holds it), but it is not flagged either; a peer's error counts likewise. A peer's
+start-up is counted once (others.py says how they run, and that their answers are kept); hubgate is one
+run of the program for the attacks and one for the rest, its workers counted, every time.
 
-Then hubgate over the test assets that modelaudit publishes, beside modelaudit itself: each
-difference must be explained in peers/differences.csv. Exits 1 if one is not, or if hubgate misses an
-attack or raises a false alarm.
+Then hubgate over the test assets that a peer publishes, beside that peer: of the four only
+modelaudit's source package has any. Where a peer flags an attack or an asset that hubgate does not, or
+the two judge an asset differently, peers/differences.csv must say why. Exits 1 if it does not, or if
+hubgate misses an attack or raises a false alarm.
 """
 from __future__ import annotations
 
 import argparse
 import csv
+import fnmatch
+import hashlib
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -27,33 +30,20 @@ import time
 from pathlib import Path
 
 from measure import HUBGATE, TESTS, WORK, pss_bytes, table
+from others import HERE, HOME, Answer, ask
 
-HERE = Path(__file__).resolve().parent / "peers"
-HOME = WORK.parent / "peers"
 PEERS = ["picklescan", "modelscan", "fickling", "modelaudit"]
-# No peer asks anybody on the network.
-QUIET = {"DO_NOT_TRACK": "1", "NO_ANALYTICS": "1", "PROMPTFOO_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
 CORPUS = TESTS / "corpus"
+sys.path.insert(0, str(CORPUS))
 
 
-def python_of(peer: str) -> Path:
-    """The peer's environment, made when its pins have changed."""
-    venv, pins = HOME / peer, (HERE / f"{peer}.txt").read_text()
-    stamp = venv / "pins.txt"
-    if not stamp.exists() or stamp.read_text() != pins:
-        subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-        subprocess.run([venv / "bin/pip", "install", "-q", "--no-deps", "--require-hashes", "-r", HERE / f"{peer}.txt"], check=True)
-        stamp.write_text(pins)
-    return venv / "bin/python"
-
-
-def measured(command: list, paths: list[str], log: Path, environment: dict) -> tuple[float, float]:
+def measured(command: list, paths: list[str], log: Path) -> tuple[float, float]:
     """CPU seconds and peak MB of the process tree; its output goes to `log`."""
     before, peak = resource.getrusage(resource.RUSAGE_CHILDREN), 0.0
     with log.open("wb") as out, tempfile.TemporaryFile() as given:
         given.write("\n".join(paths).encode())
         given.seek(0)
-        process = subprocess.Popen(list(map(str, command)), stdin=given, stdout=out, stderr=subprocess.DEVNULL, env=environment)
+        process = subprocess.Popen(list(map(str, command)), stdin=given, stdout=out, stderr=subprocess.DEVNULL)
         while process.poll() is None:
             peak = max(peak, pss_bytes(process.pid) / 1e6)
             time.sleep(0.05)
@@ -61,33 +51,20 @@ def measured(command: list, paths: list[str], log: Path, environment: dict) -> t
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak
 
 
-def run_peer(peer: str, paths: list[str]) -> tuple[dict, float, float]:
-    log = WORK / f"{peer}.jsonl"
-    home = WORK / "peer-home"
-    home.mkdir(parents=True, exist_ok=True)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), **QUIET}
-    cpu, peak = measured([python_of(peer), HERE / "driver.py", peer], paths, log, environment)
-    found = {}
-    for line in log.read_text().splitlines():
-        item = json.loads(line)
-        found[item["path"]] = "flagged" if item["flagged"] else "error" if item["error"] else "quiet"
-    return found, cpu, peak
-
-
-def run_hubgate(paths: list[str]) -> tuple[dict, float, float]:
+def run_hubgate(paths: list[str]) -> tuple[dict[str, Answer], float]:
+    """What hubgate says of each path, and CPU seconds of the whole run."""
     log = WORK / "hubgate.jsonl"
-    found = {path: "quiet" for path in paths}
-    cpu, peak = measured(["xargs", "-d", "\n", "-n", "5000", HUBGATE, "scan", "--format", "jsonl"], paths, log, dict(os.environ))
+    worst = {path: "quiet" for path in paths}
+    cpu, peak = measured(["xargs", "-d", "\n", "-n", "5000", HUBGATE, "scan", "--format", "jsonl"], paths, log)
     order = ["quiet", "error", "flagged"]
-    folders = sorted((path for path in paths if os.path.isdir(path)), key=len, reverse=True)
     for line in log.read_text().splitlines():
         item = json.loads(line)
         path = item["path"]
-        if path not in found:
-            path = next(folder for folder in folders if path.startswith(folder + "/"))
+        while path not in worst:  # in a folder that was given: it is one repository
+            path = os.path.dirname(path)
         answer = {"malicious": "flagged", "suspicious": "flagged", "inconclusive": "error"}.get(item["verdict"], "quiet")
-        found[path] = max(found[path], answer, key=order.index)
-    return found, cpu, peak
+        worst[path] = max(worst[path], answer, key=order.index)
+    return {path: Answer(answer, 0.0, peak) for path, answer in worst.items()}, cpu
 
 
 def ledger_samples(out: Path) -> tuple[set[str], set[str]]:
@@ -101,28 +78,31 @@ def ledger_samples(out: Path) -> tuple[set[str], set[str]]:
     return {str(out / name) for name in attacks}, {str(out / name) for name in near}
 
 
-def benign_samples(out: Path, collected: Path | None) -> set[str]:
-    """What the real libraries of the benign corpus write, when they are installed; collected files."""
-    found = set()
-    libraries = WORK.parent / "corpus-venv/bin/python"
-    for maker in sorted(CORPUS.glob("make_*.py")):
-        python = Path("/usr/bin/python3") if maker.name == "make_torch.py" else libraries
+def made_samples() -> Path:
+    """What the real libraries of the benign corpus write, kept until a maker changes."""
+    out, makers = WORK.parent / "made", sorted(CORPUS.glob("make_*.py"))
+    wanted = hashlib.sha256(b"".join(maker.read_bytes() for maker in makers)).hexdigest()
+    stamp = out.with_suffix(".stamp")
+    if stamp.exists() and stamp.read_text() == wanted:
+        return out
+    shutil.rmtree(out, ignore_errors=True)
+    from conftest import environment  # of tests/corpus
+    for maker in makers:
         folder = out / maker.stem
-        folder.mkdir(parents=True, exist_ok=True)
-        if python.exists() and subprocess.run([python, maker, folder], capture_output=True, check=False).returncode == 0:
-            found |= {str(path) for path in folder.rglob("*") if path.is_file()}
-        else:
-            print(f"  {maker.name} was left out: its libraries are not installed (run tests/corpus first)")
-    if collected and collected.is_dir():
-        found |= {str(path) for path in collected.rglob("*") if path.is_file()}
-    return found
+        folder.mkdir(parents=True)
+        python = (Path("/usr/bin/python3") if maker.name == "make_torch.py" else
+                  environment("tables", "requirements-tables.txt") if maker.name == "make_tables.py" else environment("corpus", "requirements.txt"))
+        subprocess.run(["nice", "-n", "15", python, maker, folder], capture_output=True, check=True)
+    stamp.write_text(wanted)
+    return out
 
 
-def row(name: str, found: dict, attacks: set[str], clean: set[str], cpu: float, peak: float) -> list:
-    def count(paths, answer):
-        return sum(found.get(path, "error") == answer for path in paths)
-    return [name, count(attacks, "flagged"), count(attacks, "quiet"), count(attacks, "error"),
-            count(clean, "flagged"), count(clean, "error"), f"{cpu:.1f}", f"{peak:.0f}"]
+def benign_samples(count: int) -> set[str]:
+    """What the makers write, and `count` files of the collected corpus, evenly chosen."""
+    from collect import collected
+    files = sorted(path for path in collected().rglob("*") if path.is_file())
+    chosen = files[::max(1, len(files) // count)] if count else []
+    return {str(path) for path in [*made_samples().rglob("*"), *chosen] if path.is_file()}
 
 
 def assets_of_modelaudit() -> Path:
@@ -139,59 +119,81 @@ def assets_of_modelaudit() -> Path:
     return next(out.glob("*/tests/assets"))
 
 
+def unexplained(differences: list[tuple[str, str, str, str]]) -> list[tuple[str, str, str, str]]:
+    """Those (sample, peer, hubgate's answer, the peer's) that peers/differences.csv does not argue."""
+    with (HERE / "differences.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [item for item in differences
+            if not any(fnmatch.fnmatch(item[0], row["sample"]) and item[1:] == (row["peer"], row["hubgate"], row["theirs"]) for row in rows)]
+
+
+def show(title: str, differences: list[tuple[str, str, str, str]]) -> bool:
+    left = unexplained(differences)
+    print(f"\n{title}: {len(differences)}, {len(left)} of them unexplained")
+    for item in left:
+        print("  " + ",".join(item) + ",")
+    return not left
+
+
 def compare_assets(every: int) -> bool:
     root = assets_of_modelaudit()
     paths = sorted(str(path) for path in root.rglob("*") if path.is_file() and path.suffix not in (".py", ".md"))[::every]
-    ours, _, _ = run_hubgate(paths)
-    theirs, _, _ = run_peer("modelaudit", paths)
-    with (HERE / "differences.csv").open(newline="") as file:
-        explained = {(item["asset"], item["hubgate"], item["modelaudit"]) for item in csv.DictReader(file)}
-    differences = [(str(Path(path).relative_to(root)), ours[path], theirs.get(path, "error")) for path in paths
-                   if ours[path] != theirs.get(path, "error")]
-    unexplained = [item for item in differences if item not in explained]
-    print(f"\nmodelaudit's own test assets: {len(paths)} files, {len(differences)} judged differently, {len(unexplained)} of them unexplained")
-    for item in unexplained:
-        print("  " + ",".join(item) + ",")
-    return not unexplained
+    ours, _ = run_hubgate(paths)
+    theirs, _ = ask("modelaudit", paths)
+    return show(f"modelaudit's own test assets, {len(paths)} files; judged differently",
+                [(str(Path(path).relative_to(root)), "modelaudit", ours[path].answer, theirs[path].answer) for path in paths
+                 if ours[path].answer != theirs[path].answer])
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, help="take every Nth sample only")
+    parser.add_argument("--benign", type=int, default=1000, help="how many files of the collected corpus; 0: nor any that the makers write")
     parser.add_argument("--only", nargs="*", default=PEERS, choices=PEERS)
     parser.add_argument("--out", type=Path, help="answers for each sample, as CSV")
-    parser.add_argument("--collected", type=Path, default=WORK.parent / "collected")
     parser.add_argument("--assets", action="store_true", help="only the comparison of modelaudit's test assets")
     arguments = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     if arguments.assets:
         return 0 if compare_assets(arguments.every) else 1
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        attacks, near = ledger_samples(Path(folder) / "ledger")
-        clean = near | benign_samples(Path(folder) / "benign", arguments.collected)
-        attacks, clean = (set(sorted(paths)[::arguments.every]) for paths in (attacks, clean))
-        paths = sorted(attacks | clean)
+        groups = dict(zip(("attacks", "near"), ledger_samples(Path(folder))))
+        groups["benign"] = benign_samples(arguments.benign) if arguments.benign else set()
+        groups = {name: sorted(paths)[::arguments.every] for name, paths in groups.items()}
+        paths = [path for group in groups.values() for path in group]
         answers = {"hubgate": run_hubgate(paths)}
         for peer in arguments.only:
-            answers[peer] = run_peer(peer, paths)
-        rows = [row(name, found, attacks, clean, cpu, peak) for name, (found, cpu, peak) in answers.items()]
-        table(f"{len(attacks)} attacks, {len(clean)} clean samples",
-              ["", "flagged", "missed", "error", "false alarms", "clean: error", "CPU s", "peak MB"], rows)
+            answers[peer] = ask(peer, paths)
+
+        def count(found: dict[str, Answer], group: str, answer: str) -> int:
+            return sum(found[path].answer == answer for path in groups[group])
+        rows = [[name, *(count(found, "attacks", answer) for answer in ("flagged", "quiet", "error")),
+                 *(count(found, group, answer) for group in ("near", "benign") for answer in ("flagged", "error")),
+                 f"{start + sum(item.cpu for item in found.values()):.1f}", f"{max(item.peak for item in found.values()):.0f}"]
+                for name, (found, start) in answers.items()]
+        table(f"{len(groups['attacks'])} attacks, {len(groups['near'])} near misses, {len(groups['benign'])} files of real libraries and packages",
+              ["", "flagged", "missed", "error", "near: alarm", "near: error", "real: alarm", "real: error", "CPU s", "peak MB"], rows)
         if arguments.out:
             with arguments.out.open("w", newline="") as file:
                 writer = csv.writer(file)
-                writer.writerow(["sample", "attack", *answers])
-                for path in paths:
-                    writer.writerow([Path(path).relative_to(folder) if path.startswith(folder) else path, path in attacks,
-                                     *(found.get(path, "error") for found, _, _ in answers.values())])
+                writer.writerow(["sample", "group", *answers])
+                for name, group in groups.items():
+                    for path in group:
+                        writer.writerow([Path(path).relative_to(folder) if path.startswith(folder) else path, name,
+                                         *(found[path].answer for found, _ in answers.values())])
         ours = answers["hubgate"][0]
-        for path in sorted(attacks):
-            if ours[path] == "quiet":
-                print(f"  MISS {Path(path).name}")
-        for path in sorted(clean):
-            if ours[path] != "quiet":
-                print(f"  ALARM {Path(path).name}: {ours[path]}")
-    good = rows[0][2] == 0 and rows[0][4] == 0 and rows[0][5] == 0
+        good = show("attacks that a peer flags and hubgate does not",
+                    [(Path(path).name, peer, ours[path].answer, "flagged") for peer in arguments.only for path in groups["attacks"]
+                     if answers[peer][0][path].answer == "flagged" and ours[path].answer != "flagged"])
+        wrong = [f"MISS {Path(path).name}" for path in groups["attacks"] if ours[path].answer == "quiet"]
+        wrong += [f"ALARM {path}: {ours[path].answer}" for path in groups["near"] if ours[path].answer != "quiet"]
+        with (CORPUS / "exceptions.csv").open(newline="") as file:
+            argued = [row["path"] for row in csv.DictReader(file)]
+        wrong += [f"ALARM {path}: {ours[path].answer}" for path in groups["benign"] if ours[path].answer != "quiet"
+                  and not any(fnmatch.fnmatch(path, f"*/collected/{pattern}") for pattern in argued)]
+        for line in wrong:
+            print("  " + line)
+    good &= not wrong
     if "modelaudit" in arguments.only:
         good &= compare_assets(arguments.every)
     return 0 if good else 1

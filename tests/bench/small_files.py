@@ -20,7 +20,8 @@ import zipfile
 from pathlib import Path
 
 from measure import HUBGATE, WORK, median, table, verdict
-from peers import QUIET, ledger_samples, python_of
+from others import QUIET, python_of
+from peers import ledger_samples
 from scan import own_memory
 
 SMALL = 256 << 10
