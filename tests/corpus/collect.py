@@ -1,12 +1,16 @@
 """collect.py OUT: real files of real packages, for the test that none of them alarms.
 
-Wheels and source archives come through pip, pinned by hash (collected-wheels.txt, collected-sources.txt),
-and are unpacked; nothing of them is built or run: pip wants metadata of a source archive before it keeps
-it, and asks a build backend, so every backend is replaced by one that answers from PKG-INFO.
+Wheels and source archives come through pip, pinned by hash (collected-wheels.txt, collected-sources.txt,
+and collected-code.txt, of which only the code is taken), and are unpacked; nothing of them is built or
+run: pip wants metadata of a source archive before it keeps it, and asks a build backend, so every
+backend is replaced by one that answers from PKG-INFO. `collected()` keeps one copy for tests and
+benchmarks and makes it again when pins change.
 """
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,9 +19,12 @@ import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+KEPT = HERE.parent / ".work/collected"
 
 # Native code belongs to no model repository; it is built for one machine and judged as what it is.
 NATIVE = {".so", ".pyd", ".dll", ".dylib", ".exe", ".a", ".lib", ".o", ".obj"}
+
+CODE = {".py", ".ipynb", ".sh", ".ps1", ".bat", ".pth"}
 
 BACKEND = '''
 import glob, os
@@ -62,13 +69,14 @@ def download(pins: str, out: Path, *options: str, **environment: str) -> None:
     subprocess.run(command, check=True, env=os.environ | environment)
 
 
-def unpack(archive: Path, out: Path) -> None:
-    """Every regular file but native code. Names are checked: what leads out of `out` is an error."""
+def unpack(archive: Path, out: Path, only: set[str] | None = None) -> None:
+    """Every regular file but native code, or those with a suffix of `only`. Names are checked: what leads out of `out` is an error."""
     out.mkdir(parents=True, exist_ok=True)
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as source:
             for item in source.infolist():
-                if not item.is_dir() and Path(item.filename).suffix not in NATIVE:
+                suffix = Path(item.filename).suffix
+                if not item.is_dir() and (suffix in only if only else suffix not in NATIVE):
                     source.extract(item, out)
         return
     with tarfile.open(archive) as source:
@@ -84,14 +92,26 @@ def unpack(archive: Path, out: Path) -> None:
 
 def collect(out: Path) -> int:
     with tempfile.TemporaryDirectory() as folder:
-        archives, backends = Path(folder) / "archives", Path(folder) / "backends"
+        archives, code, backends = (Path(folder) / name for name in ("archives", "code", "backends"))
         write_backends(backends)
         download("collected-wheels.txt", archives, "--only-binary", ":all:")
+        download("collected-code.txt", code, "--only-binary", ":all:")
         for pins in ("collected-sources.txt", "collected-sources-older.txt"):
             download(pins, archives, "--no-binary", ":all:", "--no-build-isolation", "--use-pep517", PYTHONPATH=str(backends))
-        for archive in sorted(archives.iterdir()):
-            unpack(archive, out / archive.name.removesuffix(".whl").removesuffix(".tar.gz"))
+        for archive in sorted([*archives.iterdir(), *code.iterdir()]):
+            unpack(archive, out / archive.name.removesuffix(".whl").removesuffix(".tar.gz"), CODE if archive.parent == code else None)
     return sum(1 for path in out.rglob("*") if path.is_file())
+
+
+def collected() -> Path:
+    """The corpus below tests/.work, whole."""
+    wanted = hashlib.sha256(b"".join(path.read_bytes() for path in [*sorted(HERE.glob("collected-*.txt")), HERE / "collect.py"])).hexdigest()
+    stamp = KEPT.with_suffix(".stamp")
+    if not stamp.exists() or stamp.read_text() != wanted:
+        shutil.rmtree(KEPT, ignore_errors=True)
+        collect(KEPT)
+        stamp.write_text(wanted)
+    return KEPT
 
 
 if __name__ == "__main__":
