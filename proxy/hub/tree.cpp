@@ -358,9 +358,11 @@ Task<bool> tree_permits(Visit& visit, Described& what) {
     revision = std::string(*commit);
   const std::string key = visit.asked.repo + "\n" + revision;
   std::shared_ptr<const TreeVerdict> verdict = known_verdict(gate, key, is_commit(revision));
-  // What decides is judged by itself and fetched for the others; it waits for nobody.
-  if (tree_decides(visit.asked.path) && !(verdict && names(verdict->report, visit.asked.path)))
-    co_return true;
+  // What decides is judged by itself and fetched for the others; only code waits for what it does
+  // together with other code.
+  const bool decides = tree_decides(visit.asked.path);
+  const bool code = lower_case(visit.asked.path).ends_with(".py");
+  if (decides && !code && !(verdict && names(verdict->report, visit.asked.path))) co_return true;
   const bool waits = !visit.is_head() || visit.client == Client::rust;
   if (!verdict) {
     const std::shared_ptr<TreeJob> job = job_for(visit, key, revision);
@@ -380,6 +382,7 @@ Task<bool> tree_permits(Visit& visit, Described& what) {
     }
   }
   const Report& report = verdict->report;
+  if (decides && !names(report, visit.asked.path)) co_return true;
   if (!waits || (report.findings.empty() && report.gaps.empty())) co_return true;
   Context context = visit.context(Road::hub);
   context.sha256 = verdict->key;

