@@ -1,4 +1,6 @@
-// `hubgate explain`: what a rule of the scanner means, or everything about a recorded decision.
+// `hubgate explain`: what a rule of the scanner means, everything about a recorded decision, or how
+// what was found in a file was recovered.
+#include "policy/commands/explain_output.hpp"
 #include "policy/commands/shared.hpp"
 #include "scanner/core/engine.hpp"
 #include "scanner/core/evidence.hpp"
@@ -70,24 +72,42 @@ int explain_rule(const std::string& id) {
 }
 
 struct Explain {
-  std::string what;
+  ExplainPath how;
   bool list = false;
   std::filesystem::path data;
 };
 
 int explain(const Explain& flags) {
   if (flags.list) return list();
-  if (flags.what.empty())
-    return complain("name a rule or the reference (HG-...) of a decision, or say --list",
+  const std::string& what = flags.how.path;
+  if (what.empty())
+    return complain("name a file, a rule or the reference (HG-...) of a decision, or say --list",
                     exit_usage);
-  if (flags.what.starts_with("HG-") || flags.what.starts_with("hg-"))
-    return show_decision(flags.data, flags.what, "text");
-  return explain_rule(flags.what);
+  std::error_code failure;
+  if (std::filesystem::exists(what, failure)) return explain_path(flags.how);
+  if (what.starts_with("HG-") || what.starts_with("hg-"))
+    return show_decision(flags.data, what, "text");
+  if (what.find_first_of("/.") != std::string::npos)
+    return complain("there is no file '" + printable(what, 200) + "'", exit_error);
+  return explain_rule(what);
 }
 
 void set_up(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<Explain>();
-  app.add_option("WHAT", flags->what, "a rule's id, or the reference (HG-...) of a decision");
+  app.add_option("WHAT", flags->how.path,
+                 "a file or directory: how what is found in it was recovered, from the bytes over "
+                 "their disassembly to code; or a rule's id; or the reference (HG-...) of a "
+                 "decision");
+  app.add_option("--stage", flags->how.stage, "of a file: bytes, disassembly or code only")
+      ->check(CLI::IsMember({"bytes", "disassembly", "code"}));
+  app.add_flag("--all", flags->how.all,
+               "of a file: all of it, not only what lies near to something found");
+  app.add_option("--lines", flags->how.lines,
+                 "of a file: lines of each stage; 0 for as many as there can be")
+      ->capture_default_str();
+  app.add_option("--format", flags->how.format, "of a file: text, or json (one object a line)")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
   app.add_flag("--list", flags->list, "all rules with their meaning");
   add_data_flag(app, flags->data);
   app.callback([flags, &exit_code] { exit_code = explain(*flags); });
@@ -95,7 +115,18 @@ void set_up(CLI::App& app, int& exit_code) {
 
 } // namespace
 
+std::string_view meaning_of_rule(std::string_view id) {
+  static const std::vector<Known> rules = known_rules();
+  const auto known =
+      std::lower_bound(rules.begin(), rules.end(), id,
+                       [](const Known& a, std::string_view b) { return a.rule->id < b; });
+  return known != rules.end() && known->rule->id == id ? known->rule->meaning : std::string_view();
+}
+
 extern const Verb verb_explain;
-const Verb verb_explain{"explain", "what a rule means, or why something was decided", set_up};
+const Verb verb_explain{"explain",
+                        "what was found in a file and how, what a rule means, or why something was "
+                        "decided",
+                        set_up};
 
 } // namespace hubgate

@@ -1,5 +1,6 @@
 #include "scanner/core/digest.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/core/listings.hpp"
 #include "scanner/core/reader.hpp"
 #include "scanner/core/session.hpp"
 
@@ -136,6 +137,20 @@ Reading scan_shows(Source&, Session& session) {
   session.show("code", 3, "one\n  t\x1bwo\n\nfour");
   return Reading::valid;
 }
+// Lines that are ten bytes apart, and something between two of them.
+void show_lines(Session& session, std::uint64_t count) {
+  session.find(k_rules[0], 5004, 1, "here");
+  for (std::uint64_t i = 0; i < count; ++i)
+    session.show("disassembly", i * 10, std::to_string(i * 10));
+}
+Reading scan_shows_many(Source&, Session& session) {
+  show_lines(session, 1000);
+  return Reading::valid;
+}
+Reading scan_shows_few(Source&, Session& session) {
+  show_lines(session, 400);
+  return Reading::valid;
+}
 Reading scan_throws(Source&, Session&) {
   throw std::runtime_error("boom");
 }
@@ -169,8 +184,13 @@ const Format k_refers{"refers", "refers", [](const Probe& p) { return starts(p, 
                       scan_refers, k_rules};
 const Format k_shows{"shows", "shows", [](const Probe& p) { return starts(p, 's'); }, scan_shows,
                      k_rules};
-constexpr const Format* k_table[] = {&k_a,    &k_a_fine, &k_none,   &k_broken, &k_box,    &k_raw,
-                                     &k_tail, &k_head,   &k_throws, &k_gaps,   &k_refers, &k_shows};
+const Format k_shows_many{"shows-many", "shows", [](const Probe& p) { return starts(p, 'w'); },
+                          scan_shows_many, k_rules};
+const Format k_shows_few{"shows-few", "shows", [](const Probe& p) { return starts(p, 'x'); },
+                         scan_shows_few, k_rules};
+constexpr const Format* k_table[] = {&k_a,      &k_a_fine, &k_none,       &k_broken,   &k_box,
+                                     &k_raw,    &k_tail,   &k_head,       &k_throws,   &k_gaps,
+                                     &k_refers, &k_shows,  &k_shows_many, &k_shows_few};
 
 Report scan(std::string_view text, const Limits& limits = {}, ReportSink* sink = nullptr) {
   MemorySource source(as_bytes(text));
@@ -265,32 +285,57 @@ TEST(Engine, a_reference_is_listed_once_and_too_many_are_a_gap) {
   EXPECT_EQ(report.gaps[0].reason, Reason::budget);
 }
 
+struct Lines final : ReportSink {
+  std::vector<Listing> seen;
+  void on_finding(const Finding&) override {}
+  void on_gap(const Gap&) override {}
+  void on_release(std::uint64_t) override {}
+  void on_rest_is_inert(std::uint64_t) override {}
+  void on_listing(const Listing& listing) override { seen.push_back(listing); }
+
+  std::vector<std::string> of(std::string_view kind) const {
+    std::vector<std::string> out;
+    for (const Listing& listing: seen)
+      if (listing.kind == kind) out.push_back(listing.text);
+    return out;
+  }
+};
+
+Lines lines_of(std::string_view text, const Limits& limits) {
+  Lines lines;
+  scan(text, limits, &lines);
+  return lines;
+}
+
 TEST(Engine, listings_are_shown_to_who_asks_and_are_bounded) {
-  struct Lines final : ReportSink {
-    std::vector<Listing> seen;
-    void on_finding(const Finding&) override {}
-    void on_gap(const Gap&) override {}
-    void on_release(std::uint64_t) override {}
-    void on_rest_is_inert(std::uint64_t) override {}
-    void on_listing(const Listing& listing) override { seen.push_back(listing); }
-  };
-  const auto lines_of = [](std::uint32_t listings) {
-    Limits limits;
-    limits.listings = listings;
-    Lines lines;
-    const Report report = scan("s", limits, &lines);
-    EXPECT_TRUE(report.complete());
-    return lines.seen;
-  };
-  EXPECT_TRUE(lines_of(0).empty());
-  EXPECT_EQ(lines_of(2).size(), 2u);
-  const std::vector<Listing> all = lines_of(9);
-  ASSERT_EQ(all.size(), 4u);
-  EXPECT_EQ(all[0].kind, "code");
-  EXPECT_EQ(all[0].offset, 3u);
-  EXPECT_EQ(all[1].text, "  t\\x1bwo");
-  EXPECT_EQ(all[2].text, "");
-  EXPECT_EQ(all[3].text, "four");
+  Limits limits;
+  EXPECT_TRUE(lines_of("s", limits).seen.empty());
+  limits.listings = 9;
+  const Lines all = lines_of("s", limits);
+  EXPECT_EQ(all.of("code"), (std::vector<std::string>{"one", "  t\\x1bwo", "", "four"}));
+  EXPECT_EQ(all.seen[0].offset, 3u);
+  EXPECT_EQ(all.of("format"), std::vector<std::string>{"shows"});
+  EXPECT_EQ(all.of("bytes"),
+            std::vector<std::string>{"73                                                |s|"});
+  limits.listings = 2;
+  const Lines some = lines_of("s", limits);
+  EXPECT_EQ(some.of("code"), (std::vector<std::string>{"one", "  t\\x1bwo"}));
+  EXPECT_EQ(some.of("left-out"), std::vector<std::string>{"3"});
+}
+
+TEST(Engine, of_a_large_object_the_neighbourhood_of_what_was_found_is_shown) {
+  Limits limits;
+  limits.listings = 1000;
+  const std::vector<std::string> near = lines_of("w", limits).of("disassembly");
+  ASSERT_EQ(near.size(), 82u);
+  EXPECT_EQ(near.front(), "… 461 lines left out");
+  EXPECT_EQ(near[1], "4610");
+  EXPECT_EQ(near[40], "5000"); // the finding lies in it
+  EXPECT_EQ(near[80], "5400");
+  EXPECT_EQ(near.back(), "… 459 lines left out");
+  EXPECT_EQ(lines_of("x", limits).of("disassembly").size(), 400u);
+  limits.listings |= k_list_all;
+  EXPECT_EQ(lines_of("w", limits).of("disassembly").size(), 1000u);
 }
 
 TEST(Engine, too_many_findings_are_counted_and_the_worst_stays) {

@@ -117,7 +117,7 @@ std::span<const Rule> engine_rules() {
 }
 
 Engine::Engine(FormatTable formats, const Limits& limits, ReportSink* sink)
-    : formats_(formats), budget_(limits), sink_(sink) {}
+    : formats_(formats), budget_(limits), sink_(sink), listings_(limits, sink) {}
 
 void Engine::add(Finding finding) {
   // A refinement and its base format see the same thing.
@@ -162,11 +162,6 @@ void Engine::add(Gap gap) {
   }
   if (sink_ != nullptr) sink_->on_gap(gap);
   report_.gaps.push_back(std::move(gap));
-}
-
-void Engine::add(Listing listing) {
-  ++listed_;
-  if (sink_ != nullptr) sink_->on_listing(listing);
 }
 
 void Engine::add(Reference reference) {
@@ -282,6 +277,12 @@ void Engine::judge(Stream& stream, std::uint64_t size, Opaque opaque) {
     if (best == nullptr || rank(claimant) > rank(*best)) best = &claimant;
   }
   if (stream.depth == 0 && best != nullptr) report_.format = best->format->name;
+  if (listings_.asked()) {
+    if (best != nullptr) listings_.add("format", stream.where, 0, best->format->name);
+    const bool text =
+        best != nullptr && (best->format->family == "text" || best->format->family == "json");
+    listings_.dump(stream.source, stream.where, size, text);
+  }
 
   // Much of what formats write is text (protocol 0 pickles, JSON): that is no second reading.
   if (families.size() > 1) std::erase(families, "text");
@@ -352,6 +353,7 @@ Report Engine::scan(Source& source) {
   } catch (const std::exception& failure) {
     add(Gap{Reason::crash, Reach::load, "", 0, printable(failure.what())});
   }
+  listings_.finish();
   for (const auto& held: held_opaque_)
     add(Gap{Reason::opaque, Reach::data, held.where, 0,
             "no format claims these " + std::to_string(held.size) + " bytes"});
@@ -388,14 +390,15 @@ void Session::refer(std::string_view kind, std::uint64_t offset, std::string_vie
 }
 
 bool Session::showing() const {
-  return engine_.listed_ < engine_.budget_.limits().listings;
+  return engine_.listings_.asked();
 }
 
 void Session::show(std::string_view kind, std::uint64_t offset, std::string_view text) {
-  while (showing() && !text.empty()) {
+  if (!showing()) return;
+  while (!text.empty()) {
     const std::string_view line = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), line.size() + 1));
-    engine_.add(Listing{std::string(kind), stream_.where, offset, printable(line)});
+    engine_.listings_.add(kind, stream_.where, offset, line);
   }
 }
 
@@ -448,7 +451,14 @@ std::uint32_t Session::depth() const {
 }
 
 Report scan_object(FormatTable formats, Source& source, const Limits& limits, ReportSink* sink) {
-  return Engine(formats, limits, sink).scan(source);
+  if (limits.listings == 0 || (limits.listings & k_list_all) != 0)
+    return Engine(formats, limits, sink).scan(source);
+  Limits quiet = limits;
+  quiet.listings = 0;
+  const Report found = Engine(formats, quiet, nullptr).scan(source);
+  Engine engine(formats, limits, sink);
+  engine.listings().show_near(found);
+  return engine.scan(source);
 }
 
 std::string rules_digest(FormatTable formats) {

@@ -1,6 +1,7 @@
 #pragma once
 // Engine: runs every format that claims a stream, recurses into members, compares the readings.
 // Internal to scanner/core; callers use scan_object() and formats use Session.
+#include "scanner/core/listings.hpp"
 #include "scanner/core/session.hpp"
 
 #include <unordered_set>
@@ -11,6 +12,7 @@ class Engine {
 public:
   Engine(FormatTable formats, const Limits& limits, ReportSink* sink);
   Report scan(Source& source);
+  Listings& listings() { return listings_; }
 
 private:
   friend class Session;
@@ -24,7 +26,6 @@ private:
   void add(Finding finding);
   void add(Gap gap);
   void add(Reference reference);
-  void add(Listing listing);
   void release_moved(Stream& stream);
   void claim(Stream& stream, const Probe& probe);
   void run(Stream& stream, std::size_t index);
@@ -38,7 +39,7 @@ private:
   Report report_;
   std::uint64_t released_ = 0;
   bool bomb_reported_ = false;
-  std::uint32_t listed_ = 0;                 ///< lines of listings
+  Listings listings_;
   std::unordered_set<std::string> referred_; ///< of what is listed, so that it is listed once
   /// Opaque members wait here until the formats of the enclosing streams had their say.
   std::vector<HeldOpaque> held_opaque_;

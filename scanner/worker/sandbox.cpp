@@ -103,7 +103,9 @@ std::string enter_sandbox(const Limits& limits) {
   };
   if (!limit(RLIMIT_CORE, 0)) return failed("RLIMIT_CORE");
   if (!limit(RLIMIT_FSIZE, 0)) return failed("RLIMIT_FSIZE");
-  if (!limit(RLIMIT_CPU, static_cast<rlim_t>(limits.cpu_seconds) + 5)) return failed("RLIMIT_CPU");
+  const unsigned scans = limits.listings == 0 ? 1 : 2; // see Listings
+  if (!limit(RLIMIT_CPU, scans * static_cast<rlim_t>(limits.cpu_seconds) + 5))
+    return failed("RLIMIT_CPU");
 #ifndef HUBGATE_SANITIZED
   // RLIMIT_DATA counts what the worker allocates and not what it maps of the object.
   if (!limit(RLIMIT_DATA, data_in_use() + limits.memory)) return failed("RLIMIT_DATA");

@@ -1,6 +1,7 @@
 // Judges a template's tree. See README.md for what honest templates do that looks alike.
 #include "scanner/code/jinja/fold.hpp"
 #include "scanner/code/jinja/jinja.hpp"
+#include "scanner/code/jinja/listing.hpp"
 #include "scanner/core/digest.hpp"
 #include "scanner/generic/text_value.hpp"
 
@@ -577,6 +578,7 @@ void analyse_template(Session& session, std::string_view text, const TemplateOpt
     hasher.update(as_bytes(text));
     session.refer("template", options.offset, hex(hasher.finish().sha256), options.condition);
   }
+  if (session.showing()) show_tree(session, parse(text), options.offset);
   Judge(session, text, options).run();
 }
 

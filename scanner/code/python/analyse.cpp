@@ -2,12 +2,28 @@
 
 #include "scanner/code/python/evaluator.hpp"
 
+#include <algorithm>
+
 namespace hubgate::python {
 namespace {
 
 /// Bytes that folding may make out of one object: some times its text, and room to unpack.
 constexpr std::uint64_t k_fold_base = std::uint64_t{24} << 20;
 constexpr std::uint64_t k_fold_most = std::uint64_t{192} << 20;
+
+// The lines of a file; recovered code as one piece, under the offset of what it came from.
+void show_source(std::string_view text, const Unit& unit, Session& session) {
+  if (!unit.verbatim) {
+    if (!unit.title.empty()) session.show("source", unit.offset, "# " + std::string(unit.title));
+    session.show("source", unit.offset, text);
+    return;
+  }
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    session.show("source", unit.offset + at, end == at ? " " : text.substr(at, end - at));
+    at = end + 1;
+  }
+}
 
 } // namespace
 
@@ -50,6 +66,8 @@ Summary analyse_python(std::string_view text, const Unit& unit, Session& session
   summary.python =
       !tree.gave_up && (limited || (tree.calls > 0 && tree.errors * 4 <= tree.statements));
   if (!summary.python && unit.kind != UnitKind::weights) return summary;
+  // Cells are shown as they stand in their notebook.
+  if (session.showing() && unit.kind != UnitKind::cell) show_source(text, unit, session);
   const bool small = text.size() <= k_max_text;
   std::uint64_t fold_budget =
       std::min<std::uint64_t>(k_fold_most, k_fold_base + 8 * std::uint64_t{text.size()});

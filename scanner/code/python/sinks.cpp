@@ -69,6 +69,7 @@ void Evaluator::nested_unit(const Value& code, NodeId at) {
   inner.title = title;
   Tree tree = parse_python(raw(code));
   if (tree.gave_up) return;
+  if (session_.showing()) session_.show("source", inner.offset, "# " + title + "\n" + raw(code));
   Evaluator evaluator(std::move(tree), inner, session_, fold_budget_);
   if (!evaluator.run())
     session_.gap(Reason::budget, Reach::load, offset_of(at), "recovered code is too large",

@@ -105,6 +105,8 @@ bool may_have_signs(std::string_view text) {
 }
 
 std::size_t report_shell(std::string_view text, const Commands& commands, Session& session) {
+  if (session.showing() && commands.loaded && !commands.prose)
+    session.show("command", commands.offset, text);
   std::size_t reported = 0;
   for (const Sign& sign: analyse_shell(text)) {
     const Rule& rule = k_rules[static_cast<std::size_t>(sign.effect)];

@@ -87,6 +87,7 @@ private:
     session_.find(rule, tree_.node(at).offset, 0, evidence, options);
   }
   void object(std::uint32_t at);
+  void show(std::uint32_t at, std::uint32_t config);
   void named(std::uint32_t at, std::string_view module, std::string_view name);
   void function(std::uint32_t at, std::string_view module, std::string_view name,
                 std::string_view registered);
@@ -301,6 +302,19 @@ void Judge::named(std::uint32_t at, std::string_view module, std::string_view na
   report(at, judge_class(module, name, registered), module, name, registered);
 }
 
+// "Dense "d" of keras.layers, registered as package>Dense".
+void Judge::show(std::uint32_t at, std::uint32_t config) {
+  std::string line(tree_.get_text(at, "class_name"));
+  if (const auto name = tree_.get_text(config, "name"); !name.empty())
+    line += " \"" + std::string(name) + "\"";
+  if (const auto module = tree_.get_text(at, "module"); !module.empty())
+    line += " of " + std::string(module);
+  if (const auto registered = tree_.get_text(at, "registered_name"); !registered.empty())
+    line += ", registered as " + std::string(registered);
+  if (tree_.is(config, Kind::text)) line += ": " + std::string(tree_.text(config));
+  session_.show("layer", tree_.node(at).offset, line);
+}
+
 void Judge::object(std::uint32_t at) {
   // With duplicates, every class under every module.
   std::vector<std::uint32_t> classes;
@@ -314,6 +328,7 @@ void Judge::object(std::uint32_t at) {
   }
   const std::uint32_t config = tree_.get(at, "config");
   if (classes.empty()) return;
+  if (session_.showing()) show(at, config);
   for (const std::uint32_t name: classes) {
     if (modules.empty()) named(at, {}, tree_.text(name));
     for (const std::uint32_t module: modules)

@@ -148,6 +148,7 @@ bool Notebook::outputs() {
 
 void Notebook::shell_line(std::string_view line, std::uint64_t offset) {
   const std::string title = "cell " + std::to_string(cells_);
+  if (session_.showing()) session_.show("command", offset, title + ": " + std::string(line));
   shell::report_shell(line, {.offset = offset, .verbatim = false, .title = title}, session_);
   const std::string low = lower(line);
   const bool installs =
@@ -234,6 +235,10 @@ bool Notebook::cell() {
     }
   }
   has_code_ = has_code_ || kind == "code";
+  if (session_.showing()) {
+    session_.show("cell", offset, "# cell " + std::to_string(cells_) + " (" + kind + ")");
+    if (kind == "code") session_.show("cell", offset, source);
+  }
   if (kind == "code" && code_.size() + source.size() <= k_max_code) {
     if (code_.empty()) first_code_ = offset;
     code_cell(source, offset);

@@ -149,6 +149,12 @@ void Judge::external(const Tensor& tensor) {
   std::optional<std::uint64_t> begin = 0;
   std::optional<std::uint64_t> length;
   bool has_length = false;
+  if (session_.showing()) {
+    std::string line = "tensor " + tensor.name + " lies outside:";
+    for (const auto& [key, value]: tensor.external_data)
+      line += " " + key + "=" + quoted(value.substr(0, 200));
+    session_.show("node", tensor.offset, line);
+  }
   for (const auto& [key, value]: tensor.external_data) {
     if (key == "location") {
       outside_path("tensor " + quoted(tensor.name) + " is in", value, tensor.offset);
@@ -256,6 +262,10 @@ void Judge::context(const Node& node) {
 }
 
 void Judge::node(const Node& node) {
+  const bool known = std::find(k_domains.begin(), k_domains.end(), node.domain) != k_domains.end();
+  if (session_.showing() && (!known || node.op == "EPContext"))
+    session_.show("operator", node.offset,
+                  node.domain + (node.domain.empty() ? "" : ".") + node.op + "  " + node.name);
   if (node.op == "EPContext") context(node);
   if (node.op == "PyOp" || node.op.starts_with("PyCustomOp") || node.op == "PythonOp" ||
       node.op == "PythonOpGrad") {
@@ -267,7 +277,6 @@ void Judge::node(const Node& node) {
     tell(k_python, node.offset, node.domain + "::" + node.op + call);
     return;
   }
-  const bool known = std::find(k_domains.begin(), k_domains.end(), node.domain) != k_domains.end();
   if ((!known || node.op == "TritonOp") && custom_.size() < 4096)
     custom_.try_emplace({node.domain, node.op}, Custom{node.domain, node.op, node.offset});
 }

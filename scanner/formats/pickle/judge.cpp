@@ -33,6 +33,10 @@ Word Machine::call(Word callee, Word args, Word kwargs, How how, At at) {
   heap_.taint(position, static_cast<Flags>(flags_of(args) | flags_of(kwargs) |
                                            (flags_of(callee) & k_has_bad_global)));
   judge_call(callee, args, object, how, at);
+  if (program_) {
+    program_->on_call(object, kwargs, how == How::newobj || how == How::newobj_ex, at.offset);
+    touched_ = true;
+  }
   if (tag_of(kwargs) == Tag::dict && size_of(kwargs) != 0 && named &&
       name_at(callee).verdict.standing == Standing::allowed &&
       (flags_of(kwargs) & k_has_bad_global) != 0)

@@ -18,7 +18,8 @@ constexpr std::uint64_t k_absurd_length = std::uint64_t{1} << 42;
 
 Machine::Machine(Source& source, Session& session, const Options& options, Observer* observer,
                  unsigned depth)
-    : source_(source), session_(session), options_(options), observer_(observer), depth_(depth) {}
+    : source_(source), session_(session), options_(options), observer_(observer), depth_(depth),
+      shown_(options.reports == Options::Reports::all) {}
 
 void Machine::start(std::uint64_t begin) {
   begin_ = position_ = begin;
@@ -39,6 +40,9 @@ void Machine::start(std::uint64_t begin) {
   name_index_.clear();
   pending_imports_.clear();
   texts_.clear();
+  program_.reset();
+  if (shown_ && session_.showing() && frames_ == Frames::linear)
+    program_ = std::make_unique<Program>(*this, session_);
 }
 
 // Room for `room` pushes and as many marks: one opcode makes at most one of them.
@@ -386,9 +390,16 @@ Machine::Outcome Machine::finish(End how) {
   if (how == End::stop) {
     check_end();
     if (observer_ != nullptr) observer_->on_stop(view(result_), position_);
+    if (program_) program_->on_stop(result_, position_ - 1);
   } else if (did_harm_ && how != End::budget) {
     find(R::broken_after_call, {position_, 1},
          how == End::truncated ? std::string_view("the pickle ends without STOP") : why_);
+  }
+  if (program_) {
+    const std::string_view why = how == End::stop        ? std::string_view()
+                                 : how == End::truncated ? "there is no STOP"
+                                                         : why_;
+    disassemble(source_, session_, begin_, position_, program_->skipped(), why);
   }
   return {how, position_, why_};
 }

@@ -2,6 +2,7 @@
 // Machine: the symbolic pickle machine, one linear pass with bounded memory. It does what CPython's
 // C unpickler does, opcode by opcode, with symbols in place of objects: a call is judged and
 // recorded when it happens, whatever becomes of its result. Internal to the pickle folder.
+#include "scanner/formats/pickle/listing.hpp"
 #include "scanner/formats/pickle/names.hpp"
 #include "scanner/formats/pickle/pickle.hpp"
 #include "scanner/formats/pickle/rules.hpp"
@@ -39,6 +40,9 @@ public:
   Outcome run(std::uint64_t begin);
 
   void set_tracer(Tracer* tracer) { tracer_ = tracer; }
+  /// Whether the opcodes and the program are shown to who asks: those of a machine that reports
+  /// are, unless it is told otherwise.
+  void set_shown(bool shown) { shown_ = shown; }
   /// A call that is not allowed was made.
   bool did_harm() const { return did_harm_; }
   /// How many calls were made, allowed ones included.
@@ -212,6 +216,8 @@ private:
   static bool memo_line(std::string_view line, std::uint64_t& index);
   static bool is_quoted(std::string_view line);
 
+  void show_items(Word target, const Word* items, std::size_t n, bool mapping);
+
   // judge.cpp
   Word call(Word callee, Word args, Word kwargs, How how, At at);
   void judge_call(Word callee, Word args, Word object, How how, At at);
@@ -264,6 +270,8 @@ private:
   Observer* observer_;
   Tracer* tracer_ = nullptr;
   unsigned depth_;
+  bool shown_;
+  std::unique_ptr<Program> program_; ///< while somebody wants to see it
 
   std::uint64_t begin_ = 0;
   std::uint64_t position_ = 0;  ///< of the next opcode

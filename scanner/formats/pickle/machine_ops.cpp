@@ -169,6 +169,7 @@ Word Machine::import(std::string_view module, std::string_view name, At at) {
     entry.imported = true;
     if (!entry.well_formed)
       find(R::malformed_name, at, "import " + entry.module + " / " + entry.name);
+    if (program_) program_->on_import(found->second, entry.module, entry.name, at.offset);
     if (entry.verdict.standing != Standing::allowed)
       pending_imports_.emplace_back(found->second, at.offset);
   }
@@ -279,7 +280,16 @@ void Machine::check_item_target(Word target, At at, bool mapping) {
   find(R::item_target, at, "items are written into " + render(target, 200));
 }
 
+void Machine::show_items(Word target, const Word* items, std::size_t n, bool mapping) {
+  program_->on_items(target, items, n, mapping, position_ - 1);
+  touched_ = true;
+}
+
 Machine::Step Machine::build(Word object, Word state, At at) {
+  if (program_) {
+    program_->on_build(object, state, at.offset);
+    touched_ = true;
+  }
   switch (tag_of(object)) {
   case Tag::object: {
     const std::uint64_t position = payload_of(object);
@@ -331,6 +341,7 @@ Machine::Step Machine::after_build(Word object, std::uint64_t next) {
       return Step::need;
     }
     position_ = next + what.bytes;
+    if (program_) program_->skip(next, position_);
     break;
   case Inline::What::pickle: {
     constexpr unsigned k_max_depth = 8;
@@ -340,6 +351,7 @@ Machine::Step Machine::after_build(Word object, std::uint64_t next) {
     const Outcome outcome = inner.run(next);
     did_harm_ = did_harm_ || inner.did_harm_;
     position_ = outcome.end;
+    if (program_) program_->skip(next, position_);
     if (outcome.how == End::truncated) return Step::need;
     if (outcome.how != End::stop) {
       over_budget_ = outcome.how == End::budget;

@@ -260,6 +260,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
       if (tag_of(target) != natural) {
         save();
         check_item_target(target, here(), code == 'u');
+        if (program_) show_items(target, at, n, code == 'u');
         if (tag_of(target) < Tag::list || tag_of(target) == Tag::global ||
             tag_of(target) == Tag::persistent) {
           HUBGATE_AFTER_SLOW();
@@ -282,6 +283,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
       if (!natural) {
         save();
         check_item_target(target, here(), code == 's');
+        if (program_) show_items(target, sp, static_cast<std::size_t>(n), code == 's');
       }
       if (natural || tag_of(target) == Tag::object || tag_of(target) == Tag::list ||
           tag_of(target) == Tag::dict || tag_of(target) == Tag::set)

@@ -188,6 +188,7 @@ std::uint64_t find_pickles(Source& source, Session& session, std::uint64_t begin
   std::uint64_t work = 0;
   std::uint64_t found = 0;
   Machine machine(source, session, {}, nullptr);
+  machine.set_shown(false); // much of it is no pickle
   for (std::uint64_t at = begin; at < end;) {
     if (!session.budget().time_left() || work > work_limit) {
       session.gap(Reason::budget, Reach::load, at, "the search for pickles spent its budget");
@@ -220,6 +221,11 @@ std::uint64_t find_pickles(Source& source, Session& session, std::uint64_t begin
       // Bytes that only look like one do nothing: they stay what they were, junk.
       if (outcome.how != Machine::End::stop && !machine.did_harm()) continue;
       ++found;
+      if (session.showing()) {
+        Machine again(source, session, {.reports = Options::Reports::none}, nullptr);
+        again.set_shown(true);
+        again.run(start);
+      }
       session.find(
           rule(R::behind_junk), start, outcome.end - start,
           "a pickle at " + std::to_string(start) +

@@ -70,6 +70,14 @@ bool looks_like_batch(std::string_view text) {
   return head.starts_with("@echo off");
 }
 
+void show_lines(std::string_view text, Session& session) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    session.show("command", at, end == at ? " " : text.substr(at, end - at));
+    at = end + 1;
+  }
+}
+
 Reading scan(Source& source, Session& session) {
   std::string text;
   for (Bytes piece = source.some(0, k_step); !piece.empty();
@@ -88,6 +96,7 @@ Reading scan(Source& source, Session& session) {
     const std::string_view line = std::string_view(text).substr(0, text.find('\n'));
     session.find(k_own[0], 0, line.size(), line);
   }
+  if (script && session.showing()) show_lines(text, session);
   if (!shell::may_have_signs(text)) return script ? Reading::valid : Reading::none;
   const std::size_t signs =
       shell::report_shell(text, {.condition = script ? std::string_view{} : k_scripts}, session);

@@ -117,9 +117,32 @@ void Scan::judge() {
   judge_triggers();
 }
 
+// What an operator does, with what, and whether loading the model runs it.
+void Scan::show_node(std::uint32_t g, const Node& node, const OpEffect& effect) {
+  const Graph& graph = model_.graphs[g];
+  std::string line = node.op + "  " + node.name;
+  if (!graph.function.empty()) line += " (in function " + graph.function + ")";
+  line += "  ";
+  line += effect.effect == Effect::none ? "is no operator of TensorFlow"
+                                        : tensorflow::words_of(effect.effect);
+  if (!model_full_ && effect.path_input >= 0) {
+    const Origin origin = model_.origin(g, node, effect.path_input);
+    if (origin.kind == Origin::Kind::constant) line += " \"" + origin.text + "\"";
+    if (origin.kind == Origin::Kind::asset) line += " of the model's assets";
+  }
+  for (const auto& [key, text]: node.texts)
+    line += "  " + key + "=\"" + text.substr(0, 200) + "\"";
+  line += "; " + std::string(words_of(node.reached));
+  session_.show("operator", at(node.offset), line);
+}
+
 void Scan::judge_node(std::uint32_t g, const Node& node) {
   const OpEffect effect = effect_of(node.op);
   const Graph& graph = model_.graphs[g];
+  if (session_.showing() &&
+      (effect.effect != Effect::none ||
+       !(is_registered(node.op) || node.op.empty() || model_.function(node.op) != k_none)))
+    show_node(g, node, effect);
   if (effect.effect == Effect::none) {
     if (is_registered(node.op) || node.op.empty() || model_.function(node.op) != k_none) return;
     if (reported_.insert("op" + node.op).second)

@@ -102,6 +102,7 @@ private:
 
   // judge.cpp
   void judge();
+  void show_node(std::uint32_t g, const Node& node, const OpEffect& effect);
   void judge_node(std::uint32_t graph, const Node& node);
   void judge_path(const OpEffect& op, std::uint32_t graph, const Node& node);
   void judge_effect(const OpEffect& op, const Graph& graph, const Node& node, const Origin& origin);
