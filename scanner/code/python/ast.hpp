@@ -40,7 +40,7 @@ enum class NodeKind : std::uint8_t {
   lambda,        ///< parameters, body
   comprehension, ///< element, [value of a dict], clauses…; op '[', '(', '{', ':'
   clause,        ///< target, iterable, conditions…
-  await,         ///< value: also yield and yield from
+  await,         ///< [value]; op 'y' is yield, 'f' is yield from, 0 is await
   walrus,        ///< name, value
   // parts
   parameters, ///< parameter…
@@ -68,7 +68,7 @@ enum class NodeKind : std::uint8_t {
   with,         ///< with_item…, block
   function_def, ///< name, parameters, block, decorators…
   class_def,    ///< name, bases (a tuple of arguments), block, decorators…
-  match,        ///< subject, (pattern, block)…
+  match,        ///< subject, (pattern, block)…; "P as n" is a walrus, "P if c" a boolean
   print,        ///< values…: Python 2
   exec,         ///< values…: Python 2
   simple,       ///< pass, break, continue

@@ -17,8 +17,8 @@ struct Behaviour {
 constexpr std::size_t k_line_shown = 90;
 constexpr std::size_t k_steps_shown = 6;
 
-const std::array<Behaviour, 9>& behaviours_table() {
-  static const std::array<Behaviour, 9> k_table{{
+const std::array<Behaviour, 10>& behaviours_table() {
+  static const std::array<Behaviour, 10> k_table{{
       {R::theft,
        {},
        {{{f_browser_store}, {f_unprotect, f_aes}, {f_browser_path, f_sqlite, f_net_out}}},
@@ -41,6 +41,12 @@ const std::array<Behaviour, 9>& behaviours_table() {
        {},
        {{{f_virtual_alloc}, {f_move_memory}, {f_create_thread}}},
        "puts machine code into memory and starts it",
+       "CFG-027"},
+      // So do programs that ask the processor what it can do.
+      {R::shellcode,
+       Severity::suspicious,
+       {{{f_virtual_alloc}, {f_call_pointer}, {f_call_pointer}}},
+       "makes memory executable and calls it",
        "CFG-027"},
       {R::evasion,
        {},

@@ -2,11 +2,51 @@
 #include "scanner/code/python/identifier.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace hubgate::python {
 namespace {
 
-constexpr std::size_t k_max_path = 200;
+/// What a generator yields is kept item by item up to here.
+constexpr std::size_t k_max_yields = 64;
+
+using Names = std::array<std::string_view, 2>;
+constexpr Names k_equal{"eq", "eq"};
+constexpr Names k_unequal{"ne", "eq"};
+constexpr Names k_less{"lt", "le"};
+constexpr Names k_greater{"gt", "ge"};
+
+/// __add__ without its underscores, for an operator of the tree.
+std::string_view special_name(char op) {
+  switch (op) {
+  case '+':
+    return "add";
+  case '-':
+    return "sub";
+  case '*':
+    return "mul";
+  case '/':
+    return "truediv";
+  case 'd':
+    return "floordiv";
+  case '%':
+    return "mod";
+  case 'p':
+    return "pow";
+  case '@':
+    return "matmul";
+  case '|':
+    return "or";
+  case '&':
+    return "and";
+  case '^':
+    return "xor";
+  case 'l':
+    return "lshift";
+  default:
+    return "rshift";
+  }
+}
 
 /// Labels that a value hands on to what is made of it.
 constexpr Labels k_sticky = ~(k_process | k_code);
@@ -70,8 +110,18 @@ Value Evaluator::evaluate_kind(NodeId id) {
   case NodeKind::call:
     return call(id);
   case NodeKind::star:
-  case NodeKind::await:
     return evaluate(kid(0));
+  case NodeKind::await: {
+    const Value value = evaluate(kid(0));
+    if (node.op == 0 || yields_.empty()) return value;
+    auto& yielded = yields_.back();
+    const bool all = node.op == 'f' && value.kind == Kind::list;
+    if (all)
+      for (const Value& one: lists_[value.ref])
+        if (yielded.size() < k_max_yields) yielded.push_back(one);
+    if (!all && yielded.size() < k_max_yields) yielded.push_back(value);
+    return node.op == 'f' ? value : sent_;
+  }
   case NodeKind::attribute:
     if (const auto at = scope().names.find(tree_.slice(id)); at != scope().names.end())
       return at->second;
@@ -92,6 +142,12 @@ Value Evaluator::evaluate_kind(NodeId id) {
       value.number = ~value.number;
     else if (node.op == 'n')
       return {};
+    Value out;
+    if (value.kind == Kind::instance && overloaded(node.op == '~'   ? "invert"
+                                                   : node.op == '-' ? "neg"
+                                                                    : "pos",
+                                                   value, {}, id, out))
+      return out;
     return value;
   }
   case NodeKind::boolean: {
@@ -104,10 +160,23 @@ Value Evaluator::evaluate_kind(NodeId id) {
     return out;
   }
   case NodeKind::compare: {
+    Value left;
     for (std::size_t i = 0; i < node.count; ++i) {
       const Value value = evaluate(kid(i));
       if (value.kind == Kind::name && raw(value).find("hexdigest") != std::string::npos)
         note(f_hash_check, node.begin);
+      Value out;
+      if (i > 0 && (left.kind == Kind::instance || value.kind == Kind::instance)) {
+        if (node.op == 'i')
+          overloaded("contains", value, left, id, out);
+        else
+          for (const std::string_view name: node.op == '='   ? k_equal
+                                            : node.op == '<' ? k_less
+                                            : node.op == '>' ? k_greater
+                                                             : k_unequal)
+            overloaded(name, left, value, id, out);
+      }
+      left = value;
     }
     return {};
   }
@@ -117,7 +186,7 @@ Value Evaluator::evaluate_kind(NodeId id) {
     return merge(evaluate(kid(2)), first);
   }
   case NodeKind::lambda: {
-    functions_.push_back({.node = id, .scope = current_, .klass = k_nowhere});
+    functions_.push_back({.node = id, .scope = current_, .klass = scope().klass});
     Value value{.kind = Kind::function};
     value.ref = static_cast<std::uint32_t>(functions_.size() - 1);
     return value;
@@ -170,60 +239,6 @@ Value Evaluator::lookup(std::string_view text) {
   return make_name(std::string(text));
 }
 
-Value Evaluator::class_attribute(std::uint32_t klass, std::string_view name, unsigned depth) {
-  const auto found = classes_[klass].attributes.find(name);
-  if (found != classes_[klass].attributes.end()) return found->second;
-  if (depth < 8)
-    for (const Value& base: classes_[klass].bases)
-      if (base.kind == Kind::klass && base.ref != klass) {
-        const Value value = class_attribute(base.ref, name, depth + 1);
-        if (value.kind != Kind::unknown || value.labels != 0) return value;
-      }
-  return {};
-}
-
-Value Evaluator::attribute(const Value& object, std::string_view name, NodeId at) {
-  switch (object.kind) {
-  case Kind::name: {
-    if (raw(object).size() + name.size() > k_max_path) break;
-    Value out = make_name(raw(object) + "." + std::string(name), object.labels, object.step);
-    if (name == "environ" && canonical(raw(out)) == "os.environ") {
-      out.labels |= k_environ;
-      out.step = step(at, object.step);
-    }
-    return out;
-  }
-  case Kind::instance:
-  case Kind::klass: {
-    Value value = class_attribute(object.ref, name);
-    if (value.kind == Kind::function && object.kind == Kind::instance) {
-      value.kind = Kind::method;
-      value.number = object.ref;
-    }
-    if (value.kind != Kind::unknown || value.labels != 0) return value;
-    // A base class from elsewhere: self.run_cell is Base().run_cell.
-    for (const Value& base: classes_[object.ref].bases)
-      if (base.kind == Kind::name && raw(base).size() + name.size() < k_max_path)
-        return make_name(raw(base) + "()." + std::string(name), object.labels, object.step);
-    return unknown(object.labels, at, object.step);
-  }
-  case Kind::module:
-    return module_attribute(object, name);
-  case Kind::text:
-  case Kind::handle:
-    // Path("~").name and the like; open(x).buffer
-    if (name == "parent" || name == "buffer" || name == "name" || name == "stdin") return object;
-    break;
-  case Kind::partial:
-    if (name == "func") return lists_[object.ref].empty() ? Value{} : lists_[object.ref][0];
-    break;
-  default:
-    break;
-  }
-  if (object.labels & k_process && name == "stdin") return unknown(k_process, at, object.step);
-  return unknown(object.labels & k_sticky, at, object.step);
-}
-
 Value Evaluator::items(NodeId id, Kind kind) {
   std::vector<Value> out;
   Labels labels = 0;
@@ -250,122 +265,6 @@ Value Evaluator::items(NodeId id, Kind kind) {
   return list;
 }
 
-Value Evaluator::subscript(NodeId id) {
-  const NodeId index_node = tree_.kid(id, 1);
-  const Value object = evaluate(tree_.kid(id, 0));
-  const Labels labels = object.labels & k_sticky;
-  if (tree_[index_node].kind == NodeKind::slice) {
-    const Value begin = evaluate(tree_.kid(index_node, 0));
-    const Value end = evaluate(tree_.kid(index_node, 1));
-    const Value stride = evaluate(tree_.kid(index_node, 2));
-    const bool backwards = stride.kind == Kind::integer && stride.number == -1;
-    if (object.is_text() && charge(raw(object).size())) {
-      std::string text = raw(object);
-      if (backwards) {
-        std::reverse(text.begin(), text.end());
-        return make_text(std::move(text), labels | k_computed, object.partial, object.kind);
-      }
-      const auto clamp = [&](const Value& value, std::int64_t otherwise) {
-        std::int64_t n = value.kind == Kind::integer ? value.number : otherwise;
-        const auto size = static_cast<std::int64_t>(text.size());
-        if (n < 0) n = std::max<std::int64_t>(0, n + size);
-        return static_cast<std::size_t>(std::min(n, size));
-      };
-      const std::size_t from = clamp(begin, 0);
-      const std::size_t upto = clamp(end, static_cast<std::int64_t>(text.size()));
-      if (stride.kind == Kind::integer && stride.number > 1) {
-        std::string picked;
-        for (std::size_t i = from; i < upto; i += static_cast<std::size_t>(stride.number))
-          picked += text[i];
-        return make_text(std::move(picked), labels | k_computed, object.partial, object.kind);
-      }
-      return make_text(from < upto ? text.substr(from, upto - from) : "", labels, object.partial,
-                       object.kind);
-    }
-    if (object.kind == Kind::list && backwards && charge(lists_[object.ref].size() * 8)) {
-      std::vector<Value> list = lists_[object.ref];
-      std::reverse(list.begin(), list.end());
-      return make_list(std::move(list), labels);
-    }
-    return object.kind == Kind::list ? object : unknown(labels, id, object.step);
-  }
-  const Value key = evaluate(index_node);
-  switch (object.kind) {
-  case Kind::name: {
-    std::string path = raw(object);
-    if (key.is_text() && !key.partial) {
-      const std::string& word = raw(key);
-      const Labels hidden = key.labels & (k_decoded | k_computed | k_pieces);
-      if (path == "globals()" || path == "locals()" || path == "vars()") {
-        Value value = lookup(word);
-        value.labels |= hidden;
-        return value;
-      }
-      if (path.ends_with(".__dict__"))
-        return make_name(path.substr(0, path.size() - 8) + word, object.labels | hidden, key.step);
-      if (path == "sys.modules")
-        if (const Value own = module_called(word, true); own.kind == Kind::module) return own;
-      if (path == "sys.modules" || path == "__builtins__" || path == "builtins")
-        return make_name(path == "sys.modules" ? word : "builtins." + word, hidden, key.step);
-      if (path.ends_with(".__globals__")) return make_name(word, hidden, key.step);
-      if (canonical(path) == "os.environ") {
-        Arguments arguments;
-        arguments.positional.push_back(key);
-        return environment(arguments, id);
-      }
-    }
-    if (canonical(path) == "os.environ") return unknown(0, id);
-    break;
-  }
-  case Kind::module:
-    if (key.is_text() && !key.partial) return module_attribute(object, raw(key));
-    break;
-  case Kind::list:
-    if (key.kind == Kind::integer) {
-      const auto& list = lists_[object.ref];
-      const std::int64_t size = static_cast<std::int64_t>(list.size());
-      const std::int64_t n = key.number < 0 ? key.number + size : key.number;
-      if (n >= 0 && n < size) return list[static_cast<std::size_t>(n)];
-    }
-    break;
-  case Kind::dict:
-    if (key.is_constant()) {
-      const auto& pairs = lists_[object.ref];
-      for (std::size_t i = pairs.size(); i >= 2; i -= 2)
-        if (pairs[i - 2].is_constant() && text_of(pairs[i - 2]) == text_of(key))
-          return pairs[i - 1];
-    }
-    break;
-  case Kind::text:
-  case Kind::bytes:
-    if (key.kind == Kind::integer && !object.partial) {
-      const auto size = static_cast<std::int64_t>(raw(object).size());
-      const std::int64_t n = key.number < 0 ? key.number + size : key.number;
-      if (n < 0 || n >= size) break;
-      const char c = raw(object)[static_cast<std::size_t>(n)];
-      if (object.kind == Kind::bytes) return make_integer(static_cast<unsigned char>(c));
-      return make_text(std::string(1, c), labels | k_pieces, false);
-    }
-    break;
-  case Kind::klass:
-  case Kind::instance: {
-    // obj[x] calls __getitem__, Class[x] __class_getitem__.
-    const Value method = class_attribute(
-        object.ref, object.kind == Kind::klass ? "__class_getitem__" : "__getitem__");
-    if (method.kind == Kind::name || method.kind == Kind::function) {
-      Arguments arguments;
-      if (method.kind == Kind::function) arguments.positional.push_back(object);
-      arguments.positional.push_back(key);
-      return apply(method, arguments, id);
-    }
-    break;
-  }
-  default:
-    break;
-  }
-  return unknown(labels, id, object.step);
-}
-
 Value Evaluator::binary(NodeId id) {
   const Node node = tree_[id];
   Value out = evaluate(tree_.kid(id, 0));
@@ -382,6 +281,13 @@ Value Evaluator::binary(NodeId id) {
 Value Evaluator::arithmetic(char op, const Value& left, const Value& right, NodeId at) {
   const Labels labels = (left.labels | right.labels) & k_sticky;
   const std::uint32_t from = left.step != 0 ? left.step : right.step;
+  if (left.kind == Kind::instance || right.kind == Kind::instance) {
+    Value out;
+    if (overloaded(special_name(op), left, right, at, out)) return out;
+  }
+  // Contents of files that a search finds, changed byte by byte.
+  if (op == '^' && (labels & k_file) != 0 && (labels & k_walk) != 0)
+    return unknown(labels | k_encrypted, at, from);
   if (left.kind == Kind::integer && right.kind == Kind::integer) {
     const auto a = static_cast<std::uint64_t>(left.number);
     const auto b = static_cast<std::uint64_t>(right.number);
@@ -448,6 +354,8 @@ Value Evaluator::arithmetic(char op, const Value& left, const Value& right, Node
   }
   if (op == '%' && left.is_text()) {
     Value out = percent(raw(left), right, labels);
+    if (out.is_constant() && out.is_text() && right.kind == Kind::list && raw(out).size() < 24)
+      out.labels |= k_pieces;
     out.step = from;
     return out;
   }
@@ -467,8 +375,10 @@ Value Evaluator::joined_string(NodeId id) {
   std::uint32_t from = 0;
   bool partial = false;
   bool bytes = false;
+  std::size_t fields = 0;
   for (const NodeId kid: tree_.kids(id)) {
     const Value value = evaluate(kid);
+    fields += tree_[kid].kind != NodeKind::string ? 1 : 0;
     labels |= value.labels & k_sticky;
     if (from == 0) from = value.step;
     partial = partial || !value.is_constant();
@@ -476,28 +386,10 @@ Value Evaluator::joined_string(NodeId id) {
     text += text_of(value);
   }
   if (!charge(text.size())) return unknown(labels, id, from);
+  if (fields > 1 && !partial && text.size() < 24) labels |= k_pieces;
   Value out = make_text(std::move(text), labels, partial, bytes ? Kind::bytes : Kind::text);
   out.step = from;
   return out;
-}
-
-Value Evaluator::element_of(const Value& iterable, NodeId at) {
-  if (iterable.kind == Kind::list && !lists_[iterable.ref].empty()) {
-    // The first one stands for all, with what the others carry.
-    Value out = lists_[iterable.ref].front();
-    for (const Value& item: lists_[iterable.ref])
-      if (item.kind != out.kind || item.ref != out.ref) {
-        Labels labels = iterable.labels;
-        return out.kind == Kind::list || out.kind == Kind::function || out.kind == Kind::name ||
-                       out.is_text()
-                   ? out
-                   : unknown(labels, at, iterable.step);
-      }
-    return out;
-  }
-  if (iterable.kind == Kind::dict && lists_[iterable.ref].size() >= 2)
-    return lists_[iterable.ref][0];
-  return unknown(iterable.labels & k_sticky, at, iterable.step);
 }
 
 Value Evaluator::comprehension(NodeId id) {

@@ -9,6 +9,7 @@ namespace {
 constexpr std::uint32_t k_max_concrete = 200'000;
 constexpr std::size_t k_named_imports = 24;    ///< of one statement, told one by one
 constexpr std::uint32_t k_concrete_body = 400; ///< bytes of text
+constexpr std::size_t k_max_raised = 16;
 
 bool is_main_guard(const Tree& tree, NodeId test) {
   return tree[test].kind == NodeKind::compare &&
@@ -62,6 +63,8 @@ void Evaluator::statement(NodeId id) {
   case NodeKind::ann_assign:
     evaluate(kid(1));
     if (kid(2) != k_no_node) assign(kid(0), evaluate(kid(2)));
+    if (scope().klass != k_nowhere && tree_[kid(0)].kind == NodeKind::name)
+      classes_[scope().klass].fields.push_back(tree_.slice(kid(0)));
     break;
   case NodeKind::return_: {
     const Value value = evaluate(kid(0));
@@ -69,6 +72,16 @@ void Evaluator::statement(NodeId id) {
     break;
   }
   case NodeKind::raise:
+    for (std::size_t i = 0; i < node.count; ++i) {
+      const Value value = evaluate(kid(i));
+      if ((value.kind == Kind::instance || value.labels != 0) && raised_.size() < k_max_raised)
+        raised_.push_back(value);
+    }
+    break;
+  case NodeKind::global:
+    for (std::size_t i = 0; i < node.count; ++i)
+      if (current_ != own_module_scope()) scope().outer.push_back(tree_.slice(kid(i)));
+    break;
   case NodeKind::delete_:
   case NodeKind::assert_:
   case NodeKind::print:
@@ -111,26 +124,46 @@ void Evaluator::statement(NodeId id) {
         block(part);
       } else {
         ++branches_;
-        evaluate(tree_.kid(part, 0));
+        const Value type = evaluate(tree_.kid(part, 0));
+        if (const NodeId name = tree_.kid(part, 1); name != k_no_node && !raised_.empty()) {
+          const auto fits = std::find_if(raised_.rbegin(), raised_.rend(), [&](const Value& v) {
+            return v.kind == Kind::instance && type.kind == Kind::klass && v.ref == type.ref;
+          });
+          assign(name, fits != raised_.rend() ? *fits : raised_.back());
+        }
         block(tree_.kid(part, 2));
         --branches_;
       }
     }
     break;
-  case NodeKind::with:
+  case NodeKind::with: {
+    std::vector<Value> managers;
     for (std::size_t i = 0; i + 1 < node.count; ++i) {
-      const Value value = evaluate(tree_.kid(kid(i), 0));
+      const Value manager = evaluate(tree_.kid(kid(i), 0));
+      const Value value = enter(manager, kid(i));
       if (tree_.kid(kid(i), 1) != k_no_node) assign(tree_.kid(kid(i), 1), value);
+      if (manager.kind == Kind::instance) managers.push_back(manager);
     }
     if (node.count > 0) block(kid(node.count - 1));
+    for (const Value& manager: managers)
+      for (const std::string_view name: {"__exit__", "__aexit__"})
+        if (const Value leave = class_attribute(manager.ref, name); leave.kind == Kind::function) {
+          Arguments arguments;
+          arguments.open = true;
+          invoke(leave.ref, &manager, arguments);
+        }
     break;
-  case NodeKind::match:
+  }
+  case NodeKind::match: {
     ++branches_;
-    evaluate(kid(0));
-    for (std::size_t i = 2; i < node.count; i += 2)
+    const Value subject = evaluate(kid(0));
+    for (std::size_t i = 2; i < node.count; i += 2) {
+      bind_pattern(kid(i - 1), subject);
       block(kid(i));
+    }
     --branches_;
     break;
+  }
   case NodeKind::function_def:
     define_function(id);
     break;
@@ -214,16 +247,7 @@ void Evaluator::assign(NodeId target, const Value& value) {
   case NodeKind::attribute: {
     const std::string_view attribute = tree_.slice(tree_.kid(target, 1));
     const Value object = evaluate(tree_.kid(target, 0));
-    if (object.kind == Kind::module) {
-      scopes_[object.ref + 1].names[attribute] = value;
-    } else if (object.kind == Kind::instance || object.kind == Kind::klass) {
-      Value& slot = classes_[object.ref].attributes[attribute];
-      slot = merge(slot, value);
-    } else {
-      scope().names[tree_.slice(target)] = value;
-    }
-    if (attribute.starts_with("__") && value.kind == Kind::name)
-      judge_hidden_name(value, canonical(raw(value)), Op::getattr, target);
+    set_attribute(object, attribute, value, tree_.slice(target), target);
     break;
   }
   case NodeKind::subscript: {
@@ -233,12 +257,16 @@ void Evaluator::assign(NodeId target, const Value& value) {
       lists_[object.ref].push_back(key);
       lists_[object.ref].push_back(value);
     }
-    if (value.labels != 0 && tree_[tree_.kid(target, 0)].kind == NodeKind::name) {
-      Value changed = object;
-      changed.labels |= value.labels;
-      if (changed.step == 0) changed.step = value.step;
-      assign_name(tree_.slice(tree_.kid(target, 0)), changed);
+    if (key.is_text() && !key.partial) {
+      const bool module = object.kind == Kind::name && raw(object) == "globals()";
+      if (module) {
+        Value& slot = scopes_[own_module_scope()].names[raw(key)];
+        slot = merge(slot, value);
+      } else if (object.kind == Kind::instance || object.kind == Kind::klass) {
+        set_attribute(object, raw(key), value, {}, target);
+      }
     }
+    mark(tree_.kid(target, 0), object, value.labels, value.step);
     break;
   }
   default:
@@ -247,7 +275,14 @@ void Evaluator::assign(NodeId target, const Value& value) {
 }
 
 void Evaluator::assign_name(std::string_view name, const Value& value) {
-  Value& slot = scope().names[name];
+  std::uint32_t home = current_;
+  if (const auto& outer = scope().outer;
+      std::find(outer.begin(), outer.end(), name) != outer.end()) {
+    do
+      home = scopes_[home].parent;
+    while (home != 0 && home != own_module_scope() && !scopes_[home].names.contains(name));
+  }
+  Value& slot = scopes_[home].names[name];
   slot = branches_ > 0 ? merge(slot, value) : value;
   if (scope().klass != k_nowhere) {
     classes_[scope().klass].attributes[name] = slot;
@@ -277,14 +312,16 @@ void Evaluator::define_function(NodeId id) {
   Value value{.kind = Kind::function};
   value.ref = static_cast<std::uint32_t>(functions_.size() - 1);
   for (std::size_t i = tree_[id].count; i-- > 3;) {
-    const Value decorator = evaluate(tree_.kid(id, i));
-    const std::string path = decorator.kind == Kind::name ? canonical(raw(decorator)) : "";
-    const Callable* known = find_callable(path);
-    if (decorator.kind == Kind::function || (known != nullptr && runs_something(known->op))) {
-      Arguments arguments;
-      arguments.positional.push_back(value);
-      const Value out = apply(decorator, arguments, id);
-      if (out.kind != Kind::unknown) value = out;
+    const NodeId node = tree_.kid(id, i);
+    decorate(value, evaluate(node), id);
+    // @handle.register(type): what handle() may run instead
+    const NodeId callee = tree_[node].kind == NodeKind::call ? tree_.kid(node, 0) : node;
+    if (tree_[callee].kind == NodeKind::attribute &&
+        tree_.slice(tree_.kid(callee, 1)) == "register" && value.kind == Kind::function) {
+      const Value handle = evaluate(tree_.kid(callee, 0));
+      if (handle.kind == Kind::function && handle.ref != value.ref &&
+          functions_[handle.ref].also.size() < 64)
+        functions_[handle.ref].also.push_back(value.ref);
     }
   }
   const unsigned outer = std::exchange(branches_, 0);
@@ -292,12 +329,44 @@ void Evaluator::define_function(NodeId id) {
   branches_ = outer;
 }
 
+void Evaluator::decorate(Value& value, const Value& decorator, NodeId at) {
+  const std::string path = decorator.kind == Kind::name ? canonical(raw(decorator)) : "";
+  const Callable* known = find_callable(path);
+  if (value.kind == Kind::function) {
+    Function& function = functions_[value.ref];
+    if (path.ends_with("property")) function.property = true;
+    for (const std::string_view bot:
+         {"telebot.", "discord.", "telegram.", "aiogram.", "pyrogram.", "telethon.", "slack_bolt."})
+      if (path.starts_with(bot)) function.asked = true;
+  }
+  const bool runs = known != nullptr && runs_something(known->op);
+  if (decorator.kind != Kind::function && decorator.kind != Kind::klass && !runs) return;
+  Arguments arguments;
+  arguments.positional.push_back(value);
+  const Value out = apply(decorator, arguments, at);
+  if (out.kind != Kind::unknown || out.labels != 0) value = out;
+}
+
+// "with x as y": what y is.
+Value Evaluator::enter(const Value& manager, NodeId at) {
+  if (manager.kind == Kind::instance)
+    for (const std::string_view name: {"__enter__", "__aenter__"})
+      if (const Value method = class_attribute(manager.ref, name); method.kind == Kind::function) {
+        const Value out = invoke(method.ref, &manager, {});
+        if (out.kind != Kind::unknown || out.labels != 0) return out;
+      }
+  // contextlib.contextmanager: what the generator yields
+  return manager.kind == Kind::list ? element_of(manager, at) : manager;
+}
+
 void Evaluator::define_class(NodeId id) {
   Class klass;
   klass.node = id;
-  for (const NodeId base: tree_.kids(tree_.kid(id, 1)))
-    klass.bases.push_back(
-        evaluate(tree_[base].kind == NodeKind::keyword ? tree_.kid(base, 1) : base));
+  for (const NodeId base: tree_.kids(tree_.kid(id, 1))) {
+    const bool keyword = tree_[base].kind == NodeKind::keyword;
+    klass.bases.push_back(evaluate(keyword ? tree_.kid(base, 1) : base));
+    if (keyword && klass.bases.back().kind == Kind::klass) klass.metaclass = klass.bases.back().ref;
+  }
   for (const Value& base: klass.bases)
     if (unit_.describe && base.kind == Kind::name && is_builder(raw(base)))
       session_.find(rule(R::entry_point), offset_of(id), 0,
@@ -329,6 +398,7 @@ void Evaluator::import(NodeId id) {
     const std::string_view module = tree_.slice(tree_.kid(alias, 0));
     const NodeId as = tree_.kid(alias, 1);
     if (unit_.describe) session_.refer("import", offset_of(alias), module, unit_.condition);
+    if (!dropped_.empty()) judge_import(module, alias);
     // "import a.b" binds a, "import a.b as c" binds a.b.
     const std::string_view bound = as != k_no_node ? module : module.substr(0, module.find('.'));
     const std::string_view own = as != k_no_node ? tree_.slice(as) : bound;
@@ -349,6 +419,7 @@ void Evaluator::import_from(NodeId id) {
                            std::string(tree_.slice(tree_.kid(tree_.kid(id, i), 0))),
                        unit_.condition);
   }
+  if (!dropped_.empty()) judge_import(module, id);
   if (import_module_from(id)) return;
   if (tree_[id].op == '*') {
     const std::uint32_t own = own_module_scope();
@@ -362,8 +433,11 @@ void Evaluator::import_from(NodeId id) {
     const std::string_view name = tree_.slice(tree_.kid(alias, 0));
     const NodeId as = tree_.kid(alias, 1);
     const bool hub = module.starts_with("huggingface_hub");
+    // What somebody asks of this server.
+    const bool request = name == "request" && (module == "flask" || module == "bottle");
     scope().names[as != k_no_node ? tree_.slice(as) : name] =
-        make_name((hub ? "huggingface_hub" : std::string(module)) + "." + std::string(name));
+        make_name((hub ? "huggingface_hub" : std::string(module)) + "." + std::string(name),
+                  request ? Labels{k_request} : Labels{0});
   }
 }
 
@@ -399,6 +473,7 @@ std::uint64_t Evaluator::fingerprint(const Value* self, const Arguments& argumen
              value.kind == Kind::klass || value.kind == Kind::method || value.kind == Kind::module)
       mix(value.ref);
   };
+  if (sent_.labels != 0) add(sent_);
   for (const Value& value: arguments.positional)
     add(value);
   for (const auto& [name, value]: arguments.named) {
@@ -413,10 +488,11 @@ void Evaluator::bind(const Function& function, const Value* self, const Argument
       tree_.kid(function.node, tree_[function.node].kind == NodeKind::lambda ? 0 : 1);
   std::size_t position = 0;
   bool first = true;
+  const Labels asked = uncalled_ && function.asked ? Labels{k_net | k_remote} : Labels{0};
   for (const NodeId parameter: tree_.kids(parameters)) {
     const NodeId name_node = tree_.kid(parameter, 0);
     const std::string_view name = tree_.slice(name_node);
-    Value value = unknown(0, parameter);
+    Value value = unknown(asked, parameter);
     if (tree_[parameter].op == '*') {
       std::vector<Value> rest;
       Labels labels = 0;
@@ -490,12 +566,23 @@ Value Evaluator::invoke(std::uint32_t index, const Value* self, const Arguments&
   current_ = static_cast<std::uint32_t>(scopes);
   bind(function, self, arguments);
   returns_.emplace_back();
+  yields_.emplace_back();
   if (tree_[function.node].kind == NodeKind::lambda)
     returns_.back() = evaluate(tree_.kid(function.node, 1));
   else
     block(tree_.kid(function.node, 2));
   Value out = returns_.back();
   returns_.pop_back();
+  if (!yields_.back().empty()) {
+    Labels yielded = 0;
+    for (const Value& value: yields_.back())
+      yielded |= value.labels & ~(k_process | k_code);
+    const std::uint32_t from_yield = yields_.back().front().step;
+    out = make_list(std::move(yields_.back()), yielded);
+    out.number = static_cast<std::int64_t>(index) + 1;
+    out.step = from_yield;
+  }
+  yields_.pop_back();
   current_ = outer;
   klass_ = klass;
   branches_ = branches;
@@ -508,6 +595,8 @@ Value Evaluator::invoke(std::uint32_t index, const Value* self, const Arguments&
   enter_module(module);
   // The deque may have grown; the element stays where it is.
   function.running = false;
+  for (const std::uint32_t other: function.also)
+    invoke(other, self, arguments);
   function.results.emplace(key, out);
   function.last = out;
   return out;

@@ -57,6 +57,7 @@ private:
     Map names;
     std::uint32_t parent = 0; ///< index into scopes_; the module's own is 0
     std::uint32_t klass = k_nowhere;
+    std::vector<std::string_view> outer; ///< names that "global" and "nonlocal" give
   };
   struct Function {
     NodeId node = k_no_node; ///< function_def or lambda
@@ -67,11 +68,16 @@ private:
     std::uint32_t runs = 0;
     bool running = false;
     bool called = false;
+    bool property = false; ///< an attribute that is evaluated when it is read
+    bool asked = false;    ///< called by others with what somebody sends: a bot's commands
+    std::vector<std::uint32_t> also; ///< singledispatch: functions that may run instead
   };
   struct Class {
     NodeId node = k_no_node;
     Map attributes;
     std::vector<Value> bases;
+    std::uint32_t metaclass = k_nowhere;
+    std::vector<std::string_view> fields; ///< annotated names, in order: of a dataclass
   };
   struct Step {
     std::uint32_t offset;
@@ -94,6 +100,8 @@ private:
   void loop(NodeId id);
   bool concrete_loop(NodeId target, const Value& iterable, NodeId body);
   void uncalled_functions();
+  void decorate(Value& value, const Value& decorator, NodeId at);
+  Value enter(const Value& manager, NodeId at);
   Value invoke(std::uint32_t function, const Value* self, const Arguments& arguments);
   void bind(const Function& function, const Value* self, const Arguments& arguments);
   std::uint64_t fingerprint(const Value* self, const Arguments& arguments) const;
@@ -103,16 +111,12 @@ private:
   Value evaluate_kind(NodeId id);
   Value name(NodeId id);
   Value lookup(std::string_view name);
-  Value attribute(const Value& object, std::string_view name, NodeId at);
-  Value class_attribute(std::uint32_t klass, std::string_view name, unsigned depth = 0);
-  Value subscript(NodeId id);
   Value binary(NodeId id);
   Value arithmetic(char op, const Value& left, const Value& right, NodeId at);
   Value joined_string(NodeId id);
   Value comprehension(NodeId id);
   void clauses(NodeId id, std::size_t clause, std::vector<Value>& out, Labels& labels);
   Value items(NodeId id, Kind kind);
-  Value element_of(const Value& iterable, NodeId at);
   Arguments arguments(std::span<const NodeId> nodes);
 
   // repository.cpp; without modules_ they do nothing and have nothing to say
@@ -132,15 +136,39 @@ private:
   std::string callers(std::uint32_t step, std::uint32_t sink) const;
   std::string place(std::uint32_t offset) const;
 
+  // objects.cpp
+  Value attribute(const Value& object, std::string_view name, NodeId at);
+  Value own_attribute(const Value& object, std::string_view name, NodeId at);
+  Value class_attribute(std::uint32_t klass, std::string_view name, unsigned depth = 0);
+  Value base_attribute(std::uint32_t klass, std::string_view name, unsigned depth = 1);
+  void set_attribute(const Value& object, std::string_view name, const Value& value,
+                     std::string_view spelled, NodeId at);
+  Value choice(std::span<const Value> values, std::size_t stride, NodeId at);
+  Value subscript(NodeId id);
+  Value slice(const Value& object, NodeId index_node, NodeId at);
+  Value item(const Value& object, const Value& key, NodeId at);
+  bool named_item(const Value& object, const Value& key, NodeId at, Value& out);
+  void mark(NodeId node, const Value& object, Labels labels, std::uint32_t from);
+  Value element_of(const Value& iterable, NodeId at);
+  bool overloaded(std::string_view name, const Value& left, const Value& right, NodeId at,
+                  Value& out);
+  void bind_pattern(NodeId pattern, const Value& subject);
+
   // calls.cpp
   Value call(NodeId id);
   Value apply(const Value& callee, const Arguments& arguments, NodeId at);
   Value call_name(const Value& callee, const Arguments& arguments, NodeId at);
+  bool call_builtin(const std::string& path, const Value& callee, const Arguments& arguments,
+                    NodeId at, Value& out);
+  // calls_known.cpp
   Value call_known(const Callable& known, const std::string& path, const Value& callee,
                    const Arguments& arguments, NodeId at);
   Value construct(std::uint32_t klass, const Arguments& arguments);
+  Value call_other(const Callable& known, const std::string& path, const Arguments& arguments,
+                   NodeId at);
+  Labels walked(const Value& root);
   Value call_deferred(const Arguments& arguments, std::size_t position, NodeId at);
-  void call_callbacks(const Arguments& arguments, NodeId at);
+  Labels call_callbacks(const Arguments& arguments, NodeId at);
   Value open_file(const Arguments& arguments, NodeId at);
   Value import_call(const Arguments& arguments, NodeId at, std::string_view callee);
   Value environment(const Arguments& arguments, NodeId at);
@@ -154,6 +182,8 @@ private:
                         const Arguments& arguments, NodeId at, Value& result);
   bool handle_method(const Value& object, std::string_view name, const Arguments& arguments,
                      NodeId at, Value& result);
+  bool path_method(const Value& object, std::string_view name, const Arguments& arguments,
+                   NodeId at, Value& result);
   bool labelled_method(const Value& object, std::string_view name, const Arguments& arguments,
                        NodeId at, Value& result);
 
@@ -188,6 +218,13 @@ private:
   void judge_remove(const Value& path, NodeId at);
   void judge_hidden_name(const Value& callee, const std::string& path, Op op, NodeId at);
   void judge_load(const Value& bytes, NodeId at, std::string_view callee);
+  void judge_note(const std::string& file, const Value& data, NodeId at);
+  void judge_beacon(const Value& value, NodeId at);
+  void judge_show(const Value& value, NodeId at, bool address);
+  void judge_upload(const Arguments& arguments, NodeId at);
+  void judge_history(NodeId at, const std::string& command);
+  Labels told(const std::string& command, NodeId at);
+  void judge_import(std::string_view module, NodeId at);
   void judge_install(NodeId at, std::string_view what);
   void nested_unit(const Value& code, NodeId at);
   Labels dropped_in(const std::string& command) const;
@@ -229,6 +266,11 @@ private:
   std::vector<std::pair<std::uint32_t, std::string>> star_modules_; ///< with the scope
   std::vector<std::pair<std::string, Labels>> dropped_; ///< files that were written, by path
   std::vector<Value> returns_;                          ///< of the functions that run
+  std::vector<std::vector<Value>> yields_;              ///< of the functions that run
+  Value sent_;                                          ///< generator.send(…)
+  std::vector<Value> raised_;                           ///< exceptions that carry something
+  std::uint32_t packed_ = 0; ///< credentials went into an archive: the step
+  std::string commands_;     ///< constant commands, in order
   std::map<std::pair<std::string_view, std::uint64_t>, bool> reported_;
   std::vector<std::uint32_t> lines_; ///< offsets of line starts
   std::array<std::uint32_t, f_count> seen_{};

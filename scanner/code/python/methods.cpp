@@ -1,6 +1,8 @@
 #include "scanner/code/python/evaluator.hpp"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 namespace hubgate::python {
 namespace {
@@ -30,14 +32,59 @@ bool Evaluator::method(const Value& object, std::string_view name, NodeId object
     if (object.kind == Kind::name) {
       const std::string path = canonical(raw(object) + "." + std::string(name));
       if (find_callable(path) != nullptr) return false;
+      const Value key = arguments.get(0);
+      if (one_of(name, {"get", "__getitem__", "pop", "setdefault"}) &&
+          named_item(object, key, at, result))
+        return true;
+    }
+    if (one_of(name, {"__getattribute__", "__getattr__"}) && arguments.get(0).is_text()) {
+      result = attribute(object, raw(arguments.get(0)), at);
+      result.labels |= arguments.get(0).labels & (k_decoded | k_computed | k_pieces);
+      return true;
     }
     if (labelled_method(object, name, arguments, at, result)) return true;
     // What is put into an unknown container stays in it.
-    return object.kind == Kind::unknown &&
+    return (object.kind == Kind::unknown ||
+            one_of(name, {"put", "put_nowait", "append", "appendleft", "add", "push"})) &&
            container_method(object, name, object_node, arguments, at, result);
+  case Kind::integer:
+    if (name != "to_bytes") return false;
+    result = unknown(object.labels | k_computed, at, step(at, object.step));
+    return true;
+  case Kind::instance:
+    // self.submit() of a class of the unit is its own
+    return class_attribute(object.ref, name).kind == Kind::unknown &&
+           labelled_method(object, name, arguments, at, result);
   default:
     return false;
   }
+}
+
+// pathlib: paths that a search gave.
+bool Evaluator::path_method(const Value& object, std::string_view name, const Arguments& arguments,
+                            NodeId at, Value& result) {
+  const Value first = arguments.get(0);
+  const Labels where = object.labels & (k_walk | k_home | k_sensitive | k_hub);
+  if (one_of(name, {"read_text", "read_bytes"})) {
+    result = unknown(where | k_file, at, step(at, object.step));
+  } else if (name == "open") {
+    Arguments open;
+    open.positional.push_back(object);
+    if (!arguments.positional.empty()) open.positional.push_back(first);
+    result = open_file(open, at);
+  } else if (one_of(name, {"write_text", "write_bytes"})) {
+    judge_write(object, first, at);
+    result = unknown(0, at);
+  } else if (name == "unlink") {
+    if ((object.labels & k_home) != 0)
+      report(R::destruction, at, &object, "deletes what a search through everything finds");
+    result = unknown(0, at);
+  } else if (one_of(name, {"rglob", "glob", "iterdir", "joinpath"})) {
+    result = unknown(where, at, object.step);
+  } else {
+    return false;
+  }
+  return true;
 }
 
 bool Evaluator::labelled_method(const Value& object, std::string_view name,
@@ -59,6 +106,25 @@ bool Evaluator::labelled_method(const Value& object, std::string_view name,
         result = make_list({unknown(k_socket, at, object.step), unknown(0, at)}, k_socket);
       return true;
     }
+  }
+  if ((object.labels & k_walk) != 0 && path_method(object, name, arguments, at, result))
+    return true;
+  if ((object.labels & k_socket) != 0 && one_of(name, {"connect", "connect_ex"})) {
+    for (const Value& value: arguments.positional)
+      judge_beacon(value, at);
+    result = unknown(0, at);
+    return true;
+  }
+  // An archive out of the network that is unpacked.
+  if (one_of(name, {"extractall", "extract", "unpack_archive"}) && (object.labels & k_net) != 0) {
+    const Value target = arguments.get(name == "extract" ? 1 : 0, "path");
+    judge_write(target, unknown(k_net, at, object.step), at);
+    result = unknown(k_net, at, object.step);
+    return true;
+  }
+  if (name == "to_bytes") {
+    result = unknown(object.labels | k_computed, at, object.step);
+    return true;
   }
   if ((object.labels & k_process) != 0 && one_of(name, {"write", "communicate", "send_signal"})) {
     const Value data = arguments.get(0, "input");
@@ -130,9 +196,19 @@ bool Evaluator::text_method(const Value& object, std::string_view name, const Ar
       if (out.size() > (std::size_t{8} << 20)) break;
     }
     const bool spelled = text.empty() && list.size() >= 4 && tiny == list.size();
-    return give(std::move(out), inner | (spelled ? k_computed : Labels{0}), partial);
+    const bool pieces = text.empty() && list.size() >= 2 && out.size() < 24 && !partial;
+    return give(std::move(out),
+                inner | (spelled  ? Labels{k_computed}
+                         : pieces ? Labels{k_pieces}
+                                  : Labels{0}),
+                partial);
   }
-  if (name == "format") return result = format_text(text, arguments, labels), true;
+  if (name == "format") {
+    result = format_text(text, arguments, labels);
+    if (result.is_constant() && arguments.positional.size() > 1 && raw(result).size() < 24)
+      result.labels |= k_pieces;
+    return true;
+  }
   if (name == "replace" && first.is_text() && arguments.get(1).is_text()) {
     const std::string& from = raw(first);
     const std::string& to = raw(arguments.get(1));
@@ -205,6 +281,36 @@ bool Evaluator::text_method(const Value& object, std::string_view name, const Ar
     result = unknown(labels, at, object.step);
     return true;
   }
+  if (name == "translate" && first.kind == Kind::dict && !object.partial &&
+      object.kind == Kind::text && text.size() < (std::size_t{1} << 16)) {
+    const auto& pairs = lists_[first.ref];
+    std::map<std::int64_t, const Value*> table;
+    for (std::size_t i = 0; i + 1 < pairs.size(); i += 2)
+      if (pairs[i].kind == Kind::integer) table[pairs[i].number] = &pairs[i + 1];
+    std::string out;
+    for (const char c: text) {
+      const auto hit = table.find(static_cast<unsigned char>(c));
+      if (hit == table.end())
+        out += c;
+      else if (hit->second->kind == Kind::integer)
+        out += static_cast<char>(hit->second->number);
+      else if (hit->second->is_text())
+        out += raw(*hit->second);
+    }
+    return give(std::move(out), k_computed);
+  }
+  if (name == "maketrans" && first.is_text() && arguments.get(1).is_text()) {
+    const std::string& from = raw(first);
+    const std::string& to = raw(arguments.get(1));
+    std::vector<Value> pairs;
+    for (std::size_t i = 0; i < std::min({from.size(), to.size(), std::size_t{256}}); ++i) {
+      pairs.push_back(make_integer(static_cast<unsigned char>(from[i])));
+      pairs.push_back(make_integer(static_cast<unsigned char>(to[i])));
+    }
+    result = make_list(std::move(pairs), 0);
+    if (result.kind == Kind::list) result.kind = Kind::dict;
+    return true;
+  }
   if (name == "translate" || name == "hex") {
     result = unknown(labels | k_computed, at, object.step);
     return true;
@@ -228,7 +334,7 @@ bool Evaluator::text_method(const Value& object, std::string_view name, const Ar
     return true;
   }
   if (one_of(name, {"rglob", "glob", "iterdir"})) {
-    result = unknown(k_walk, at, step(at, 0));
+    result = unknown(k_walk | walked(object), at, step(at, 0));
     return true;
   }
   if (one_of(name, {"rename", "replace"})) {
@@ -242,7 +348,8 @@ bool Evaluator::text_method(const Value& object, std::string_view name, const Ar
 
 bool Evaluator::container_method(const Value& object, std::string_view name, NodeId object_node,
                                  const Arguments& arguments, NodeId at, Value& result) {
-  if (one_of(name, {"append", "add", "extend", "insert", "update", "setdefault", "put", "write"})) {
+  if (one_of(name, {"append", "appendleft", "add", "extend", "insert", "update", "setdefault",
+                    "put", "put_nowait", "push", "write"})) {
     Labels labels = 0;
     std::uint32_t from = 0;
     for (const Value& value: arguments.positional) {
@@ -260,16 +367,19 @@ bool Evaluator::container_method(const Value& object, std::string_view name, Nod
       else
         list.push_back(value);
     }
-    if (labels != 0 && tree_[object_node].kind == NodeKind::name) {
-      Value changed = object;
-      changed.labels |= labels;
-      if (changed.step == 0) changed.step = from;
-      assign_name(tree_.slice(object_node), changed);
-    }
+    mark(object_node, object, labels, from);
     result = unknown(object.labels & k_handed_on, at, object.step);
-    return object.kind != Kind::unknown || labels != 0;
+    return (object.kind != Kind::unknown && object.kind != Kind::name) || labels != 0;
   }
   if (object.kind == Kind::dict) {
+    if (name == "items" || name == "values") {
+      std::vector<Value> list;
+      const std::vector<Value> pairs = lists_[object.ref];
+      for (std::size_t i = 0; i + 1 < pairs.size() && charge(2 * sizeof(Value)); i += 2)
+        list.push_back(name == "values" ? pairs[i + 1] : make_list({pairs[i], pairs[i + 1]}, 0));
+      result = make_list(std::move(list), object.labels & k_handed_on);
+      return true;
+    }
     if (name == "get") {
       const Value key = arguments.get(0);
       const auto& pairs = lists_[object.ref];
@@ -279,11 +389,30 @@ bool Evaluator::container_method(const Value& object, std::string_view name, Nod
             result = pairs[i - 1];
             return true;
           }
+      if (!key.is_constant() && pairs.size() <= 128) {
+        std::vector<Value> values;
+        for (std::size_t i = 0; i + 1 < pairs.size(); i += 2)
+          values.push_back(pairs[i + 1]);
+        values.push_back(arguments.get(1, "default"));
+        result = choice(values, 1, at);
+        return true;
+      }
     }
     result = unknown(object.labels & k_handed_on, at, object.step);
     return true;
   }
   if (object.kind == Kind::list) {
+    // generator.send(value): what its "yield" gives
+    if (one_of(name, {"send", "asend"}) && object.number > 0) {
+      const Value outer = std::exchange(sent_, arguments.get(0));
+      if (sent_.labels != 0) {
+        Arguments open;
+        open.open = true;
+        result = invoke(static_cast<std::uint32_t>(object.number - 1), nullptr, open);
+      }
+      sent_ = outer;
+      return true;
+    }
     if (name == "pop" && !lists_[object.ref].empty()) {
       result = lists_[object.ref].back();
       return true;

@@ -96,9 +96,9 @@ NodeId Parser::expression() {
   if (is_word("lambda")) return lambda();
   if (is_word("yield")) {
     advance();
-    accept_word("from");
+    const char op = accept_word("from") ? 'f' : 'y';
     const NodeId value = at_expression() ? expression_list() : k_no_node;
-    return failed_ ? k_no_node : add(NodeKind::await, begin, {value}, 'y');
+    return failed_ ? k_no_node : add(NodeKind::await, begin, {value}, op);
   }
   const NodeId value = binary(0);
   if (failed_) return k_no_node;

@@ -440,8 +440,14 @@ NodeId Parser::match_statement() {
     no_in_ = true;
     NodeId pattern = expression_list();
     no_in_ = false;
-    if (!failed_ && accept_word("as")) expression();
-    if (!failed_ && accept_word("if")) pattern = expression();
+    if (!failed_ && accept_word("as")) {
+      const NodeId name = expression();
+      if (!failed_) pattern = add(NodeKind::walrus, tree_[pattern].begin, {name, pattern});
+    }
+    if (!failed_ && accept_word("if")) {
+      const NodeId guard = expression();
+      if (!failed_) pattern = add(NodeKind::boolean, tree_[pattern].begin, {pattern, guard}, 'a');
+    }
     if (failed_) break;
     kids.push_back(pattern);
     kids.push_back(suite());

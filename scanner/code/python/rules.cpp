@@ -47,6 +47,10 @@ constexpr std::array<Rule, static_cast<std::size_t>(R::count)> k_rules{{
      "CFG-019", "runs something of its own when the package is installed"},
     {"python-entry-point", "code", k_informational, Reach::load, "", "AML.T0011.000",
      "CFG-014 CFG-015 DAT-001", "a loader runs this code"},
+    {"python-proof-of-concept", "proof-of-concept", k_malicious, Reach::load, "CWE-506",
+     "AML.T0011.000", "CFG-027 PKL-001",
+     "shows that it can run code here: opens a calculator or a video, asks who runs it, leaves a "
+     "note"},
 }};
 
 } // namespace

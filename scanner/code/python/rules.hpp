@@ -25,6 +25,7 @@ enum class R : std::size_t {
   command,
   install_hook,
   entry_point,
+  proof_of_concept,
   count,
 };
 

@@ -12,6 +12,13 @@ bool is_url(std::string_view text) {
   return text.find("://") != std::string_view::npos;
 }
 
+/// http://10.0.0.1/…: an address instead of a name.
+bool names_no_host(std::string_view url) {
+  const std::size_t at = url.find("://");
+  return at != std::string_view::npos && at + 3 < url.size() && url[at + 3] >= '0' &&
+         url[at + 3] <= '9';
+}
+
 R rule_of(shell::Effect effect) {
   switch (effect) {
   case shell::Effect::remote_control:
@@ -86,6 +93,11 @@ void Evaluator::judge_code(const Value& code, NodeId at, std::string_view callee
     report(R::execution, at, &code, "code is decoded and run");
   } else if ((code.labels & k_unpacked) != 0 && unit_.kind == UnitKind::weights) {
     report(R::execution, at, &code, "code is unpacked and run");
+  } else if ((code.labels & k_request) != 0) {
+    report(R::remote_control, at, &code, "what somebody asks for is run as code",
+           Severity::suspicious);
+  } else if ((code.labels & k_hub) != 0 && unit_.kind != UnitKind::cell) {
+    report(R::execution, at, &code, "code of another repository is run", Severity::suspicious);
   } else if ((code.labels & k_weights) != 0) {
     report(R::execution, at, &code, "numbers of a model or a picture are run as code");
   } else if ((code.labels & k_computed) != 0 && (code.is_text() || name == "exec")) {
@@ -124,7 +136,9 @@ Labels Evaluator::dropped_in(const std::string& command) const {
   for (std::size_t i = 0; i < dropped_.size(); ++i) {
     const auto& [file, labels] = dropped_[i];
     if ((labels & (k_net | k_decoded)) == 0 || file.size() < 3) continue;
-    if (command.find(file) != std::string::npos && is_that_file(i, command)) return labels;
+    if (command.find(file) != std::string::npos && is_that_file(i, command) &&
+        runs_file(command, file))
+      return labels;
   }
   return 0;
 }
@@ -179,7 +193,7 @@ void Evaluator::judge_command(const Value& command, const Arguments& arguments, 
     if (!words.empty()) whole = words.front().labels;
     // sh -c CODE, python -c CODE
     if (words.size() >= 3 && words[1].is_text() && (raw(words[1]) == "-c" || raw(words[1]) == "/c"))
-      whole |= words[2].is_text() ? 0 : words[2].labels;
+      whole |= words[2].is_text() ? words[2].labels & (k_decoded | k_computed) : words[2].labels;
     if (words.size() >= 3 && words[1].is_text() && raw(words[1]) == "-c" && words[2].is_text()) {
       const std::string program = text_of(words[0]);
       if (program.find("python") != std::string::npos ||
@@ -195,8 +209,15 @@ void Evaluator::judge_command(const Value& command, const Arguments& arguments, 
     if (!command.is_text()) whole = command.labels;
     if (command.is_text() && !command.partial) whole = command.labels & ~k_net;
   }
+  // What is typed into a shell that is started here.
+  if (const Value* input = arguments.find("input");
+      input != nullptr && runs_file(text + " \x01", "\x01"))
+    whole |= input->labels & (k_net | k_remote | k_decoded);
   if ((whole & k_remote) != 0)
     report(R::remote_control, at, &command, "what a socket receives is run as a command");
+  else if ((whole & k_request) != 0)
+    report(R::remote_control, at, &command, "what somebody asks for is run as a command",
+           Severity::suspicious);
   else if ((whole & k_net) != 0)
     report(R::execution, at, &command, "a downloaded command is run");
   else if ((whole & k_decoded) != 0)
@@ -210,6 +231,10 @@ void Evaluator::judge_command(const Value& command, const Arguments& arguments, 
            milder ? std::optional(Severity::suspicious) : std::nullopt);
   }
   if (!text.empty()) judge_shell_text(text, whole, at);
+  if (is_collecting_host(text))
+    report(R::beacon, at, &command, "calls a host that only shows who calls");
+  if (callee != "__history__") judge_history(at, text);
+  judge_show(make_text(text, command.labels, command.kind == Kind::unknown), at, false);
   if (!command.is_constant() && command.kind == Kind::unknown) return;
   if (text.find(k_hole) == std::string::npos && !text.empty() && unit_.describe)
     session_.find(rule(R::command), offset_of(at), tree_[at].end - tree_[at].begin, text,
@@ -221,6 +246,7 @@ void Evaluator::judge_program(const Value& path, NodeId at, std::string_view cal
       callee == "runpy.run_path" || callee == "execfile" || callee == "imp.load_source";
   const std::string text = text_of(path);
   const bool downloaded = (path.labels & k_net) != 0 || dropped_in(text) != 0;
+  judge_show(path, at, false);
   if (downloaded)
     report(R::download_run, at, &path,
            code ? "a downloaded file is run as code" : "a downloaded file is run");
@@ -237,6 +263,8 @@ void Evaluator::judge_sent(const Value& value, NodeId at, bool body) {
     report(R::theft, at, &value, "screen, camera or keys are recorded and sent");
   else if ((labels & k_credential) != 0 && body && unit_.kind == UnitKind::weights)
     report(R::theft, at, &value, "the hub's login is sent");
+  else if ((labels & k_credential) != 0 && body)
+    report(R::theft, at, &value, "the hub's login is sent", Severity::suspicious);
   if ((labels & k_output) != 0 && (labels & k_remote) != 0)
     report(R::remote_control, at, &value, "the output of a received command is sent back");
 }
@@ -244,6 +272,11 @@ void Evaluator::judge_sent(const Value& value, NodeId at, bool body) {
 void Evaluator::judge_send(const Arguments& arguments, NodeId at, std::string_view callee) {
   note(f_net_out, tree_[at].begin);
   judge_install(at, "calls a host");
+  if (packed_ != 0) {
+    Value archive;
+    archive.step = packed_;
+    report(R::theft, at, &archive, "credentials are put into an archive and something is sent");
+  }
   Labels bodies = 0;
   const Value* host = nullptr;
   const auto one = [&](const Value& value, bool body) {
@@ -263,14 +296,19 @@ void Evaluator::judge_send(const Arguments& arguments, NodeId at, std::string_vi
   if (host != nullptr && (has(f_webhook) || has(f_oast) || has(f_paste) || has(f_public_ip)))
     report(R::reconnaissance, at, host, "facts about this machine are sent to a collecting host",
            Severity::malicious);
+  // Who is logged in where: programs that report their use leave one of them out.
+  if (host != nullptr && has(f_user) && has(f_host))
+    report(R::reconnaissance, at, host, "the names of the machine and of its user are sent");
   const Value url = arguments.get(0, "url");
+  if (url.is_text() && (bodies & k_secret_env) != 0 && names_no_host(raw(url)))
+    report(R::theft, at, &url, "a secret of the environment is sent to a bare address",
+           Severity::suspicious);
+  if (callee.starts_with("socket.gethost") && (url.labels & k_host) != 0 && url.partial &&
+      raw(url).rfind('.') != std::string::npos && raw(url).rfind('.') > raw(url).rfind(';'))
+    report(R::reconnaissance, at, &url, "facts about this machine are asked for as host names",
+           Severity::malicious);
+  judge_beacon(url, at);
   if (url.is_text() && is_url(raw(url))) {
-    const std::string& text = raw(url);
-    for (const Pattern& pattern: patterns())
-      if (pattern.feature == f_oast && text.find(pattern.text) != std::string::npos) {
-        report(R::beacon, at, &url, "calls a host that only shows who calls");
-        break;
-      }
     if ((url.labels & (k_host | k_environ)) != 0 && (url.labels & k_environ) == 0 &&
         unit_.kind == UnitKind::weights)
       report(R::reconnaissance, at, &url, "facts about this machine are sent away",
@@ -281,21 +319,27 @@ void Evaluator::judge_send(const Arguments& arguments, NodeId at, std::string_vi
        raw(url).find("service-accounts/default/token") != std::string::npos))
     report(R::theft, at, &url, "asks the cloud machine for its credentials",
            unit_.kind == UnitKind::weights ? Severity::malicious : Severity::suspicious);
-  (void)callee;
 }
 
 void Evaluator::judge_write(const Value& path, const Value& data, NodeId at) {
   const std::string file = text_of(path);
   if ((data.labels & (k_net | k_decoded | k_hub)) != 0 && dropped_.size() < 256)
     dropped_.emplace_back(file, data.labels);
+  if (is_raw_disk(file)) report(R::destruction, at, &data, "writes to a disk past its file system");
+  if ((data.labels & k_own_source) != 0 && (path.labels & k_walk) != 0)
+    report(R::propagation, at, &data, "writes itself into the files that a search finds");
   const bool content = data.kind != Kind::unknown || data.labels != 0;
+  if (data.is_text() && path.is_text()) judge_note(file, data, at);
   // What is written decides: programs that set themselves up write such files, too.
   if (content && path.is_text() && is_persistence_path(file)) {
     const bool foreign = unit_.kind == UnitKind::weights ||
                          (data.labels & (k_net | k_decoded)) != 0 ||
                          (data.is_text() && !shell::analyse_shell(raw(data)).empty());
     // Honest tools put their completions there.
-    const bool shell_file = file.ends_with("rc") || file.find("profile") != std::string::npos;
+    const bool ipython = file.find(".ipython/") != std::string::npos;
+    const bool shell_file =
+        !ipython && (file.ends_with("rc") || file.find(".git/hooks") != std::string::npos ||
+                     file.ends_with(".fish") || file.find("profile") != std::string::npos);
     report(R::persistence, at, &data, "writes " + file.substr(0, 80),
            foreign      ? Severity::malicious
            : shell_file ? Severity::informational
@@ -311,7 +355,9 @@ void Evaluator::judge_hub_write(const Arguments& arguments, NodeId at) {
   const Value* worst = nullptr;
   const auto one = [&](const Value& value) {
     labels |= value.labels;
-    if ((value.labels & (k_own_source | k_credential | k_hub)) != 0) worst = &value;
+    if ((value.labels & (k_own_source | k_credential | k_hub | k_sensitive | k_environ)) != 0)
+      worst = &value;
+    if (value.kind == Kind::name && raw(value) == "__file__") labels |= k_own_source;
   };
   for (const Value& value: arguments.positional)
     one(value);
@@ -321,8 +367,13 @@ void Evaluator::judge_hub_write(const Arguments& arguments, NodeId at) {
     report(R::propagation, at, worst, "writes to repositories on the hub when the model is loaded");
   else if ((labels & k_own_source) != 0)
     report(R::propagation, at, worst, "uploads itself");
+  else if (const Value* token = arguments.find("token");
+           token != nullptr && (token->labels & k_sensitive) != 0)
+    report(R::propagation, at, token, "uploads with a login that it read from a file");
   else if ((labels & k_sensitive) != 0)
-    report(R::propagation, at, worst, "uploads with a login that it read from a file");
+    report(R::theft, at, worst, "uploads the content of a file with credentials");
+  else if ((labels & k_environ) != 0)
+    report(R::theft, at, worst, "uploads the whole environment");
 }
 
 void Evaluator::judge_duplicate(const Arguments& arguments, NodeId at) {
@@ -337,8 +388,8 @@ void Evaluator::judge_remove(const Value& path, NodeId at) {
   // what stands in for an empty path is not what is deleted
   if (!path.is_text() || path.origin != 0) return;
   const std::string& text = raw(path);
-  if (text == "/" || text == "~" || text == "~/" || text == "C:\\" || text == "/home" ||
-      text == "/etc")
+  if (text == "/root" || text == "/" || text == "~" || text == "~/" || text == "C:\\" ||
+      text == "/home" || text == "/etc")
     report(R::destruction, at, &path, "deletes everything below " + text);
 }
 

@@ -28,7 +28,37 @@ constexpr auto k_callables = [] {
       Callable{"list", Op::pass},
       Callable{"tuple", Op::pass},
       Callable{"iter", Op::pass},
+      Callable{"aiter", Op::pass},
       Callable{"sorted", Op::pass},
+      Callable{"set", Op::pass},
+      Callable{"frozenset", Op::pass},
+      Callable{"staticmethod", Op::pass},
+      Callable{"classmethod", Op::pass},
+      Callable{"functools.wraps()", Op::pass},
+      Callable{"functools.cache", Op::pass},
+      Callable{"functools.lru_cache", Op::pass},
+      Callable{"next", Op::element},
+      Callable{"anext", Op::element},
+      Callable{"min", Op::element},
+      Callable{"max", Op::element},
+      Callable{"setattr", Op::setattr},
+      Callable{"object.__setattr__", Op::setattr},
+      Callable{"object.__getattribute__", Op::getattr},
+      Callable{"inspect.getattr_static", Op::getattr},
+      Callable{"operator.getitem", Op::item},
+      Callable{"operator.methodcaller", Op::stored},
+      Callable{"operator.attrgetter", Op::stored},
+      Callable{"operator.itemgetter", Op::stored},
+      Callable{"operator.methodcaller()", Op::method_called},
+      Callable{"operator.attrgetter()", Op::attribute_of},
+      Callable{"operator.itemgetter()", Op::item_of},
+      Callable{"print", Op::print},
+      Callable{"inspect.getsource", Op::own_code},
+      Callable{"os.fork", Op::fork},
+      Callable{"webbrowser.open", Op::browse},
+      Callable{"webbrowser.open_new", Op::browse},
+      Callable{"webbrowser.open_new_tab", Op::browse},
+      Callable{"webbrowser.get().open", Op::browse},
       Callable{"reversed", Op::reversed},
       Callable{"map", Op::map},
       Callable{"filter", Op::map},
@@ -44,6 +74,7 @@ constexpr auto k_callables = [] {
       Callable{"isinstance", Op::sanitize},
       Callable{"ast.literal_eval", Op::sanitize},
       Callable{"input", Op::source, k_input},
+      Callable{"getpass.getpass", Op::source, k_input},
       Callable{"raw_input", Op::source, k_input},
       // running code
       Callable{"runpy._run_code", Op::run_code},
@@ -64,6 +95,29 @@ constexpr auto k_callables = [] {
       Callable{"ctypes.WinDLL", Op::run_program},
       Callable{"ctypes.cdll.LoadLibrary", Op::run_program},
       Callable{"ctypes.windll.LoadLibrary", Op::run_program},
+      Callable{"importlib.util.spec_from_file_location", Op::run_program, 0, 1},
+      Callable{"importlib.machinery.SourceFileLoader", Op::run_program, 0, 1},
+      Callable{"importlib.machinery.ExtensionFileLoader", Op::run_program, 0, 1},
+      Callable{"timeit.Timer", Op::run_code},
+      Callable{"timeit.repeat", Op::run_code},
+      Callable{"pdb.run", Op::run_code},
+      Callable{"pdb.runeval", Op::run_code},
+      Callable{"bdb.Bdb().runeval", Op::run_code},
+      Callable{"trace.Trace().run", Op::run_code},
+      Callable{"doctest.debug_src", Op::run_code},
+      Callable{"cProfile.Profile().run", Op::run_code},
+      Callable{"ctypes.pythonapi.PyRun_SimpleString", Op::run_code},
+      Callable{"_xxsubinterpreters.run_string", Op::run_code, 0, 1},
+      Callable{"_interpreters.exec", Op::run_code, 0, 1},
+      Callable{"_interpreters.run_string", Op::run_code, 0, 1},
+      Callable{"concurrent.interpreters.create().exec", Op::run_code},
+      Callable{"pandas.eval", Op::run_code},
+      Callable{"numexpr.evaluate", Op::run_code},
+      Callable{"get_ipython().run_line_magic", Op::run_code, 0, 1},
+      Callable{"get_ipython().ex", Op::run_code},
+      Callable{"ctypes.windll.kernel32.WinExec", Op::run_command},
+      Callable{"ctypes.windll.shell32.ShellExecuteW", Op::run_program, 0, 2},
+      Callable{"ctypes.windll.shell32.ShellExecuteA", Op::run_program, 0, 2},
       // running commands
       Callable{"os.system", Op::run_command, k_output},
       Callable{"os.popen", Op::run_command, k_output},
@@ -129,6 +183,18 @@ constexpr auto k_callables = [] {
       Callable{"Crypto.Cipher.AES.new().decrypt", Op::decode, k_decoded, k_cipher},
       Callable{"Cryptodome.Cipher.AES.new().decrypt", Op::decode, k_decoded, k_cipher},
       Callable{"Crypto.Cipher.ARC4.new().decrypt", Op::decode, k_decoded, k_cipher},
+      Callable{"zlib.decompressobj().decompress", Op::decode, k_decoded, k_zlib},
+      Callable{"bz2.BZ2Decompressor().decompress", Op::decode, k_decoded, k_bzip2},
+      Callable{"lzma.LZMADecompressor().decompress", Op::decode, k_decoded, k_lzma},
+      Callable{"codecs.getdecoder()", Op::decode, k_decoded, k_cipher},
+      Callable{"codecs.lookup().decode", Op::decode, k_decoded, k_cipher},
+      Callable{"Crypto.Cipher.ChaCha20.new().decrypt", Op::decode, k_decoded, k_cipher},
+      Callable{"Crypto.Cipher.DES3.new().decrypt", Op::decode, k_decoded, k_cipher},
+      Callable{"cryptography.hazmat.primitives.ciphers.Cipher().decryptor().update", Op::decode,
+               k_decoded, k_cipher},
+      Callable{"cryptography.hazmat.primitives.ciphers.aead.AESGCM().decrypt", Op::decode,
+               k_decoded, k_cipher},
+      Callable{"nacl.secret.SecretBox().decrypt", Op::decode, k_decoded, k_cipher},
       Callable{"marshal.loads", Op::load_code, k_decoded | k_code},
       Callable{"marshal.load", Op::load_code, k_decoded | k_code},
       Callable{"pickle.loads", Op::load_code},
@@ -156,7 +222,18 @@ constexpr auto k_callables = [] {
       Callable{"http.client.HTTPConnection().getresponse", Op::source, k_net},
       Callable{"socket.socket", Op::source, k_socket},
       Callable{"socket.create_connection", Op::source, k_socket},
+      Callable{"asyncio.open_connection", Op::source, k_socket},
+      Callable{"paramiko.SSHClient().get_transport().open_session", Op::source, k_socket},
+      Callable{"paramiko.SSHClient().invoke_shell", Op::source, k_socket},
+      Callable{"ssl.create_default_context().wrap_socket", Op::pass},
+      Callable{"ssl.SSLContext().wrap_socket", Op::pass},
+      Callable{"ssl._create_unverified_context().wrap_socket", Op::pass},
+      Callable{"boto3.client().put_object", Op::send},
+      Callable{"boto3.client().upload_file", Op::send},
+      Callable{"boto3.client().upload_fileobj", Op::send},
+      Callable{"boto3.resource().Object().put", Op::send},
       Callable{"socket.gethostbyname", Op::send},
+      Callable{"socket.gethostbyname_ex", Op::send},
       Callable{"socket.getaddrinfo", Op::send},
       Callable{"dns.resolver.resolve", Op::get, k_net},
       Callable{"smtplib.SMTP().sendmail", Op::send},
@@ -204,6 +281,14 @@ constexpr auto k_callables = [] {
       Callable{"psutil.process_iter", Op::source, k_host},
       Callable{"netifaces.interfaces", Op::source, k_host},
       Callable{"netifaces.ifaddresses", Op::source, k_host},
+      Callable{"boto3.Session().get_credentials", Op::source, k_sensitive},
+      Callable{"boto3.session.Session().get_credentials", Op::source, k_sensitive},
+      Callable{"botocore.session.get_session().get_credentials", Op::source, k_sensitive},
+      Callable{"keyring.get_password", Op::source, k_secret_env},
+      Callable{"browser_cookie3.chrome", Op::source, k_sensitive},
+      Callable{"browser_cookie3.firefox", Op::source, k_sensitive},
+      Callable{"browser_cookie3.edge", Op::source, k_sensitive},
+      Callable{"browser_cookie3.load", Op::source, k_sensitive},
       Callable{"PIL.ImageGrab.grab", Op::source, k_screen},
       Callable{"pyautogui.screenshot", Op::source, k_screen},
       Callable{"mss.mss().grab", Op::source, k_screen},
@@ -236,6 +321,23 @@ constexpr auto k_callables = [] {
       Callable{"shlex.quote", Op::pass},
       Callable{"textwrap.dedent", Op::pass},
       Callable{"inspect.cleandoc", Op::pass},
+      Callable{"pathlib.Path.home", Op::constant_home},
+      Callable{"pathlib.Path().home", Op::constant_home},
+      Callable{"tempfile.NamedTemporaryFile", Op::temporary},
+      Callable{"tempfile.TemporaryFile", Op::temporary},
+      Callable{"tempfile.mkstemp", Op::temporary},
+      Callable{"os.memfd_create", Op::temporary},
+      Callable{"os.fdopen", Op::pass},
+      Callable{"os.write", Op::write_fd},
+      Callable{"json.dump", Op::dump},
+      Callable{"plistlib.dump", Op::dump},
+      Callable{"yaml.dump", Op::dump},
+      Callable{"os.remove", Op::delete_file},
+      Callable{"os.unlink", Op::delete_file},
+      Callable{"shutil.make_archive", Op::pack, 0, 2},
+      Callable{"zipfile.ZipFile().write", Op::pack, 0, 0},
+      Callable{"tarfile.open().add", Op::pack, 0, 0},
+      Callable{"shutil.copytree", Op::pack, 0, 0},
       Callable{"os.walk", Op::walk, k_walk},
       Callable{"os.listdir", Op::walk, k_walk},
       Callable{"os.scandir", Op::walk, k_walk},
@@ -254,6 +356,15 @@ constexpr auto k_callables = [] {
       Callable{"cryptography.fernet.Fernet().encrypt", Op::crypt, k_encrypted},
       Callable{"Crypto.Cipher.AES.new().encrypt", Op::crypt, k_encrypted},
       Callable{"Cryptodome.Cipher.AES.new().encrypt", Op::crypt, k_encrypted},
+      Callable{"Crypto.Cipher.ChaCha20.new().encrypt", Op::crypt, k_encrypted},
+      Callable{"Crypto.Cipher.Salsa20.new().encrypt", Op::crypt, k_encrypted},
+      Callable{"Crypto.Cipher.PKCS1_OAEP.new().encrypt", Op::crypt, k_encrypted},
+      Callable{"cryptography.hazmat.primitives.ciphers.aead.AESGCM().encrypt", Op::crypt,
+               k_encrypted},
+      Callable{"cryptography.hazmat.primitives.ciphers.aead.ChaCha20Poly1305().encrypt", Op::crypt,
+               k_encrypted},
+      Callable{"cryptography.hazmat.primitives.ciphers.Cipher().encryptor().update", Op::crypt,
+               k_encrypted},
       Callable{"pyAesCrypt.encryptFile", Op::crypt, k_encrypted},
       Callable{"nacl.secret.SecretBox().encrypt", Op::crypt, k_encrypted},
       // later
@@ -276,7 +387,7 @@ struct Alias {
 };
 
 // Whole components at the front of a dotted name.
-constexpr std::array<Alias, 44> k_aliases{{
+constexpr std::array<Alias, 50> k_aliases{{
     {"builtins", ""},
     {"__builtin__", ""},
     {"__builtins__", ""},
@@ -306,6 +417,8 @@ constexpr std::array<Alias, 44> k_aliases{{
     {"requests.api", "requests"},
     {"httpx.Client()", "requests"},
     {"httpx.AsyncClient()", "requests"},
+    {"requests.AsyncClient()", "requests"},
+    {"requests.Client()", "requests"},
     {"httpx", "requests"},
     {"curl_cffi.requests", "requests"},
     {"aiohttp.ClientSession()", "requests"},
@@ -321,6 +434,10 @@ constexpr std::array<Alias, 44> k_aliases{{
     {"_winreg", "winreg"},
     {"os.environb", "os.environ"},
     {"pathlib.PosixPath", "pathlib.Path"},
+    {"IPython.get_ipython", "get_ipython"},
+    {"IPython.core.getipython.get_ipython", "get_ipython"},
+    {"boto3.Session().client", "boto3.client"},
+    {"interpreters", "_interpreters"},
 }};
 
 // Modules that others import and so hand on: "logging.os.system".
@@ -328,7 +445,7 @@ constexpr std::array<std::string_view, 16> k_carried{
     "os",     "subprocess", "builtins", "socket",  "pty",    "shutil", "base64",   "zlib",
     "ctypes", "importlib",  "runpy",    "marshal", "codecs", "sys",    "requests", "urllib"};
 
-constexpr std::array<Pattern, 91> k_patterns{{
+constexpr std::array<Pattern, 97> k_patterns{{
     {f_browser_store, false, "Login Data"},
     {f_browser_store, false, "logins.json"},
     {f_browser_store, false, "key4.db"},
@@ -385,6 +502,9 @@ constexpr std::array<Pattern, 91> k_patterns{{
     {f_paste, false, "rentry.co"},
     {f_stratum, false, "stratum+tcp://"},
     {f_stratum, false, "stratum+ssl://"},
+    {f_stratum, false, "mining.subscribe"},
+    {f_stratum, false, "mining.authorize"},
+    {f_stratum, false, "mining.submit"},
     {f_miner, false, "xmrig"},
     {f_miner, false, "nicehash"},
     {f_miner, false, "cpuminer"},
@@ -403,7 +523,10 @@ constexpr std::array<Pattern, 91> k_patterns{{
     {f_virtual_alloc, true, "mmap.PROT_EXEC"},
     {f_create_thread, true, "kernel32.CreateThread"},
     {f_create_thread, true, "kernel32.CreateRemoteThread"},
-    {f_create_thread, true, "ctypes.CFUNCTYPE"},
+    {f_call_pointer, true, "ctypes.CFUNCTYPE"},
+    {f_virtual_alloc, true, ").mprotect"},
+    {f_run_key, false, "CurrentVersion\\Run"},
+    {f_run_key, false, "CurrentVersion/Run"},
     {f_move_memory, true, "kernel32.RtlMoveMemory"},
     {f_move_memory, true, "kernel32.WriteProcessMemory"},
     {f_move_memory, true, "ctypes.memmove"},
@@ -421,12 +544,6 @@ constexpr std::array<Pattern, 91> k_patterns{{
     {f_ransom, false, "files have been encrypted"},
     {f_ransom, false, "files are encrypted"},
 }};
-
-bool contains_any(std::string_view text, std::initializer_list<std::string_view> words) {
-  return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
-    return text.find(word) != std::string_view::npos;
-  });
-}
 
 } // namespace
 
@@ -459,6 +576,9 @@ std::string canonical(std::string_view name) {
     if (!changed) break;
   }
   if (find_callable(out) != nullptr) return out;
+  // ctypes.CDLL(None).system, ctypes.cdll.msvcrt.system
+  if (out.starts_with("ctypes.") && (out.ends_with(".system") || out.ends_with(".popen")))
+    return "os." + out.substr(out.rfind('.') + 1);
   for (const std::string_view module: k_carried) {
     const std::string inner = "." + std::string(module) + ".";
     const std::size_t at = out.rfind(inner);
@@ -476,80 +596,6 @@ bool runs_something(Op op) {
 
 std::span<const Pattern> patterns() {
   return k_patterns;
-}
-
-bool is_sensitive_path(std::string_view path) {
-  return contains_any(path, {".ssh/id_",
-                             ".ssh\\id_",
-                             ".aws/credentials",
-                             ".aws\\credentials",
-                             ".netrc",
-                             ".kube/config",
-                             ".docker/config.json",
-                             ".git-credentials",
-                             ".pypirc",
-                             ".npmrc",
-                             "huggingface/token",
-                             "huggingface/stored_tokens",
-                             ".huggingface/token",
-                             "/etc/shadow",
-                             "/etc/passwd",
-                             "/proc/self/environ",
-                             "gcloud/application_default_credentials.json",
-                             "gcloud/credentials.db",
-                             ".azure/accessTokens.json",
-                             ".azure/msal_token_cache",
-                             ".config/gh/hosts.yml",
-                             ".bash_history",
-                             ".zsh_history",
-                             "Login Data",
-                             "key4.db",
-                             "logins.json",
-                             "wallet.dat",
-                             "cookies.sqlite",
-                             ".gnupg/",
-                             "/run/secrets/kubernetes.io"}) ||
-         path.ends_with("/.ssh") || path.ends_with("/.aws") || path.ends_with("\\.ssh");
-}
-
-bool is_persistence_path(std::string_view path) {
-  return contains_any(path, {".bashrc",
-                             ".bash_profile",
-                             ".zshrc",
-                             ".profile",
-                             ".bash_login",
-                             "/etc/cron",
-                             "/var/spool/cron",
-                             "authorized_keys",
-                             "/etc/systemd/system",
-                             ".config/systemd/user",
-                             ".config/autostart",
-                             "Library/LaunchAgents",
-                             "/Library/LaunchDaemons",
-                             "/etc/rc.local",
-                             "/etc/init.d/",
-                             "/etc/ld.so.preload",
-                             "/etc/profile.d",
-                             "Start Menu\\Programs\\Startup",
-                             "Start Menu/Programs/Startup",
-                             "sitecustomize.py",
-                             "usercustomize.py",
-                             "CurrentVersion\\Run"}) ||
-         (path.ends_with(".pth") && contains_any(path, {"site-packages", "dist-packages",
-                                                        "getsitepackages", "getusersitepackages"}));
-}
-
-bool is_published_url(std::string_view url) {
-  for (const std::string_view host:
-       {"https://raw.githubusercontent.com/", "https://github.com/", "https://huggingface.co/",
-        "https://download.pytorch.org/", "https://storage.googleapis.com/"})
-    if (url.starts_with(host)) return true;
-  return false;
-}
-
-bool is_secret_variable(std::string_view name) {
-  return contains_any(name, {"SECRET", "TOKEN", "PASSWORD", "PASSWD", "API_KEY", "APIKEY",
-                             "ACCESS_KEY", "PRIVATE_KEY", "CREDENTIAL"});
 }
 
 } // namespace hubgate::python

@@ -40,6 +40,23 @@ enum class Op : std::uint8_t {
   join_path,
   registry, ///< writes the Windows registry
   tunnel,   ///< opens a way into the machine: ngrok
+  setattr,
+  element, ///< one of what its first argument holds: next, min
+  item,    ///< operator.getitem
+  stored,  ///< keeps its arguments for a call: methodcaller("x") becomes methodcaller()("x", …)
+  method_called, ///< what methodcaller(name, …) gives, called with an object
+  attribute_of,  ///< what attrgetter(name) gives
+  item_of,       ///< what itemgetter(name) gives
+  temporary,     ///< a new file, open for writing
+  dump,          ///< writes its first argument into the handle that is the second
+  print,         ///< writes into file=
+  write_fd,      ///< os.write(handle, data)
+  own_code,      ///< inspect.getsource
+  constant_home, ///< the home directory
+  delete_file,   ///< deletes the file that the first argument names
+  fork,
+  browse, ///< shows an address to the person
+  pack,   ///< puts the file or folder of argument `detail` into an archive
 };
 
 struct Callable {
@@ -103,7 +120,10 @@ enum Feature : std::uint8_t {
   f_debugger,
   f_ransom, ///< words of a ransom note
   f_host,
-  f_hash_check, ///< compares a digest
+  f_hash_check,   ///< compares a digest
+  f_call_pointer, ///< calls an address as a function
+  f_user,         ///< asks who is logged in
+  f_run_key,      ///< the registry's list of programs to start
   f_count,
 };
 
@@ -116,6 +136,14 @@ std::span<const Pattern> patterns();
 
 /// Whether a path (folded, '~' or a variable for home) is one that holds credentials.
 bool is_sensitive_path(std::string_view path);
+/// Whether a folder, or a pattern below it, is one that holds credentials and little else.
+bool is_sensitive_folder(std::string_view path);
+/// Whether writing there destroys a disk.
+bool is_raw_disk(std::string_view path);
+/// Whether `text` names a host that only shows who calls.
+bool is_collecting_host(std::string_view text);
+/// Whether the command runs `file`, rather than reading it: as program, or through an interpreter.
+bool runs_file(std::string_view command, std::string_view file);
 /// Whether writing to it makes something run later.
 bool is_persistence_path(std::string_view path);
 /// Whether an address is one where projects publish what others download.

@@ -30,20 +30,23 @@ enum Label : Labels {
   k_output = 1U << 20,     ///< what a command printed
   k_input = 1U << 21,      ///< typed by the person
   k_unpacked = 1U << 22,   ///< decompressed, from nobody knows where: programs do that too
+  k_home = 1U << 23,       ///< a path of a search through a home directory or the whole disk
+  k_request = 1U << 24,    ///< what somebody asks of a server or a bot that this unit runs
 };
 
 enum class Kind : std::uint8_t {
   unknown,
   none,
-  integer,  ///< number
-  text,     ///< pool[ref]; partial: with k_hole where a part is unknown
-  bytes,    ///< the same
-  list,     ///< lists[ref]; also tuples and sets
-  dict,     ///< lists[ref]: key, value, key, value…
-  name,     ///< pool[ref]: a dotted name outside of the unit; "f()" is what f returns
+  integer, ///< number
+  text,    ///< pool[ref]; partial: with k_hole where a part is unknown
+  bytes,   ///< the same
+  list, ///< lists[ref]; also tuples and sets, and what a generator yields (number: functions[number
+        ///< - 1])
+  dict, ///< lists[ref]: key, value, key, value…
+  name, ///< pool[ref]: a dotted name outside of the unit; "f()" is what f returns
   function, ///< functions[ref]
   klass,    ///< classes[ref]
-  instance, ///< of classes[ref]
+  instance, ///< of classes[ref]; number k_super: what super() gives
   method,   ///< functions[ref], bound to an instance of classes[number]
   partial,  ///< lists[ref]: a callee with arguments
   module,   ///< a file of the same repository: its number in Modules
@@ -65,6 +68,9 @@ struct Value {
     return (is_text() && !partial) || kind == Kind::integer || kind == Kind::none;
   }
 };
+
+/// Value::number of an instance whose own class is passed over.
+inline constexpr std::int64_t k_super = 1;
 
 /// Stands in a partial text for what is unknown: k_hole, digits of the origin, ';'.
 inline constexpr char k_hole = '\x1a';

@@ -38,6 +38,14 @@ struct Sign {
 /// Reads `text` (any superset of ASCII) line by line. Linear; at most 64 signs.
 std::vector<Sign> analyse_shell(std::string_view text);
 
+/// Whether a command only shows that it can be run.
+enum class Show {
+  none,
+  harmless, ///< echo, touch, ls: honest scripts do that, too
+  plain,    ///< opens a calculator, asks who runs it, says that you were hacked
+};
+Show shows(std::string_view text);
+
 /// "execution", "theft"…: the class of findings, see scanner/README.md.
 std::string_view class_of(Effect);
 /// What it does, for a person.
