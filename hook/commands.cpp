@@ -1,5 +1,8 @@
 // `hubgate hook pre-receive`: what stands in hooks/pre-receive of a repository.
+#include "hook/install/verbs.hpp"
+#include "hook/inventory.hpp"
 #include "hook/pre_receive.hpp"
+#include "hook/program.hpp"
 #include "policy/commands/verb.hpp"
 #include "scanner/core/evidence.hpp"
 
@@ -18,6 +21,8 @@ struct Flags {
   std::string policy;
   std::string config;
   bool color = false;
+  double deadline = 0; ///< seconds, 0 = that of the configuration
+  std::vector<std::string> then;
 };
 
 Result<std::string> read_ref_lines() {
@@ -33,10 +38,25 @@ Result<std::string> read_ref_lines() {
   }
 }
 
+// Hooks that were here first: they judge what we let pass, by the same lines.
+Result<PushVerdict> run_others(const std::vector<std::string>& hooks, std::string_view lines) {
+  for (const std::string& hook: hooks) {
+    const int status = HUBGATE_TRY(run_program(
+        {.words = {hook}, .input = lines, .errors = Program::Errors::ours}, [](Bytes bytes) {
+          std::fwrite(bytes.data(), 1, bytes.size(), stdout);
+          std::fflush(stdout);
+          return Result<void>();
+        }));
+    if (status != 0) return PushVerdict::refused;
+  }
+  return PushVerdict::pass;
+}
+
 Result<PushVerdict> run(const Flags& flags) {
   // First of all, while there is one thread and nothing is open.
   const auto pool = HUBGATE_TRY(WorkerPool::start(all_formats()));
-  const HookConfig config = HUBGATE_TRY(load_hook_config(flags.config));
+  HookConfig config = HUBGATE_TRY(load_hook_config(flags.config));
+  if (flags.deadline > 0) config.timeout = flags.deadline;
   const HookEnvironment environment =
       HUBGATE_TRY(read_environment(process_environment(), std::filesystem::current_path()));
   const std::string lines = HUBGATE_TRY(read_ref_lines());
@@ -49,7 +69,9 @@ Result<PushVerdict> run(const Flags& flags) {
       {.data_dir = data_dir, .policy = std::move(policy), .rules = rules_digest(all_formats())}));
 
   Terminal terminal(flags.color ? Terminal::Colour::on : Terminal::Colour::off);
-  return pre_receive({environment, config, data_dir, *keeper, *pool, terminal}, lines);
+  const auto verdict =
+      HUBGATE_TRY(pre_receive({environment, config, data_dir, *keeper, *pool, terminal}, lines));
+  return verdict == PushVerdict::pass ? run_others(flags.then, lines) : verdict;
 }
 
 // Git takes any exit code but 0 for a refusal; so does everything that can go wrong here.
@@ -76,8 +98,20 @@ void set_up(CLI::App& app, int& exit_code) {
   verb.add_option("--policy", flags->policy, "a policy file, or guarded, strict or audit")
       ->type_name("FILE|PRESET");
   verb.add_option("--config", flags->config, "hubgate.yaml")->type_name("FILE");
+  verb.add_option(
+          "--deadline", flags->deadline,
+          "refuse what is not decided by then, instead of hook.timeout of the configuration")
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"s", 1}, {"m", 60}}))
+      ->check(CLI::PositiveNumber)
+      ->type_name("SECONDS");
+  verb.add_option(
+          "--then", flags->then,
+          "another pre-receive hook, run with the same lines if this one lets the push pass")
+      ->type_name("PROGRAM");
   verb.add_flag("--color", flags->color, "colours in the answer");
   verb.callback([flags, &exit_code] { exit_code = pre_receive_verb(*flags); });
+  install::add_verbs(app, exit_code);
+  add_inventory_verbs(app, exit_code);
 }
 
 } // namespace

@@ -17,7 +17,8 @@ struct HookEnvironment {
   /// Where receive-pack keeps the objects of this push (gitnamespaces: "quarantine" in
   /// git-receive-pack(1)); empty when there is none, as for a push that only deletes.
   std::filesystem::path incoming;
-  /// The repository's own object directories, for everything that was there before.
+  /// The repository's own object directories, for everything that was there before; empty when
+  /// nothing was.
   std::vector<std::filesystem::path> objects;
   std::string repo;   ///< canonical name, without ".git"
   std::string user;   ///< who pushes, as the server says; else the owner of this process

@@ -110,18 +110,18 @@ Result<std::unique_ptr<ObjectStore>> ObjectStore::open(const HookEnvironment& en
       return git_failure("can't open the objects of the repository");
     return {};
   };
-  out->before_ = HUBGATE_TRY(open_at(environment.objects.front()));
-  for (std::size_t i = 1; i < environment.objects.size(); ++i)
-    if (auto added = add(out->before_, environment.objects[i]); !added) return added.error();
-  if (environment.incoming.empty()) {
-    out->all_ = HUBGATE_TRY(open_at(environment.objects.front()));
-  } else {
+  if (!environment.incoming.empty()) {
     out->incoming_ = HUBGATE_TRY(open_at(environment.incoming));
     out->all_ = HUBGATE_TRY(open_at(environment.incoming));
-    if (auto added = add(out->all_, environment.objects.front()); !added) return added.error();
   }
-  for (std::size_t i = 1; i < environment.objects.size(); ++i)
-    if (auto added = add(out->all_, environment.objects[i]); !added) return added.error();
+  for (const auto& path: environment.objects)
+    for (Odb* odb: {&out->before_, &out->all_}) {
+      if (*odb == nullptr)
+        *odb = HUBGATE_TRY(open_at(path));
+      else if (auto added = add(*odb, path); !added)
+        return added.error();
+    }
+  if (out->all_ == nullptr) return Error{"no objects to look at"};
   return out;
 }
 
@@ -161,7 +161,7 @@ Result<LoadedObject> ObjectStore::read(const git::Oid& oid) {
 
 bool ObjectStore::was_there(const git::Oid& oid) {
   const git_oid id = to_git(oid);
-  return git_odb_exists(before_.get(), &id) != 0;
+  return before_ != nullptr && git_odb_exists(before_.get(), &id) != 0;
 }
 
 } // namespace hubgate

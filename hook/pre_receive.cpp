@@ -35,6 +35,7 @@ private:
   Result<void> read_lfs();
   Result<void> decide();
   Result<void> remember();
+  Result<void> remember_scans();
   Result<void> tell_log(std::string_view outcome);
   Result<void> keep_quarantined();
   bool tick();
@@ -116,6 +117,14 @@ Result<void> Push::want_blob(std::size_t index) {
       return Error{"object " + blob.oid.brief() + " changed while it was read"};
     judged_[index] = &judge_->small(object.bytes());
   }
+  // What is scanned is kept now and then, so that an inventory that ends early can go on.
+  constexpr std::size_t k_between = 4096;
+  if (hook_.inventory != nullptr && index % k_between == k_between - 1) {
+    if (auto waited = judge_->wait(); !waited) return waited;
+    const auto batch = HUBGATE_TRY(hook_.keeper.store().batch());
+    if (auto kept = remember_scans(); !kept) return kept;
+    if (auto kept = batch->commit(); !kept) return kept;
+  }
   if (index % 256 == 0 && !tick()) return Error{"it took too long (hook.timeout)"};
   return {};
 }
@@ -164,17 +173,27 @@ Result<void> Push::decide() {
   const auto decisions = hook_.keeper.decide_all(asked);
   for (std::size_t i = 0; i < cases.size(); ++i) {
     cases[i].item.decision = decisions[i];
+    if (hook_.inventory != nullptr) hook_.inventory->tell(cases[i]);
     items_.push_back(std::move(cases[i].item));
+  }
+  return {};
+}
+
+Result<void> Push::remember_scans() {
+  for (Judged* judged: judged_) {
+    if (!judged->fresh) continue;
+    if (auto kept = hook_.keeper.remember(judged->digest, judged->report); !kept) return kept;
+    judged->fresh = false;
   }
   return {};
 }
 
 Result<void> Push::remember() {
   const auto batch = HUBGATE_TRY(hook_.keeper.store().batch());
-  std::vector<const Judged*> all(judged_.begin(), judged_.end());
-  lfs_->each([&](const Judged& judged) { all.push_back(&judged); });
-  all.insert(all.end(), trees_->extra().begin(), trees_->extra().end());
-  for (const Judged* judged: all)
+  if (auto kept = remember_scans(); !kept) return kept;
+  std::vector<const Judged*> others(trees_->extra().begin(), trees_->extra().end());
+  lfs_->each([&](const Judged& judged) { others.push_back(&judged); });
+  for (const Judged* judged: others)
     if (judged->fresh)
       if (auto kept = hook_.keeper.remember(judged->digest, judged->report); !kept) return kept;
   const bool passes = std::all_of(items_.begin(), items_.end(),
@@ -279,9 +298,10 @@ Result<PushVerdict> Push::run() {
   }
   if (auto prepared = prepare(); !prepared) return prepared.error();
   if (auto listed = walk_->list(); !listed) return listed.error();
-  hook_.terminal.say("hubgate: checking " + std::to_string(walk_->objects()) + " new objects in " +
-                     std::to_string(updates_.size()) + " ref update" +
-                     (updates_.size() == 1 ? "" : "s") + "\n");
+  if (hook_.inventory == nullptr)
+    hook_.terminal.say("hubgate: checking " + std::to_string(walk_->objects()) +
+                       " new objects in " + std::to_string(updates_.size()) + " ref update" +
+                       (updates_.size() == 1 ? "" : "s") + "\n");
   if (auto read = walk_->read_incoming(); !read) return read.error();
   if (auto walked = walk_->walk(); !walked) return walked.error();
   if (auto collected = trees_->collect(); !collected) return collected.error();
@@ -291,6 +311,10 @@ Result<PushVerdict> Push::run() {
   if (auto remembered = remember(); !remembered) return remembered.error();
   const bool passes = std::all_of(items_.begin(), items_.end(),
                                   [](const Item& item) { return item.decision.passes(); });
+  if (hook_.inventory != nullptr) {
+    if (auto told = tell_log("inventory"); !told) return told.error();
+    return passes ? PushVerdict::pass : PushVerdict::refused;
+  }
   if (auto kept = keep_quarantined(); !kept) return kept.error();
   if (auto told = tell_log(passes ? "passed" : "refused"); !told) return told.error();
   return answer();
