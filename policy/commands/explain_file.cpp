@@ -139,13 +139,12 @@ public:
     for (const fs::path& path: files) {
       Explained explained = explain_file(pool_, path.string(), limits_);
       if (options_.all || explained.result.verdict.kind != VerdictKind::clean) show(explained);
-      count(explained.result.verdict);
       const bool executable =
           (fs::status(path, failure).permissions() & fs::perms::owner_exec) != fs::perms::none;
       tree.add(std::move(explained.result), executable ? FileMode::executable : FileMode::regular);
     }
     Explained together;
-    together.result = tree.judge(std::nullopt);
+    together.result = tree.judge(pool_, std::nullopt);
     if (failure) partly_ = true;
     show(together);
   }
