@@ -282,5 +282,46 @@ TEST_F(Commands, ExplainKnowsReferencesAndRules) {
   EXPECT_THAT(none.err, HasSubstr("did you mean 'polyglot'?"));
 }
 
+// A pickle that calls os.system, and what is shown of it.
+std::string bad_pickle() {
+  return "cos\nsystem\n(Vecho hubgate\ntR.";
+}
+
+TEST_F(Commands, ExplainShowsHowAFileWasRead) {
+  const std::string file = write("bad.pkl", bad_pickle());
+  const Outcome done = run(verb_explain, {file});
+  EXPECT_EQ(done.code, exit_found);
+  for (const char* part:
+       {"malicious (pickle, 30 bytes)", "00000000  63 6f 73 0a", "c    GLOBAL     'os system'",
+        "_var0 = system('echo hubgate')", "  >       28  R    REDUCE [1]", "[1] malicious",
+        "pickle-dangerous-call", "at byte 28; runs when the file is loaded"})
+    EXPECT_THAT(done.out, HasSubstr(part));
+  EXPECT_THAT(done.out, Not(HasSubstr("\x1b")));
+
+  const Outcome code = run(verb_explain, {file, "--stage", "code"});
+  EXPECT_THAT(code.out, HasSubstr("_var0 = system('echo hubgate')"));
+  EXPECT_THAT(code.out, Not(HasSubstr("GLOBAL")));
+  const Outcome one = run(verb_explain, {file, "--all", "--lines", "1", "--stage", "disassembly"});
+  EXPECT_THAT(one.out, HasSubstr("GLOBAL"));
+  EXPECT_THAT(one.out, Not(HasSubstr("MARK ")));
+  EXPECT_THAT(one.out, HasSubstr("lines more are not shown"));
+  EXPECT_THAT(run(verb_explain, {file, "--format", "json"}).out,
+              HasSubstr("{\"offset\":28,\"text\":\"R    REDUCE\"}"));
+  EXPECT_EQ(run(verb_explain, {file, "--stage", "nonsense"}).code, exit_usage);
+  EXPECT_EQ(run(verb_explain, {"/absent.pkl"}).code, exit_error);
+}
+
+TEST_F(Commands, ExplainOfADirectoryShowsItsBadFiles) {
+  write("good.txt", "words\n");
+  const std::string file = write("bad.pkl", bad_pickle());
+  const std::string folder = file.substr(0, file.rfind('/'));
+  const Outcome done = run(verb_explain, {folder});
+  EXPECT_EQ(done.code, exit_found);
+  EXPECT_THAT(done.out, HasSubstr("bad.pkl: "));
+  EXPECT_THAT(done.out, Not(HasSubstr("good.txt")));
+  EXPECT_THAT(done.out, HasSubstr("its files together"));
+  EXPECT_THAT(run(verb_explain, {folder, "--all"}).out, HasSubstr("good.txt: "));
+}
+
 } // namespace
 } // namespace hubgate

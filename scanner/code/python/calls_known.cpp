@@ -60,6 +60,7 @@ Value Evaluator::open_file(const Arguments& arguments, NodeId at) {
 
 Value Evaluator::call_known(const Callable& known, const std::string& path, const Value& callee,
                             const Arguments& arguments, NodeId at) {
+  if (session_.showing()) show_call(path, arguments, at);
   const Value first = arguments.get(0);
   judge_hidden_name(callee, path, known.op, at);
   const auto sourced = [&](Labels labels, std::uint32_t parent) {

@@ -10,6 +10,7 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -244,6 +245,10 @@ private:
   std::string trace(std::uint32_t step, std::uint32_t sink) const;
   std::uint32_t line_number(std::uint32_t offset) const;
 
+  // listing.cpp
+  std::string shown(const Value& value, unsigned depth) const;
+  void show_call(const std::string& path, const Arguments& arguments, NodeId at);
+
   Value merge(const Value& old, const Value& value) const;
   std::uint32_t step(NodeId at, std::uint32_t parent);
   std::uint64_t offset_of(NodeId at) const {
@@ -273,6 +278,7 @@ private:
   std::string commands_;     ///< constant commands, in order
   std::map<std::pair<std::string_view, std::uint64_t>, bool> reported_;
   std::vector<std::uint32_t> lines_; ///< offsets of line starts
+  std::set<std::pair<std::uint32_t, std::string>> shown_calls_;
   std::array<std::uint32_t, f_count> seen_{};
 
   // Of a repository; a single file has none of it. The scope of module n is n + 1, and scope 0,
