@@ -25,6 +25,10 @@ Value Evaluator::call(NodeId id) {
     const std::string_view method_name = tree_.slice(tree_.kid(callee_node, 1));
     const Value object = evaluate(object_node);
     Arguments given = arguments(argument_nodes);
+    if (method_name == "startswith" && (object.labels & k_environ) != 0) {
+      const Value prefix = given.get(0);
+      environ_picked_ |= prefix.is_text() && !prefix.partial && raw(prefix).size() > 5;
+    }
     Value result;
     if (method(object, method_name, object_node, given, id, result)) return result;
     return apply(attribute(object, method_name, callee_node), given, id);
@@ -270,7 +274,8 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
     if (from == 0) from = value.step;
   }
   for (const auto& [name, value]: arguments.named) {
-    labels |= value.labels;
+    // what is given as env= goes to the programs that the call starts, not into what it gives
+    labels |= name == "env" ? value.labels & ~Labels{k_environ} : value.labels;
     if (from == 0) from = value.step;
   }
   labels &= k_handed_on;

@@ -298,8 +298,9 @@ private:
   unsigned loops_ = 0;
   unsigned depth_ = 0; ///< of the expression
   bool main_guard_ = false;
-  bool uncalled_ = false;  ///< the function that runs was called by nobody here
-  std::uint32_t here_ = 0; ///< offset of the statement that runs
+  bool uncalled_ = false;       ///< the function that runs was called by nobody here
+  bool environ_picked_ = false; ///< names of variables are compared with a long prefix
+  std::uint32_t here_ = 0;      ///< offset of the statement that runs
   std::uint64_t ticks_ = 0;
   std::uint64_t max_ticks_ = 0;
   std::uint32_t concrete_ = 0; ///< iterations of loops that were run item by item

@@ -90,7 +90,10 @@ void Evaluator::judge_code(const Value& code, NodeId at, std::string_view callee
   } else if ((code.labels & k_net) != 0) {
     report(R::execution, at, &code, "downloaded code is run");
   } else if ((code.labels & k_decoded) != 0) {
-    report(R::execution, at, &code, "code is decoded and run");
+    // A library's way to make a function of what it is given, by nobody in here.
+    const bool given = uncalled_ && !code.is_text() && callee.ends_with("FunctionType");
+    report(R::execution, at, &code, "code is decoded and run",
+           given ? std::optional(Severity::suspicious) : std::nullopt);
   } else if ((code.labels & k_unpacked) != 0 && unit_.kind == UnitKind::weights) {
     report(R::execution, at, &code, "code is unpacked and run");
   } else if ((code.labels & k_request) != 0) {
@@ -258,7 +261,10 @@ void Evaluator::judge_sent(const Value& value, NodeId at, bool body) {
   if ((labels & k_sensitive) != 0)
     report(R::theft, at, &value, "the content of a file with credentials is sent");
   else if ((labels & k_environ) != 0)
-    report(R::theft, at, &value, "the whole environment is sent");
+    report(R::theft, at, &value,
+           environ_picked_ ? "variables of the environment are sent, picked by their prefix"
+                           : "the whole environment is sent",
+           environ_picked_ ? std::optional(Severity::suspicious) : std::nullopt);
   else if ((labels & k_screen) != 0)
     report(R::theft, at, &value, "screen, camera or keys are recorded and sent");
   else if ((labels & k_credential) != 0 && body && unit_.kind == UnitKind::weights)
