@@ -102,7 +102,7 @@ void Scan::on_release(std::uint64_t offset) {
 
 void Scan::on_rest_is_inert(std::uint64_t) {
   inert_ = true;
-  if (spool_) spool_->drop_rest();
+  if (spool_) spool_->drop_rest(answer_.kept());
   changed_.notify();
 }
 

@@ -1,5 +1,6 @@
 #include "scanner/generic/tensor_sample.hpp"
 
+#include "scanner/core/kept.hpp"
 #include "scanner/core/reader.hpp"
 #include "scanner/formats/pickle/pickle.hpp"
 #include "scanner/generic/executables.hpp"
@@ -11,6 +12,7 @@
 #include <vector>
 
 namespace hubgate {
+static_assert(k_sample <= k_max_kept_length && k_sampled_tensors <= k_max_kept);
 namespace {
 
 constexpr std::size_t k_decoded = 1024; ///< bytes of a decoded stream that are looked at
@@ -110,15 +112,16 @@ bool is_finite(Bytes data, Element element) {
 
 void sample_tensor(Source& source, Session& session, std::uint64_t offset, std::uint64_t size,
                    Element element, std::string_view name) {
-  const std::uint64_t end = offset + size;
-  if (const auto program = find_executable(source, offset, end); program && program->complete)
-    session.find(k_rule_hidden_executable, offset, size,
-                 std::string(name) + " is " + program->what);
-  const std::size_t width = size_of(element);
-  if (width == 0 || size < 64 * width) return;
   const Bytes view =
       source.view(offset, static_cast<std::size_t>(std::min<std::uint64_t>(k_sample, size)));
   const std::vector<std::uint8_t> data(view.begin(), view.end());
+  // Of the sample alone: of what streams by nothing else is kept.
+  MemorySource sample{Bytes(data)};
+  if (const auto program = find_executable(sample, 0, size); program && program->complete)
+    session.find(k_rule_hidden_executable, offset, size,
+                 std::string(name) + " is " + program->what);
+  const std::size_t width = size_of(element);
+  if (width == 0 || data.size() < 64 * width) return;
 
   std::size_t odd = 0;
   for (std::size_t at = 0; at + width <= data.size(); at += width)
@@ -143,6 +146,32 @@ void sample_tensor(Source& source, Session& session, std::uint64_t offset, std::
   for (const unsigned bits: {1U, 2U, 4U})
     for (const bool low_first: {false, true})
       if (judge(low_bits(data, width, bits, low_first), "low bits")) return;
+}
+
+bool sample_weights(Source& source, Session& session, std::uint64_t data_begin,
+                    std::span<const SampledTensor> tensors, const std::function<bool()>& release) {
+  tensors = tensors.first(std::min(tensors.size(), k_sampled_tensors));
+  const auto look = [&] {
+    for (const SampledTensor& tensor: tensors)
+      if (tensor.size > 0)
+        sample_tensor(source, session, data_begin + tensor.begin, tensor.size, tensor.element,
+                      "the tensor at " + std::to_string(tensor.begin));
+  };
+  if (source.size() && source.random_access()) {
+    look();
+    return release();
+  }
+  auto* const keeper = dynamic_cast<KeepingSource*>(&source);
+  if (keeper == nullptr) return release();
+  std::vector<KeptRange> ranges;
+  for (const SampledTensor& tensor: tensors)
+    if (tensor.size > 0)
+      ranges.push_back({data_begin + tensor.begin, std::min<std::uint64_t>(tensor.size, k_sample)});
+  keeper->keep(std::move(ranges));
+  if (!release()) return false;
+  source.wait_end();
+  if (source.fault() == Fault::none) look();
+  return true;
 }
 
 } // namespace hubgate

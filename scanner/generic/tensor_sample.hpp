@@ -4,6 +4,8 @@
 // structure is told; noise is not measured, since honest low bits are noise too.
 #include "scanner/core/session.hpp"
 
+#include <functional>
+#include <span>
 #include <string_view>
 
 namespace hubgate {
@@ -15,6 +17,18 @@ enum class Element { other, float16, bfloat16, float32, float64 };
 /// rules tensor-steganography, generic-executable and tensor-not-finite. `name` is for evidence.
 void sample_tensor(Source& source, Session& session, std::uint64_t offset, std::uint64_t size,
                    Element element, std::string_view name);
+
+struct SampledTensor {
+  std::uint64_t begin; ///< from the beginning of the data
+  std::uint64_t size;
+  Element element = Element::other;
+};
+
+/// Samples the tensors of weights whose data begin at `data_begin`: at once when they are here,
+/// else when all has come, of bytes that the source is asked to keep while the rest passes.
+/// `release` gives the rest up and lets it go; returns what it returns.
+bool sample_weights(Source& source, Session& session, std::uint64_t data_begin,
+                    std::span<const SampledTensor> tensors, const std::function<bool()>& release);
 
 inline constexpr std::size_t k_sample = std::size_t{32} << 10;
 /// Tensors of one object that are looked at; a payload begins in the first ones.

@@ -14,7 +14,7 @@ enum class Type : std::uint8_t {
   finding = 1,
   gap = 2,
   release = 3, ///< u64
-  inert = 4,   ///< u64
+  inert = 4,   ///< u64, and a begin and a length of u64 for each range to keep
   done = 5,    ///< string format, u64 size, u64 dropped
   exit = 6,    ///< i32 wait status, written by the workers' parent
   ready = 7,   ///< the sandbox is up; first frame of every worker

@@ -42,16 +42,23 @@ bool write_all(int fd, Bytes bytes) {
 // Writes frames; nobody listening any more ends the worker.
 class FrameSink final : public ReportSink {
 public:
-  FrameSink(std::uint32_t item, bool arriving) : item_(item), arriving_(arriving) {}
+  /// `keeper`: the source of an object that somebody passes on meanwhile and who waits for
+  /// releases; null otherwise.
+  FrameSink(std::uint32_t item, const KeepingSource* keeper) : item_(item), keeper_(keeper) {}
   void on_finding(const Finding& finding) override { send(frames::encode(item_, finding)); }
   void on_gap(const Gap& gap) override { send(frames::encode(item_, gap)); }
   void on_reference(const Reference& reference) override { send(frames::encode(item_, reference)); }
   void on_listing(const Listing& listing) override { send(frames::encode(item_, listing)); }
   void on_release(std::uint64_t offset) override {
-    if (arriving_) send(frames::Writer(frames::Type::release, item_).u64(offset).bytes());
+    if (keeper_ != nullptr) send(frames::Writer(frames::Type::release, item_).u64(offset).bytes());
   }
   void on_rest_is_inert(std::uint64_t from) override {
-    send(frames::Writer(frames::Type::inert, item_).u64(from).bytes());
+    frames::Writer frame(frames::Type::inert, item_);
+    frame.u64(from);
+    if (keeper_ != nullptr)
+      for (const KeptRange& range: keeper_->kept())
+        frame.u64(range.begin).u64(range.length);
+    send(frame.bytes());
   }
   void done(const Report& report) {
     frames::Writer frame(frames::Type::done, item_);
@@ -66,12 +73,12 @@ private:
     if (!write_all(k_answer, bytes)) _exit(0);
   }
   std::uint32_t item_;
-  bool arriving_; ///< somebody passes bytes on meanwhile and waits for releases
+  const KeepingSource* keeper_;
 };
 
 void scan_whole(FormatTable formats, Source& source, const Limits& limits, std::uint32_t item,
-                bool arriving) {
-  FrameSink sink(item, arriving);
+                const KeepingSource* keeper) {
+  FrameSink sink(item, keeper);
   sink.done(scan_object(formats, source, limits, &sink));
 }
 
@@ -87,22 +94,22 @@ void scan_whole(FormatTable formats, Source& source, const Limits& limits, std::
       auto source = ArrivingSource::from_spool(Fd(k_first_source), Fd(k_first_source + 1),
                                                Fd(k_first_source + 2));
       if (!source) _exit(1);
-      scan_whole(formats, **source, message.limits, 0, true);
+      scan_whole(formats, **source, message.limits, 0, source->get());
     } else if (message.kind == JobMessage::k_file) {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
-      scan_whole(formats, *source, message.limits, 0, false);
+      scan_whole(formats, *source, message.limits, 0, nullptr);
     } else if (message.kind == JobMessage::k_repository) {
       // The gate wrote this one: nothing that comes from outside is ever read as a bundle.
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
       const std::array<const Format*, 1> only{&python::format_repository};
-      scan_whole(only, *source, message.limits, 0, false);
+      scan_whole(only, *source, message.limits, 0, nullptr);
     } else {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
       BatchItem item;
       std::uint32_t index = 0;
       while (read(k_first_source + 1, &item, sizeof item) == sizeof item) {
         SubSource part(*source, item.offset, item.length);
-        scan_whole(formats, part, message.limits, index++, false);
+        scan_whole(formats, part, message.limits, index++, nullptr);
       }
     }
   } catch (const std::bad_alloc&) {

@@ -79,8 +79,39 @@ Result<void> Spool::write_at(int fd, std::uint64_t offset, Bytes bytes) {
   return {};
 }
 
+Result<void> Spool::store(std::uint64_t offset, Bytes bytes) {
+  while (!bytes.empty()) {
+    const bool in_memory = offset < options_.memory_bytes;
+    const std::uint64_t room = in_memory ? options_.memory_bytes - offset : bytes.size();
+    const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(room, bytes.size()));
+    if (auto written = write_at(in_memory ? memory_.get() : disk_.get(), offset, bytes.first(n));
+        !written)
+      return written.error();
+    if (!in_memory) on_disk_ += n;
+    offset += n;
+    bytes = bytes.subspan(n);
+  }
+  return {};
+}
+
+Result<void> Spool::store_kept(std::uint64_t offset, Bytes bytes) {
+  const std::uint64_t end = offset + bytes.size();
+  for (std::size_t i = kept_at_; i < kept_.size() && kept_[i].begin < end; ++i) {
+    const std::uint64_t kept_end = kept_[i].begin + kept_[i].length;
+    if (kept_end <= end && i == kept_at_) ++kept_at_;
+    const std::uint64_t from = std::max(kept_[i].begin, offset);
+    const std::uint64_t to = std::min(kept_end, end);
+    if (from >= to) continue;
+    const Bytes part =
+        bytes.subspan(static_cast<std::size_t>(from - offset), static_cast<std::size_t>(to - from));
+    if (auto written = store(from, part); !written) return written.error();
+  }
+  return {};
+}
+
 Result<void> Spool::append(Bytes bytes) {
   if (dropped_) {
+    if (auto written = store_kept(total_, bytes); !written) return written.error();
     // Keep the last k_held_tail bytes, in memory, in a ring.
     constexpr auto k_ring = static_cast<std::size_t>(k_held_tail);
     if (tail_.empty()) tail_.resize(k_ring);
@@ -99,25 +130,19 @@ Result<void> Spool::append(Bytes bytes) {
     }
     return {};
   }
-  while (!bytes.empty()) {
-    const bool in_memory = total_ < options_.memory_bytes;
-    const std::uint64_t room = in_memory ? options_.memory_bytes - total_ : bytes.size();
-    const auto n = static_cast<std::size_t>(std::min<std::uint64_t>(room, bytes.size()));
-    if (auto written = write_at(in_memory ? memory_.get() : disk_.get(), total_, bytes.first(n));
-        !written)
-      return written.error();
-    if (!in_memory) on_disk_ += n;
-    total_ += n;
-    bytes = bytes.subspan(n);
-  }
+  if (auto written = store(total_, bytes); !written) return written.error();
+  total_ += bytes.size();
   state_->arrived.store(total_);
   wake();
   return {};
 }
 
-void Spool::drop_rest() {
+void Spool::drop_rest(std::vector<KeptRange> kept) {
   if (dropped_) return;
   dropped_ = true;
+  kept_ = std::move(kept);
+  std::sort(kept_.begin(), kept_.end(),
+            [](const KeptRange& a, const KeptRange& b) { return a.begin < b.begin; });
   dropped_at_ = total_;
 }
 
@@ -213,6 +238,17 @@ bool ArrivingSource::random_access() {
          state_->tail_begin.load() == ArrivalState::k_unknown;
 }
 
+// The end of the kept bytes that `offset` lies among.
+std::optional<std::uint64_t> ArrivingSource::kept_end(std::uint64_t offset) const {
+  const auto behind =
+      std::upper_bound(kept().begin(), kept().end(), offset,
+                       [](std::uint64_t at, const KeptRange& range) { return at < range.begin; });
+  if (behind == kept().begin()) return std::nullopt;
+  const KeptRange& range = *std::prev(behind);
+  if (offset - range.begin >= range.length) return std::nullopt;
+  return range.begin + range.length;
+}
+
 std::uint64_t ArrivingSource::wait_for(std::uint64_t offset, std::uint64_t end) {
   if (state_ == nullptr) return file_size_;
   for (;;) {
@@ -226,6 +262,10 @@ std::uint64_t ArrivingSource::wait_for(std::uint64_t offset, std::uint64_t end) 
       const std::uint64_t tail = state_->tail_begin.load();
       if (tail == ArrivalState::k_unknown || tail <= arrived) return size;
       if (offset >= tail) return size;
+      if (const auto end_of_kept = kept_end(offset)) {
+        if (*end_of_kept >= tail) return size;
+        if (end <= *end_of_kept) return *end_of_kept;
+      }
       if (offset < size && end > arrived && size > arrived) fault_ = Fault::discarded;
       return arrived;
     }

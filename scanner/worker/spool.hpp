@@ -1,9 +1,10 @@
 #pragma once
 // Spool: where an object's bytes lie while they arrive, shared read-only with the worker that scans
 // them. The first bytes stay in memory (a memfd), the rest goes to an unlinked file; once the scan
-// has said that the rest is inert nothing more is kept but the held tail. One writer (the relay),
-// one reader (the worker); the writer never shrinks anything under the reader.
+// has said that the rest is inert nothing more is kept but the held tail and a few samples. One
+// writer (the relay), one reader (the worker); the writer never shrinks anything under the reader.
 #include "scanner/core/bytes.hpp"
+#include "scanner/core/kept.hpp"
 #include "scanner/core/result.hpp"
 #include "scanner/core/session.hpp"
 
@@ -46,7 +47,8 @@ struct ArrivalState {
   std::atomic<std::uint32_t> phase{arriving};
   std::atomic<std::uint64_t> arrived{0};      ///< every byte before this can be read
   std::atomic<std::uint64_t> size{k_unknown}; ///< as announced; the true one once complete
-  /// Bytes [arrived, tail_begin) were given up; [tail_begin, size) can be read once complete.
+  /// Bytes [arrived, tail_begin) were given up, but for what the reader had asked to keep;
+  /// [tail_begin, size) can be read once complete.
   std::atomic<std::uint64_t> tail_begin{k_unknown};
   std::uint64_t memory_bytes = 0; ///< bytes before this, and the tail, are in the memfd
 };
@@ -71,8 +73,9 @@ public:
   /// or failing: the caller must cut() and refuse the object.
   Result<void> append(Bytes bytes);
 
-  /// From here on keeps only the last k_held_tail bytes. Called when the scan says so.
-  void drop_rest();
+  /// From here on keeps only the last k_held_tail bytes, and of the others `kept`: they lie where
+  /// they would lie. Called when the scan says so.
+  void drop_rest(std::vector<KeptRange> kept = {});
 
   /// All bytes came / no more will come.
   void finish();
@@ -96,6 +99,9 @@ public:
 private:
   explicit Spool(const Options& options) : options_(options) {}
   Result<void> write_at(int fd, std::uint64_t offset, Bytes bytes);
+  /// In memory or in the file, as the offset says.
+  Result<void> store(std::uint64_t offset, Bytes bytes);
+  Result<void> store_kept(std::uint64_t offset, Bytes bytes);
   void wake();
 
   Options options_;
@@ -106,10 +112,12 @@ private:
   bool dropped_ = false;
   std::vector<std::uint8_t> tail_; ///< ring of the last bytes once dropped_
   std::uint64_t dropped_at_ = 0;
+  std::vector<KeptRange> kept_;
+  std::size_t kept_at_ = 0; ///< those before it have passed
 };
 
 /// A spool or a complete file, as the worker sees it.
-class ArrivingSource final : public Source {
+class ArrivingSource final : public KeepingSource {
 public:
   /// Reads a spool; takes the descriptors over. `state_fd` is mapped.
   static Result<std::unique_ptr<ArrivingSource>> from_spool(Fd memory, Fd disk, Fd state);
@@ -128,6 +136,7 @@ private:
   ArrivingSource() = default;
   /// Waits until `end` can be read or no more will come; returns the readable end for `offset`.
   std::uint64_t wait_for(std::uint64_t offset, std::uint64_t end);
+  std::optional<std::uint64_t> kept_end(std::uint64_t offset) const;
   Bytes read(std::uint64_t offset, std::size_t n, std::uint64_t readable);
   bool pread_all(std::uint64_t offset, std::span<std::uint8_t> out);
 

@@ -296,9 +296,25 @@ void AnswerReader::frame(std::uint8_t type, std::uint32_t item, Bytes payload) {
   case Type::release:
     if (sink != nullptr) sink->on_release(u64_at(0));
     return;
-  case Type::inert:
+  case Type::inert: {
+    constexpr std::size_t k_range = 16;
+    const std::size_t ranges = payload.size() < 8 ? 0 : (payload.size() - 8) / k_range;
+    if (payload.size() != 8 + ranges * k_range || ranges > k_max_kept) {
+      broken_ = true;
+      return;
+    }
+    kept_.clear();
+    for (std::size_t i = 0; i < ranges; ++i) {
+      const KeptRange range{u64_at(8 + i * k_range), u64_at(16 + i * k_range)};
+      if (range.length > k_max_kept_length || range.begin > ~std::uint64_t{0} - range.length) {
+        broken_ = true;
+        return;
+      }
+      kept_.push_back(range);
+    }
     if (sink != nullptr) sink->on_rest_is_inert(u64_at(0));
     return;
+  }
   case Type::done: {
     if (payload.size() < 16 || payload.size() > 16 + 64) {
       broken_ = true;

@@ -104,6 +104,9 @@ public:
   bool ready() const { return ready_; }
   const std::string& complaint() const { return complaint_; }
 
+  /// What the spool shall keep when it drops the rest; valid from on_rest_is_inert() on.
+  const std::vector<KeptRange>& kept() const { return kept_; }
+
   std::vector<Report>& reports() { return reports_; }
   Report& report() { return reports_.front(); }
 
@@ -115,6 +118,7 @@ private:
   std::size_t done_ = 0;
   ReportSink* sink_;
   std::vector<std::uint8_t> pending_;
+  std::vector<KeptRange> kept_;
   std::optional<std::int32_t> wait_status_;
   std::optional<Reason> killed_;
   bool broken_ = false;

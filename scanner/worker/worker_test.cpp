@@ -274,6 +274,65 @@ TEST_F(Worker, what_was_given_up_is_not_read_as_zeros) {
   EXPECT_EQ((*source)->fault(), Fault::discarded);
 }
 
+TEST_F(Worker, what_the_reader_asked_for_stays_when_the_rest_goes) {
+  constexpr std::uint64_t k_size = 8'000'000;
+  auto spool = make_spool(k_size);
+  ASSERT_TRUE(spool.ok());
+  std::string all(k_size, '-');
+  const std::vector<KeptRange> wanted{
+      {50, 100}, {900'000, 32'768}, {1'048'000, 2000}, {3'000'000, 32'768}, {6'940'000, 32'768}};
+  for (const KeptRange& range: wanted)
+    for (std::uint64_t i = 0; i < range.length; ++i)
+      all[range.begin + i] = static_cast<char>('a' + i % 23);
+  const Bytes bytes = as_bytes(all);
+  ASSERT_TRUE((*spool)->append(bytes.first(100)).ok());
+  (*spool)->drop_rest(wanted);
+  for (std::uint64_t at = 100; at < k_size; at += 70'001)
+    ASSERT_TRUE(
+        (*spool)->append(bytes.subspan(at, std::min<std::uint64_t>(70'001, k_size - at))).ok());
+  EXPECT_LE((*spool)->on_disk(), 3 * 32'768u);
+  (*spool)->finish();
+  auto source = ArrivingSource::from_spool(
+      Fd(dup((*spool)->memory_fd())), Fd(dup((*spool)->disk_fd())), Fd(dup((*spool)->state_fd())));
+  ASSERT_TRUE(source.ok());
+  (*source)->keep(wanted);
+  for (const KeptRange& range: wanted)
+    EXPECT_EQ(as_text((*source)->view(range.begin, range.length)),
+              std::string_view(all).substr(range.begin, range.length))
+        << range.begin;
+  EXPECT_EQ((*source)->fault(), Fault::none);
+  EXPECT_TRUE((*source)->view(2'000'000, 10).empty());
+  EXPECT_EQ((*source)->fault(), Fault::discarded);
+}
+
+TEST(AnswerReader, ranges_to_keep_are_bounded) {
+  const auto frame = [](std::vector<std::uint64_t> numbers) {
+    std::string out;
+    const auto put = [&out](std::uint64_t value, int bytes) {
+      for (int i = 0; i < bytes; ++i)
+        out += static_cast<char>(value >> (8 * i));
+    };
+    put(5 + 8 * numbers.size(), 4);
+    put(4, 1);
+    put(0, 4);
+    for (const std::uint64_t number: numbers)
+      put(number, 8);
+    return out;
+  };
+  AnswerReader good;
+  good.feed(as_bytes(frame({8, 100, 32'768})));
+  ASSERT_EQ(good.kept().size(), 1u);
+  EXPECT_EQ(good.kept()[0].begin, 100u);
+  for (const auto& bad:
+       {frame({8, 100, 32'769}), frame({8, ~std::uint64_t{0}, 16}), frame({8, 1})}) {
+    AnswerReader reader;
+    reader.feed(as_bytes(bad));
+    EXPECT_TRUE(reader.kept().empty());
+    reader.end();
+    EXPECT_EQ(reader.report().gaps[0].reason, Reason::crash);
+  }
+}
+
 TEST(AnswerReader, an_answer_of_nonsense_is_a_crash) {
   for (const std::string_view nonsense: {std::string_view("\xff\xff\xff\xff-----", 9),
                                          std::string_view("\x05\0\0\0\x09\0\0\0\0", 9)}) {

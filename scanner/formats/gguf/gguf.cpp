@@ -94,11 +94,10 @@ bool has_twins(std::vector<std::uint64_t>& hashes) {
   return std::adjacent_find(hashes.begin(), hashes.end()) != hashes.end();
 }
 
-struct Extent {
-  std::uint64_t begin;
-  std::uint64_t size;
-  Element element;
-};
+/// 1: weights that stream by are sampled like those that are here.
+constexpr std::string_view k_version = "gguf 1";
+
+using Extent = SampledTensor;
 
 // enum ggml_type.
 Element element_of(std::uint32_t type) {
@@ -355,14 +354,12 @@ bool Scan::data() {
   // The last tensor's padding is written by some and left out by others.
   end_ = size_ && *size_ < padded ? *size_ : padded;
   session_.ends_at(end_);
-  // Only of an object that is there: what still arrives goes out at line speed behind the header.
-  if (size_ && source_.random_access())
-    for (std::size_t i = 0; i < tensors_.size() && i < k_sampled_tensors; ++i)
-      sample_tensor(source_, session_, begin + tensors_[i].begin, tensors_[i].size,
-                    tensors_[i].element, "the tensor at " + std::to_string(tensors_[i].begin));
-  session_.rest_is_inert(begin);
-  // The tail may hold the directory of another format; it waits for the verdict.
-  if (!release_weights(source_, session_, needed)) {
+  const bool whole = sample_weights(source_, session_, begin, tensors_, [&] {
+    session_.rest_is_inert(begin);
+    // The tail may hold the directory of another format; it waits for the verdict.
+    return release_weights(source_, session_, needed);
+  });
+  if (!whole) {
     session_.gap(Reason::truncated, Reach::load, source_.wait_end(),
                  "the bytes end inside the tensors");
     return false;
@@ -420,6 +417,6 @@ Reading scan(Source& source, Session& session) {
 } // namespace
 
 extern const Format format_gguf;
-const Format format_gguf{"gguf", "gguf", probe, scan, k_rules};
+const Format format_gguf{"gguf", "gguf", probe, scan, k_rules, k_version};
 
 } // namespace hubgate

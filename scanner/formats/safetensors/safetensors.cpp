@@ -77,6 +77,9 @@ constexpr std::array<Dtype, 22> k_dtypes{{
     {"I64", 64},        {"U64", 64},
 }};
 
+/// 1: weights that stream by are sampled like those that are here.
+constexpr std::string_view k_version = "safetensors 1";
+
 struct Range {
   std::uint64_t begin;
   std::uint64_t end;
@@ -395,15 +398,14 @@ Reading Scan::run() {
     return Reading::broken;
   }
   session_.ends_at(end);
-  // Only of an object that is there: what still arrives goes out at line speed behind the header.
-  if (size && source_.random_access())
-    for (std::size_t i = 0; i < ranges_.size() && i < k_sampled_tensors; ++i)
-      sample_tensor(source_, session_, data_begin + ranges_[i].begin,
-                    ranges_[i].end - ranges_[i].begin, ranges_[i].element,
-                    "the tensor at " + std::to_string(ranges_[i].begin));
-  session_.rest_is_inert(data_begin);
-  // The tail may hold the directory of another format; it waits for the verdict.
-  const bool whole = release_weights(source_, session_, end);
+  std::vector<SampledTensor> samples;
+  for (std::size_t i = 0; i < ranges_.size() && i < k_sampled_tensors; ++i)
+    samples.push_back({ranges_[i].begin, ranges_[i].end - ranges_[i].begin, ranges_[i].element});
+  const bool whole = sample_weights(source_, session_, data_begin, samples, [&] {
+    session_.rest_is_inert(data_begin);
+    // The tail may hold the directory of another format; it waits for the verdict.
+    return release_weights(source_, session_, end);
+  });
   const std::uint64_t true_size = size ? *size : source_.wait_end();
   if (!whole) {
     session_.gap(Reason::truncated, Reach::data, true_size,
@@ -423,6 +425,6 @@ Reading scan(Source& source, Session& session) {
 } // namespace
 
 extern const Format format_safetensors;
-const Format format_safetensors{"safetensors", "safetensors", probe, scan, k_rules};
+const Format format_safetensors{"safetensors", "safetensors", probe, scan, k_rules, k_version};
 
 } // namespace hubgate

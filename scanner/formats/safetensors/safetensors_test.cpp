@@ -1,3 +1,4 @@
+#include "scanner/core/kept.hpp"
 #include "tests/support/fuzz_format.hpp"
 #include "tests/support/scan_bytes.hpp"
 
@@ -174,6 +175,60 @@ TEST(Safetensors, two_gibibytes_need_only_their_header) {
   EXPECT_FALSE(source.touched());
   EXPECT_EQ(heard.inert, header.size());
   EXPECT_GE(heard.released, header.size() + data - k_held_tail);
+}
+
+// Weights that stream by: once the rest is given up only what was asked for can be read.
+class Passing final : public KeepingSource {
+public:
+  explicit Passing(std::string bytes) : bytes_(std::move(bytes)) {}
+  std::optional<std::uint64_t> size() override { return bytes_.size(); }
+  Bytes view(std::uint64_t offset, std::size_t n) override {
+    const Bytes all = as_bytes(bytes_);
+    if (offset >= all.size()) return {};
+    n = static_cast<std::size_t>(std::min<std::uint64_t>(n, all.size() - offset));
+    const bool asked = std::any_of(kept().begin(), kept().end(), [&](const KeptRange& range) {
+      return offset >= range.begin && offset + n <= range.begin + range.length;
+    });
+    const bool here = offset < k_head || offset + k_held_tail >= all.size();
+    if (!here && !(ended_ && asked)) lost_ = true;
+    return all.subspan(static_cast<std::size_t>(offset), n);
+  }
+  bool random_access() override { return false; }
+  std::uint64_t wait_end() override {
+    ended_ = true;
+    return bytes_.size();
+  }
+  bool lost() const { return lost_; }
+
+private:
+  static constexpr std::uint64_t k_head = Probe::k_head;
+  std::string bytes_;
+  bool ended_ = false;
+  bool lost_ = false;
+};
+
+TEST(Safetensors, weights_that_stream_by_are_sampled_like_those_that_are_here) {
+  constexpr std::size_t k_numbers = std::size_t{1} << 20;
+  std::string bytes =
+      file(R"({"a":)" + tensor("F32", std::to_string(k_numbers), 0, 4 * k_numbers) + R"(,"b":)" +
+               tensor("F32", std::to_string(k_numbers), 4 * k_numbers, 8 * k_numbers) + "}",
+           0);
+  const std::size_t data = bytes.size();
+  for (std::size_t i = 0; i < 2 * k_numbers; ++i)
+    bytes += std::string_view("\0\0\0\x3f", 4);
+  const std::string hidden = "#!/bin/sh\necho hubgate-inert-marker\n" + std::string(64, ' ');
+  for (std::size_t i = 0; i < hidden.size(); ++i)
+    bytes[data + 4 * k_numbers + 4 * i] = hidden[i];
+  Passing source(bytes);
+  Heard heard;
+  const Report passed = scan_object(all_formats(), source, {}, &heard);
+  EXPECT_FALSE(source.lost());
+  EXPECT_EQ(heard.inert, data);
+  EXPECT_EQ(source.kept().size(), 2U);
+  const Report here = scan_bytes(bytes);
+  ASSERT_NE(find_rule(here, "tensor-steganography"), nullptr) << show(here);
+  ASSERT_NE(find_rule(passed, "tensor-steganography"), nullptr) << show(passed);
+  EXPECT_EQ(show(passed), show(here));
 }
 
 TEST(Safetensors, an_object_of_unknown_size_must_reach_its_logical_end) {
