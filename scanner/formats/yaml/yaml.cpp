@@ -5,6 +5,7 @@
 #include "scanner/config/config.hpp"
 #include "scanner/config/rules.hpp"
 #include "scanner/config/tags.hpp"
+#include "scanner/config/yaml_json.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json.hpp"
 #include "scanner/core/session.hpp"
@@ -21,6 +22,7 @@ using config::Scalar;
 using config::YamlEvent;
 
 constexpr std::size_t k_max_text = std::size_t{32} << 20; ///< PyYAML needs minutes for it
+constexpr std::size_t k_max_architecture = std::size_t{8} << 20;
 constexpr std::uint64_t k_bomb_nodes = 1'000'000;
 constexpr std::uint64_t k_bomb_factor = 20;
 constexpr std::string_view k_names = "*.yaml|*.yml|MLmodel";
@@ -345,6 +347,18 @@ Reading scan(Source& source, Session& session) {
   const bool front_matter = text.starts_with("---\n") || text.starts_with("---\r\n") ||
                             text.starts_with("\xef\xbb\xbf---");
   const Reading reading = Scan(text, session).run(front_matter);
+  // An architecture (Keras' to_yaml): judged like its twin in JSON.
+  const bool architecture =
+      text.find("class_name") != std::string::npos && text.find("config") != std::string::npos;
+  if (architecture) {
+    const auto json = config::yaml_as_json(text, k_max_architecture);
+    if (json) {
+      MemorySource twin(as_bytes(*json));
+      session.embedded("architecture.json", twin);
+    } else if (reading == Reading::valid && text.size() > k_max_architecture / 2) {
+      session.gap(Reason::budget, Reach::load, 0, "an architecture of more than 8 MiB", k_names);
+    }
+  }
   if (reading == Reading::valid)
     session.release(text.size() - std::min<std::size_t>(text.size(), k_held_tail));
   return reading;

@@ -1,4 +1,5 @@
 #include "scanner/config/yaml.hpp"
+#include "scanner/config/yaml_json.hpp"
 #include "tests/support/corpus.hpp"
 #include "tests/support/scan_bytes.hpp"
 
@@ -183,6 +184,37 @@ TEST(Yaml, utf16_is_read_too) {
   for (const char c: "a: !!python/object/apply:os.system [id]\n"s)
     wide += std::string{c, '\0'};
   EXPECT_NE(find_rule(scan_bytes(wide), "yaml-python-object"), nullptr);
+}
+
+TEST(Yaml, is_written_again_as_json) {
+  const std::vector<std::pair<std::string_view, std::string_view>> cases{
+      {"a: 1\nb: [x, 'y\"', ~]\n", R"({"a":"1","b":["x","y\"","~"]})"},
+      {"a: &x {b: c}\nd: *x\ne: *none\n", R"({"a":{"b":"c"},"d":{"b":"c"},"e":null})"},
+      {"a: &x {b: c}\nd:\n  <<: *x\n  e: f\n", R"({"a":{"b":"c"},"d":{"b":"c","e":"f"}})"},
+      {"d:\n  e: f\n  <<: &x {b: c}\n", R"({"d":{"e":"f","<<":{"b":"c"}}})"},
+      {"? [a, {b: c}]\n: d\n", R"({"?":"d"})"},
+      {"- a\n- - b\n  - {}\n", R"(["a",["b",{}]])"},
+      {"a: \"\\x07\"\n---\nb: c\n", R"({"a":"\u0007"})"}};
+  for (const auto& [yaml, json]: cases)
+    EXPECT_EQ(config::yaml_as_json(yaml, 1000).value_or("nothing"), json) << yaml;
+  EXPECT_FALSE(config::yaml_as_json("only words", 1000));
+  EXPECT_FALSE(config::yaml_as_json("a: [b", 1000));
+  std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 20; ++i) {
+    const std::string before = "*a" + std::to_string(i - 1) + ", ";
+    bomb += "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + before + before + before +
+            before + "x]\n";
+  }
+  EXPECT_FALSE(config::yaml_as_json(bomb, std::size_t{1} << 20));
+}
+
+TEST(Yaml, an_architecture_is_judged_like_its_twin_in_json) {
+  const Report report = scan_bytes("class_name: Sequential\nconfig:\n  layers:\n  - class_name: "
+                                   "system\n    module: os\n    registered_name: null\n    "
+                                   "config: {command: id}\n");
+  EXPECT_NE(find_rule(report, "keras-arbitrary-import"), nullptr) << show(report);
+  EXPECT_TRUE(is_clean(scan_bytes("class_name: Sequential\nconfig:\n  layers:\n  - class_name: "
+                                  "Dense\n    config: {units: 3, activation: relu}\n")));
 }
 
 } // namespace
