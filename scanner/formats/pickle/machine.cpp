@@ -26,7 +26,8 @@ void Machine::start(std::uint64_t begin) {
   frame_end_ = 0;
   why_ = {};
   protocol_ = 0;
-  has_protocol_ = did_harm_ = recursive_ = straddled_ = broken_memo_ = over_budget_ = false;
+  has_protocol_ = did_harm_ = names_target_ = recursive_ = straddled_ = broken_memo_ =
+      over_budget_ = false;
   result_ = 0;
   calls_ = 0;
   next_tick_ = 0;
@@ -389,6 +390,7 @@ Machine::Outcome Machine::finish(End how) {
   flush_imports();
   if (how == End::stop) {
     check_end();
+    judge_configuration();
     if (observer_ != nullptr) observer_->on_stop(view(result_), position_);
     if (program_) program_->on_stop(result_, position_ - 1);
   } else if (did_harm_ && how != End::budget) {

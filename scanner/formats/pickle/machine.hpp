@@ -201,6 +201,8 @@ private:
   Flags flags_of(Word) const;
   void note_recursion(Word target, const Word* items, std::size_t n);
   Word keep_text(const std::uint8_t* data, std::size_t n);
+  /// What a loader of configurations would call, of the value that STOP returns.
+  void judge_configuration();
 
   Word import(std::string_view module, std::string_view name, At at);
   Word stack_global(Word module, Word name, At at);
@@ -290,6 +292,7 @@ private:
   bool straddled_ = false;
   std::uint64_t next_tick_ = 0;
   bool did_harm_ = false;
+  bool names_target_ = false; ///< a text is "_target_"
   std::uint64_t calls_ = 0;
   bool recursive_ = false;
   mutable bool touched_ = false; ///< the source was read, so the window is stale

@@ -31,6 +31,7 @@ Word Machine::keep_text(const std::uint8_t* data, std::size_t n) {
   const std::uint64_t at = texts_.size();
   texts_ += static_cast<char>(n);
   texts_.append(as_text({data, n}));
+  names_target_ = names_target_ || as_text({data, n}) == "_target_";
   return make_word(Tag::kept_text, at);
 }
 

@@ -359,6 +359,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
         return fail("a STRING without quotes");
       }
       *sp++ = literal(Tag::text);
+      if (text == "_target_" || text == "'_target_'") names_target_ = true;
       if (text.size() >= k_long_literal) goto long_literal;
       break;
     }

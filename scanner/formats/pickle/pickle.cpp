@@ -112,6 +112,9 @@ Reading scan(Source& source, Session& session) {
     return Reading::none;
   const Result result = scan_pickle(source, session, 0);
   if (result.state == Result::State::none) return Reading::none;
+  // Of skops' own readers one hands what is no zip to joblib (CVE-2025-54886).
+  if (session.is_object())
+    session.find(rule(R::skops_name), 0, 0, "a pickle, not an archive", {.condition = "*.skops"});
   if (result.state == Result::State::broken) {
     find_pickles(source, session, result.end + 1, source.wait_end());
     return Reading::broken;

@@ -285,4 +285,25 @@ TEST(Pickle, a_persistent_id_of_protocol_0_is_ascii) {
 }
 
 } // namespace
+TEST(Pickle, AConfigurationInItIsJudgedAsOne) {
+  const auto made = [](std::string_view target) {
+    const std::string bytes = header() + "}" + text("hyper_parameters") + "}" + text("model") +
+                              "}(" + text("_target_") + text(target) + text("command") +
+                              text("id") + "usss.";
+    return test::scan_bytes(bytes);
+  };
+  const Report report = made("os.system");
+  const Finding* finding = find_rule(report, "config-dangerous-target");
+  ASSERT_NE(finding, nullptr) << show(report);
+  EXPECT_NE(finding->where.find("hyper_parameters.json"), std::string::npos);
+  EXPECT_TRUE(is_clean(made("torch.nn.Linear")));
+}
+
+TEST(Pickle, UnderTheNameOfSkopsItIsTold) {
+  const Report report = scan_pickle_bytes(k_data);
+  const Finding* finding = find_rule(report, "pickle-named-skops");
+  ASSERT_NE(finding, nullptr) << show(report);
+  EXPECT_EQ(finding->condition, "*.skops");
+}
+
 } // namespace hubgate

@@ -52,7 +52,7 @@ constexpr std::array<Rule, static_cast<std::size_t>(R::count_)> k_rules{{
      "a tensor or module carries hooks: functions that run when it is used"},
     {"pickle-callable-state", "unknown-call", k_sus, k_load, k_cwe, k_unsafe, "PKL-066",
      "a known class holds a function that is not known to be harmless"},
-    {"pickle-upload-state", "behaviour", k_info, k_load, "", k_unsafe, "PKL-066",
+    {"pickle-upload-state", "propagation", k_info, k_load, "", k_unsafe, "PKL-066",
      "whoever trains on with these arguments uploads the model"},
     {"pickle-persistent-id", "unknown-call", k_sus, k_load, k_cwe, k_unsafe, "PKL-027",
      "the loading program is handed an id of a kind that hubgate does not know"},
@@ -97,6 +97,10 @@ constexpr std::array<Rule, static_cast<std::size_t>(R::count_)> k_rules{{
      "a container holds itself"},
     {"pickle-behind-junk", "structure", k_sus, k_load, k_desync, k_corrupt,
      "PKL-019 PKL-022 PKL-065", "a pickle lies behind bytes that can't be read as one"},
+    {"pickle-named-skops", "pickle", k_info, k_load, k_cwe, k_unsafe, "JNP-014 JNP-015",
+     "a pickle under the name of a format that promises to have none: tools that open what they "
+     "are "
+     "given unpickle it"},
 }};
 
 } // namespace

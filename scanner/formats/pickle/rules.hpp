@@ -40,6 +40,7 @@ enum class R : std::uint8_t {
   expansion,
   recursive,
   behind_junk,
+  skops_name,
   count_,
 };
 
