@@ -115,8 +115,9 @@ std::size_t report_shell(std::string_view text, const Commands& commands, Sessio
       const bool hard = sign.effect == Effect::encoded || sign.effect == Effect::remote_control ||
                         sign.effect == Effect::hidden_run || sign.effect == Effect::living_off ||
                         sign.effect == Effect::evasion;
-      if (!hard && !sign.plain_host) continue;
-      severity = Severity::suspicious;
+      if (!hard && !sign.plain_host && !sign.unencrypted) continue;
+      // Instructions of years ago fetch their installers without encryption.
+      severity = hard || sign.plain_host ? Severity::suspicious : Severity::informational;
     } else if (sign.ordinary) {
       severity = Severity::informational;
     } else if (commands.loaded) {

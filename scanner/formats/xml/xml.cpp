@@ -122,6 +122,27 @@ private:
   bool html_ = false;
 };
 
+// "-//CES//DTD XML cesAlign//EN": the formal public identifier of a document type (ISO 8879). Those
+// of the W3C and OASIS have addresses of their own.
+bool is_formal(std::string_view id) {
+  if (id.starts_with("-//W3C//") || id.starts_with("-//OASIS//")) return false;
+  return (id.starts_with("-//") || id.starts_with("+//") || id.starts_with("ISO ")) &&
+         id.find("//DTD ") != std::string_view::npos;
+}
+
+// "http://127.0.0.1/", "http://[::1]/", "http://localhost/", "http://metadata/": a machine of the
+// reader's own network, or one without a name.
+bool names_machine(std::string_view address) {
+  const std::size_t scheme = address.find("://");
+  if (scheme == std::string_view::npos) return true;
+  std::string_view host = address.substr(scheme + 3);
+  host = host.substr(0, host.find_first_of("/?#"));
+  if (host.find('@') != std::string_view::npos || host.starts_with('[')) return true;
+  host = host.substr(0, host.find(':'));
+  return host.find('.') == std::string_view::npos ||
+         host.find_first_not_of("0123456789.xX") == std::string_view::npos;
+}
+
 // Something that the parser reads for the document: from where decides.
 void Scan::outside(const Rule& rule, std::string_view what, const std::string& target) {
   const std::string evidence = std::string(what) + " \"" + target + "\"";
@@ -131,8 +152,14 @@ void Scan::outside(const Rule& rule, std::string_view what, const std::string& t
       &rule == &k_external_dtd && kind == PathKind::traversal && target.ends_with(".dtd");
   const bool harmless =
       kind == PathKind::plain || shared || (kind == PathKind::url && is_published(target));
+  // With a public identifier the parser's catalogue knows the declarations, and the address is
+  // where they once stood; a parser without a catalogue still fetches it.
+  const bool public_type = &rule == &k_external_dtd && is_formal(reader_.public_id()) &&
+                           kind == PathKind::url && folded(target).starts_with("http") &&
+                           !names_machine(target);
   held_.find(harmless ? k_outside : rule, reader_.offset(),
-             harmless ? evidence : evidence + ", which " + std::string(to_string(kind)));
+             harmless ? evidence : evidence + ", which " + std::string(to_string(kind)),
+             public_type && !harmless ? std::optional(Severity::suspicious) : std::nullopt);
   if (kind == PathKind::plain && !target.empty()) held_.refer("file", reader_.offset(), target);
 }
 

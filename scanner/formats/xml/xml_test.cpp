@@ -77,6 +77,15 @@ TEST(Xml, declarations_from_outside) {
   expect_malicious("<!DOCTYPE a PUBLIC \"-//W3C//DTD SVG 1.1//EN\" "
                    "\"http://www.w3.org.evil.test/\"><a/>",
                    "xml-external-dtd");
+  expect_malicious("<!DOCTYPE a PUBLIC \"-//CES//DTD XML cesAlign//EN\" "
+                   "\"http://127.0.0.1/a.dtd\"><a/>",
+                   "xml-external-dtd");
+  const Report corpus =
+      scan_bytes("<?xml version='1.0'?><!DOCTYPE cesAlign PUBLIC \"-//CES//DTD XML "
+                 "cesAlign//EN\" \"http://xces.example.test/a.dtd\"><cesAlign/>");
+  const Finding* declared = find_rule(corpus, "xml-external-dtd");
+  ASSERT_NE(declared, nullptr) << show(corpus);
+  EXPECT_EQ(declared->severity, Severity::suspicious);
   const Report report = scan_bytes("<!DOCTYPE a SYSTEM \"a.dtd\"><a/>");
   EXPECT_TRUE(is_clean(report)) << show(report);
   ASSERT_EQ(report.references.size(), 1U);
