@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 namespace hubgate {
 
 ScannedTree::ScannedTree(std::string root) : root_(std::move(root)) {}
@@ -76,6 +78,8 @@ ScanResult ScannedTree::judge(WorkerPool& pool, const std::optional<Policy>& pol
   out.tree = true;
   out.path = root_;
   out.sha256 = tree_key(entries_, "");
+  std::error_code unreadable;
+  options.plain_folder = !std::filesystem::exists(root_ + "/.git", unreadable);
   out.report = judge_tree(entries_, options);
   out.size = out.report.size;
   out.verdict = verdict_of(out.report, "");

@@ -80,6 +80,7 @@ enum class RuleId {
   lfs_pointer,
   template_differs,
   entry_point,
+  named_skops,
 };
 const Rule& rule(RuleId id);
 

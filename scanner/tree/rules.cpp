@@ -10,7 +10,7 @@ namespace tree {
 namespace {
 
 // In the order of RuleId.
-constexpr std::array<Rule, 20> k_rules{{
+constexpr std::array<Rule, 21> k_rules{{
     {"tree-reference-outside", "traversal", Severity::suspicious, Reach::load, "CWE-22",
      "AML.T0011.000", "PTH-021 ONX-001",
      "a file names another one outside of the repository, so whoever loads it reads what lies "
@@ -64,6 +64,10 @@ constexpr std::array<Rule, 20> k_rules{{
      "them"},
     {"tree-entry-point", "code", Severity::informational, Reach::load, "", "AML.T0011.000",
      "CFG-014 CFG-015 DAT-001", "code of the repository that somebody else's program starts"},
+    {"tree-named-skops", "pickle", Severity::suspicious, Reach::load, "CWE-502", "AML.T0011.000",
+     "JNP-015",
+     "a pickle under the name of a format that promises to have none: tools that open what they "
+     "are given unpickle it"},
 }};
 
 } // namespace

@@ -1,5 +1,6 @@
 #include "scanner/tree/tree.hpp"
 
+#include "scanner/config/paths.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/glob.hpp"
 #include "scanner/tree/judge.hpp"
@@ -116,7 +117,10 @@ void judge_link(Judge& judge, const TreeEntry& entry, std::size_t& cached) {
                 "a link into the cache that this folder belongs to; scan the folder that has "
                 "\"blobs\" in it");
   } else if (to.kind != PathKind::inside || is_dot_git(entry.target)) {
-    judge.add(rule(RuleId::link_outside), entry.path, shown);
+    const bool harmless = judge.options.plain_folder && !is_dot_git(entry.target) &&
+                          !config::judge_path(entry.target).sensitive;
+    judge.add(rule(RuleId::link_outside), entry.path, shown,
+              harmless ? std::optional(Severity::suspicious) : std::nullopt);
   }
 }
 
@@ -152,6 +156,9 @@ void judge_entries(Judge& judge) {
         judge.add(rule(RuleId::lfs_pointer), entry.path, "the object was never fetched");
         judge.gap(Reason::unreadable, Reach::load, entry.path,
                   "a Git LFS pointer: the object itself is not here");
+      } else if (entry.report != nullptr && entry.report->format == "pickle" &&
+                 lower_case(name_of(entry.path)).ends_with(".skops")) {
+        judge.add(rule(RuleId::named_skops), entry.path, "a pickle, not an archive");
       } else if (entry.report == nullptr && judge.options.all_scanned && tree_decides(entry.path)) {
         judge.gap(Reason::unreadable, Reach::load, entry.path, "this file was not read");
       }

@@ -43,6 +43,9 @@ struct TreeOptions {
   /// What scan_repository() made of repository_code(), with its gaps; null when it was not asked.
   /// Outlives the call.
   const Report* repository = nullptr;
+  /// A folder of some machine rather than a repository: its links may honestly lead elsewhere, and
+  /// only those into places with secrets are an attack.
+  bool plain_folder = false;
 };
 
 /// Report::format of a tree verdict.

@@ -58,6 +58,10 @@ public:
     options.repository = together;
     return judge_tree(entries(), options);
   }
+  Report judge(const TreeOptions& options) {
+    const std::vector<TreeEntry> entries(entries_.begin(), entries_.end());
+    return judge_tree(entries, options);
+  }
 
 private:
   std::deque<Report> reports_;
@@ -366,6 +370,32 @@ TEST(Tree, LinksThatLeadOutAreMalicious) {
   EXPECT_TRUE(repo.judge().findings.empty());
 }
 
+TEST(Tree, APickleUnderTheNameOfSkopsIsSuspicious) {
+  Repository repo;
+  repo.file("model.skops", "pickle");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-named-skops"), Severity::suspicious);
+  Repository honest;
+  honest.file("model.skops", "zip");
+  honest.file("model.pkl", "pickle");
+  EXPECT_TRUE(honest.judge().findings.empty());
+}
+
+TEST(Tree, LinksOutOfAPlainFolderAreSuspiciousUnlessTheyLeadToSecrets) {
+  TreeOptions folder;
+  folder.plain_folder = true;
+  const std::vector<std::pair<const char*, Severity>> cases{
+      {"../x", Severity::suspicious},
+      {"/mnt/models/model.bin", Severity::suspicious},
+      {"/etc/passwd", Severity::malicious},
+      {"../../home/user/.ssh/id_rsa", Severity::malicious},
+      {"../.git/config", Severity::malicious}};
+  for (const auto& [target, severity]: cases) {
+    Repository repo;
+    repo.link("model.bin", target);
+    EXPECT_EQ(severity_of(repo.judge(folder), "tree-link-outside"), severity) << target;
+  }
+}
+
 TEST(Tree, ASnapshotOfTheCacheIsUnreadNotMalicious) {
   Repository repo;
   repo.link("model.bin", "../../blobs/" + std::string(64, 'a'));
@@ -457,7 +487,7 @@ TEST(Tree, RulesHaveNamesAndMeanings) {
     EXPECT_FALSE(one.meaning.empty()) << one.id;
   }
   EXPECT_EQ(tree::rule(tree::RuleId::lfs_pointer).id, "tree-lfs-pointer");
-  EXPECT_EQ(tree::rule(tree::RuleId::entry_point).id, tree_rules().back().id);
+  EXPECT_EQ(tree::rule(tree::RuleId::named_skops).id, tree_rules().back().id);
 }
 
 TEST(Tree, entry_points_are_shown_with_what_they_import) {
