@@ -2,6 +2,7 @@
 
 #include "policy/model.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/core/word_table.hpp"
 
 #include <array>
 #include <utility>
@@ -24,20 +25,6 @@ constexpr std::array<std::pair<Action, std::string_view>, 4> k_actions{
      {Action::quarantine, "quarantine"}}};
 constexpr std::array<std::pair<Mode, std::string_view>, 3> k_modes{
     {{Mode::enforce, "enforce"}, {Mode::audit, "audit"}, {Mode::off, "off"}}};
-
-template <typename Table, typename Value>
-std::string_view name_of(const Table& table, Value value) {
-  for (const auto& [key, name]: table)
-    if (key == value) return name;
-  return "?";
-}
-
-template <typename Value, typename Table>
-std::optional<Value> value_of(const Table& table, std::string_view text) {
-  for (const auto& [key, name]: table)
-    if (name == text) return key;
-  return std::nullopt;
-}
 
 // A policy file larger than this is none.
 constexpr std::uintmax_t k_file_max = std::uintmax_t{1} << 20;

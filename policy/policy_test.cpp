@@ -377,6 +377,17 @@ TEST(PolicyCheck, WarnsOfNamesThatThisProgramDoesNotKnow) {
   EXPECT_THAT(to_string(problems[1]), HasSubstr("can't be reached"));
 }
 
+TEST(PolicyCheck, KnowsTheClassesOfWhatCodeDoes) {
+  for (const std::string klass:
+       {"remote-control", "theft", "reconnaissance", "execution", "persistence", "destruction",
+        "propagation", "proof-of-concept", "dangerous-*"})
+    EXPECT_TRUE(Policy::check("version: 1\nrules:\n  - {id: a, match: {class: " + klass +
+                                  "}, action: block}\n",
+                              "p.yaml")
+                    .empty())
+        << klass;
+}
+
 TEST(PolicyCheck, ThePresetsHaveNoMistakes) {
   for (const auto name: preset_names()) {
     std::ifstream file("policy/presets/" + std::string(name) + ".yaml");

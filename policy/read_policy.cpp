@@ -24,8 +24,11 @@ constexpr std::array<std::string_view, 3> k_modes{"enforce", "audit", "off"};
 struct Vocabulary {
   std::set<std::string_view> formats{"unknown"};
   std::set<std::string_view> rules;
-  // Classes that formats give besides their rules' own (FindOptions::klass).
-  std::set<std::string_view> classes{"unknown-call", "unknown-class"};
+  // Classes that formats give besides their rules' own (FindOptions::klass): what a call is, and
+  // what code does.
+  std::set<std::string_view> classes{
+      "unknown-call",   "unknown-class", "remote-control", "theft",       "execution",
+      "reconnaissance", "persistence",   "destruction",    "propagation", "proof-of-concept"};
 
   Vocabulary() {
     for (const Format* format: all_formats()) {

@@ -1,5 +1,7 @@
 #include "scanner/core/report.hpp"
 
+#include "scanner/core/word_table.hpp"
+
 #include <array>
 #include <utility>
 
@@ -29,20 +31,6 @@ constexpr std::array<std::pair<Reason, std::string_view>, 10> k_reasons{{
     {Reason::opaque, "opaque"},
     {Reason::unreadable, "unreadable"},
 }};
-
-template <typename Table, typename Value>
-std::string_view name_of(const Table& table, Value value) {
-  for (const auto& [key, name]: table)
-    if (key == value) return name;
-  return "?";
-}
-
-template <typename Value, typename Table>
-std::optional<Value> value_of(const Table& table, std::string_view text) {
-  for (const auto& [key, name]: table)
-    if (name == text) return key;
-  return std::nullopt;
-}
 
 } // namespace
 

@@ -4,6 +4,7 @@
 #include "scanner/formats/pickle/pickle.hpp"
 #include "scanner/generic/executables.hpp"
 #include "scanner/generic/text_value.hpp"
+#include "scanner/prose/prose.hpp"
 
 #include <algorithm>
 #include <array>
@@ -193,26 +194,23 @@ void ValueJudge::look(Source& source, std::uint64_t begin, std::uint64_t length,
   judge(kind, value, length, name, offset);
 }
 
-std::optional<std::size_t> find_instructions(std::string_view text) {
-  constexpr std::size_t k_before = 40;
-  for (std::size_t at = text.find("instructions"); at != std::string_view::npos;
-       at = text.find("instructions", at + 1)) {
-    std::string_view before = text.substr(0, at).substr(at > k_before ? at - k_before : 0);
-    before.remove_prefix(before.find_last_of("\n\".") + 1); // of the same sentence; npos + 1 is 0
-    const auto says = [&](auto... words) {
-      return ((before.find(words) != std::string_view::npos) || ...);
-    };
-    // The first letter is left out: it may be a capital.
-    if (says("gnore ", "isregard ", "orget ") &&
-        says(" previous ", " prior ", " earlier ", " above ", " your "))
-      return at;
+std::optional<std::size_t> find_override(std::string_view text) {
+  // The grammar costs a copy, so only where its usual noun stands.
+  constexpr std::string_view k_noun = "nstructions";
+  constexpr std::size_t k_before = 80;
+  for (std::size_t at = text.find(k_noun); at != std::string_view::npos;
+       at = text.find(k_noun, at + 1)) {
+    const std::size_t begin = at > k_before ? at - k_before : 0;
+    // One byte more, so that the window does not end the word.
+    const std::string_view around = text.substr(begin, at - begin + k_noun.size() + 1);
+    if (prose::find_instructions(around).overrides) return at;
   }
   return std::nullopt;
 }
 
 void ValueJudge::look_text(Bytes bytes, std::string_view name, std::uint64_t offset) {
   const std::string_view text = as_text(bytes);
-  if (const auto at = told_instructions_ ? std::nullopt : find_instructions(text)) {
+  if (const auto at = told_instructions_ ? std::nullopt : find_override(text)) {
     told_instructions_ = true;
     session_.find(k_rule_row_instructions, offset, bytes.size(),
                   std::string(name) + ": " +

@@ -46,7 +46,7 @@ inline constexpr Rule k_rule_row_hidden_text{
     "a row holds text in characters that nobody sees and models read"};
 
 /// Where `text` tells a reader to forget its instructions, if it does.
-std::optional<std::size_t> find_instructions(std::string_view text);
+std::optional<std::size_t> find_override(std::string_view text);
 
 /// Looks at the values of one dataset. One for each scan; remembers what it has told.
 class ValueJudge {

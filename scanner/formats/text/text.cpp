@@ -200,7 +200,7 @@ Reading scan(Source& source, Session& session) {
     if (!decoder.feed(piece, at)) return Reading::none;
     if (encoding == Encoding::utf8) watch.feed(as_text(piece), at);
     if (instructions.empty())
-      if (const auto hit = find_instructions(as_text(piece))) {
+      if (const auto hit = find_override(as_text(piece))) {
         instructions = as_text(piece).substr(*hit > 60 ? *hit - 60 : 0, 160);
         instructions_at = at + *hit;
       }
