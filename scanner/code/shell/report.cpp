@@ -44,7 +44,7 @@ constexpr std::array<Rule, 12> k_rules{{
 }};
 
 // Lower case; every sign needs one of them.
-constexpr std::array<std::string_view, 32> k_words{"curl",
+constexpr std::array<std::string_view, 34> k_words{"curl",
                                                    "wget",
                                                    "/dev/tcp",
                                                    "/dev/udp",
@@ -75,7 +75,9 @@ constexpr std::array<std::string_view, 32> k_words{"curl",
                                                    "tcpclient",
                                                    "nc ",
                                                    "iwr ",
-                                                   "irm "};
+                                                   "irm ",
+                                                   "huggingface-cli",
+                                                   "hf upload"};
 
 const WordStarts& word_starts() {
   static const WordStarts starts = [] {

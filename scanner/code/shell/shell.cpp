@@ -176,6 +176,8 @@ void Reader::split(std::string_view text, std::vector<Command>& out,
         continue;
       }
     }
+    // The rest is a comment.
+    if (quote == 0 && c == '#' && !in_word && i > 0 && is_space(text[i - 1])) break;
     if (c == '\'' || c == '"') {
       quote = c;
       in_word = true;

@@ -429,6 +429,11 @@ void Walk::attribute_values(const Attribute& attribute, const std::string& path,
       if (attribute.type.klass != TypeClass::variable) break;
       if (heap && *heap != 0 && *heap != k_undefined) storage_.collection(*heap);
     }
+    // One text is a text, and may be a configuration.
+    if (attribute.type.klass == TypeClass::variable && attribute.space.dimensions.empty())
+      for (const std::string& text: texts(attribute, 1, true))
+        if (text.size() >= k_least)
+          scan_text_value(session_, name, std::string_view(text).substr(0, text.find('\0')), place);
     return;
   }
   if (value.size() < k_least) return;

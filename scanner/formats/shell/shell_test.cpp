@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace hubgate {
 namespace {
 
@@ -51,6 +53,12 @@ TEST(Shell, utf16_scripts_are_read) {
   EXPECT_NE(find_rule(scan_bytes(wide), "shell-download-run"), nullptr);
 }
 
+TEST(Shell, a_comment_behind_a_command_hides_nothing) {
+  EXPECT_NE(find_rule(scan_bytes("#!/bin/sh\ncurl http://127.0.0.1/a | sh # install it\n"),
+                      "shell-download-run"),
+            nullptr);
+}
+
 TEST(Shell, honest_scripts_are_clean) {
   for (const std::string line:
        {"curl -LO http://127.0.0.1/data.zip && unzip data.zip",
@@ -93,10 +101,12 @@ TEST(Shell, recipes_of_make_and_docker_are_commands) {
 
 TEST(Shell, old_instructions_without_encryption_are_only_told) {
   const Report report = scan_bytes("To install:\n\n    curl http://install.example.test/x | sh\n");
-  for (const Finding& finding: report.findings)
-    if (finding.rule == "shell-download-run" &&
-        finding.condition.find("README") != std::string::npos)
+  for (const Finding& finding: report.findings) {
+    const bool instructions = finding.condition.find("README") != std::string::npos;
+    if (finding.rule == "shell-download-run" && instructions) {
       EXPECT_EQ(finding.severity, Severity::informational);
+    }
+  }
 }
 
 TEST(Shell, a_comment_ends_with_its_line_and_a_command_goes_on_behind_a_backslash) {
