@@ -289,8 +289,8 @@ TEST(Pickle, a_persistent_id_of_protocol_0_is_ascii) {
 TEST(Pickle, AConfigurationInItIsJudgedAsOne) {
   const auto made = [](std::string_view target) {
     const std::string bytes = header() + "}" + text("hyper_parameters") + "}" + text("model") +
-                              "}(" + text("_target_") + text(target) + text("command") +
-                              text("id") + "uss.";
+                              "}(" + text("_target_") + text(target) + text("name") + text("id") +
+                              "uss.";
     return test::scan_bytes(bytes);
   };
   const Report report = made("os.system");
