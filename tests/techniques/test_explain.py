@@ -89,11 +89,11 @@ def test_the_disassembly_of_pickles_is_that_of_pickletools(tmp_path):
     for i in range(200):
         (folder / f"plain_{i:03}.pkl").write_bytes(streams.dumps(chooser))
     load_families()
-    names = {name for name in FIXTURES if name.endswith(".pkl") and FIXTURES[name] is not None}
+    names = {name for name in FIXTURES if name.endswith(".pkl")}
     for path in write_all(tmp_path / "fixtures", names):
-        if path.stat().st_size < 1 << 20:
+        if path.stat().st_size < 16384:
             path.rename(folder / path.name)
-    _, reports = explain("--all", "--lines", "0", "--stage", "disassembly", folder)
+    _, reports = explain("--all", "--lines", "5000", "--stage", "disassembly", folder)
     compared = {True: 0, False: 0}
     for report in reports:
         if report.get("tree") or report["format"] != "pickle":
@@ -110,7 +110,22 @@ def lines(report, kind, where=None):
 
 # Fixture, and what each kind of lines must hold.
 CARRIERS = [
-    ("cnt_005_exec.pkl", {"disassembly": "REDUCE", "code": "from builtins import exec", "source": "socket"}),
+    ("cnt_005_exec.pkl", {"disassembly": "STACK_GLOBAL", "code": "from builtins import exec", "source": "pty.spawn"}),
+    ("jnp_021_flair.pt", {"disassembly": "REDUCE", "code": "system('echo hubgate-inert-marker')"}),
+    ("pth_018_rng_state.pth", {"bytes": "|", "disassembly": "BINPERSID", "code": "= system('echo"}),
+    ("jnp_001_zlib.joblib", {"disassembly": "bytes that are no opcodes", "code": "NumpyArrayWrapper"}),
+    ("jnp_008_call_in_object_array.npy", {"disassembly": "GLOBAL", "code": "from os import system"}),
+    ("jnp_010_object_member.npz", {"disassembly": "GLOBAL", "code": "from os import system"}),
+    ("dat_018_bang_curl.ipynb", {"cell": "# cell 1 (code)", "command": "curl -s"}),
+    ("ggf_001_dot.gguf", {"bytes": "|", "template": "attribute __"}),
+    ("ggf_001_file.jinja", {"template": "attribute __"}),
+    ("cnt_005_dup2.py", {"source": "os.dup2(s.fileno(), 0)", "call": "os.dup2("}),
+    ("cfg_026_install.sh", {"command": "curl -s"}),
+    ("tfx_001_write_file.pb", {"operator": 'WriteFile  drop  writes a file "/root/.ssh/authorized_keys"'}),
+    ("onx_001_parent.onnx", {"node": "../../../etc/hostname"}),
+    ("onx_006_domain.onnxtxt", {"operator": "com.example.Thing"}),
+    ("ker_001_lambda_311.keras", {"layer": "Lambda"}),
+    ("ker_008_lambda_superblock_0.h5", {"layer": "Lambda"}),
 ]
 
 
@@ -123,7 +138,8 @@ def test_every_carrier_shows_what_was_recovered(tmp_path, name, expected):
     for kind, text in expected.items():
         shown = lines(report, kind)
         assert any(text in line for line in shown), f"{kind}: {shown[:40]}"
-    # Every finding has its rule's meaning and the offset that the scan gives it.
+    # Every finding has its rule's meaning and the offset that the scan gives it, and where opcodes are shown, the
+    # opcode that a finding about one names is there.
     scan = subprocess.run([HUBGATE, "scan", "--format", "jsonl", str(path)], capture_output=True, text=True, check=False)
     scanned = json.loads(scan.stdout.splitlines()[0])
     assert scan.returncode == code
@@ -131,6 +147,10 @@ def test_every_carrier_shows_what_was_recovered(tmp_path, name, expected):
         (f["rule"], f["where"], f["offset"], f["evidence"]) for f in scanned["findings"]]
     assert report["verdict"] == scanned["verdict"]
     assert all(finding["meaning"] for finding in report["findings"])
+    for finding in report["findings"]:
+        shown = {line["offset"] for stream in report["streams"] if stream["where"] == finding["where"]
+                 for line in stream.get("disassembly", [])}
+        assert finding["rule"] != "pickle-dangerous-call" or finding["offset"] in shown
 
 
 def test_the_bytes_are_those_of_the_file(tmp_path):

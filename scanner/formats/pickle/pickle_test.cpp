@@ -55,6 +55,69 @@ TEST(Pickle, EvidenceIsTheCallWithItsPlace) {
   EXPECT_TRUE(report.complete()) << show(report);
 }
 
+struct Shown final : ReportSink {
+  std::vector<Listing> lines;
+  void on_finding(const Finding&) override {}
+  void on_gap(const Gap&) override {}
+  void on_release(std::uint64_t) override {}
+  void on_rest_is_inert(std::uint64_t) override {}
+  void on_listing(const Listing& line) override { lines.push_back(line); }
+
+  std::string of(std::string_view kind) const {
+    std::string out;
+    for (const Listing& line: lines)
+      if (line.kind == kind) out += std::to_string(line.offset) + " " + line.text + "\n";
+    return out;
+  }
+};
+
+Shown shown_of(std::string_view bytes) {
+  Limits limits;
+  limits.listings = 1000;
+  Shown shown;
+  scan_pickle_bytes(bytes, &shown, limits);
+  return shown;
+}
+
+TEST(Pickle, OpcodesAndProgramAreShownToWhoAsks) {
+  const Shown shown = shown_of("cos\nsystem\n(Vecho 1\ntR.");
+  EXPECT_EQ(shown.of("code"), "0 from os import system\n"
+                              "21 _var0 = system('echo 1')\n"
+                              "22 result = _var0\n");
+  EXPECT_EQ(shown.of("disassembly"), "0 c    GLOBAL     'os system'\n"
+                                     "11 (    MARK\n"
+                                     "12 V        UNICODE    'echo 1'\n"
+                                     "20 t        TUPLE      (MARK at 11)\n"
+                                     "21 R    REDUCE\n"
+                                     "22 .    STOP\n");
+  // Arguments as Python writes them.
+  const std::string data = shown_of(header() + "}\x94(K\x01G\x3f\xb9\x99\x99\x99\x99\x99\x9a"
+                                               "\x8a\x09\x01\x01\x01\x01\x01\x01\x01\x01\x80"
+                                               "C\x02'\xff"
+                                               "u.")
+                               .of("disassembly");
+  for (const char* part: {"EMPTY_DICT", "MEMOIZE    (as 0)", "BINFLOAT   0.1",
+                          "LONG1      -2361110901261984530175", "SHORT_BINBYTES b\"'\\xff\""})
+    EXPECT_NE(data.find(part), std::string::npos) << part << "\n" << data;
+}
+
+TEST(Pickle, ABreakIsShownWhereItIs) {
+  const std::string bytes = header() + k_system + "\xff" + std::string(64, ' ') + k_exploit;
+  const Shown shown = shown_of(bytes);
+  const std::string at = std::to_string(header().size() + k_system.size());
+  EXPECT_NE(shown.of("disassembly").find(at + " the pickle breaks here"), std::string::npos)
+      << shown.of("disassembly");
+  // And what is found behind it.
+  EXPECT_NE(shown.of("disassembly").find(std::to_string(bytes.size() - 1) + " .    STOP"),
+            std::string::npos);
+}
+
+TEST(Pickle, NothingIsShownUnlessSomebodyAsks) {
+  Shown shown;
+  scan_pickle_bytes(k_exploit, &shown);
+  EXPECT_TRUE(shown.lines.empty());
+}
+
 TEST(Pickle, PlainDataIsCleanAndComplete) {
   const Report report = scan_pickle_bytes(k_data);
   EXPECT_TRUE(is_clean(report)) << show(report);
