@@ -15,14 +15,14 @@ constexpr std::size_t k_dump_line = 16;
 /// Of a line: the tail of a longer one says little.
 constexpr std::size_t k_line_max = 1000;
 
-// The bytes, what they say one by one, what that means as a program.
-std::size_t stage_of(std::string_view kind) {
-  return kind == "bytes" ? 0 : kind == "disassembly" ? 1 : 2;
-}
-
 // An overview is useful as a whole.
 bool is_overview(std::string_view kind) {
   return kind == "format" || kind == "entry-point";
+}
+
+// The bytes, what they say one by one, what that means as a program; and what overviews take.
+std::size_t stage_of(std::string_view kind) {
+  return kind == "bytes" ? 0 : kind == "disassembly" ? 1 : is_overview(kind) ? 3 : 2;
 }
 
 // Whether a place lies in [from, upto].

@@ -66,7 +66,7 @@ private:
   std::vector<Listing> undecided_;
   std::map<std::pair<std::string, std::string>, Part> parts_; ///< by stream and kind
   std::map<std::string, Places> places_;                      ///< by stream, sorted
-  std::array<std::uint32_t, 3> shown_{};                      ///< lines of each stage
+  std::array<std::uint32_t, 4> shown_{};                      ///< lines of each stage
   std::uint64_t left_out_ = 0;                                ///< lines that no part counts
 };
 
