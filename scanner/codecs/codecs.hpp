@@ -26,6 +26,8 @@ DecoderPtr decode_lzma_alone(Source& source, std::uint64_t begin, std::uint64_t 
 DecoderPtr decode_lz4(Source& source, std::uint64_t begin, std::uint64_t end = k_to_the_end);
 /// zstd frames and skippable frames in any order.
 DecoderPtr decode_zstd(Source& source, std::uint64_t begin, std::uint64_t end = k_to_the_end);
+/// RFC 7932, one stream, as columnar formats store it.
+DecoderPtr decode_brotli(Source& source, std::uint64_t begin, std::uint64_t end = k_to_the_end);
 
 /// One filter of a raw LZMA chain, as 7z and zip describe it.
 struct RawFilter {

@@ -94,6 +94,30 @@ TEST(Codecs, DecodeWhatTheLibrariesPack) {
     }
 }
 
+TEST(Codecs, BrotliIsOneStreamThatEndsWhereItSays) {
+  using namespace std::string_literals;
+  const std::string packed = "\x1b\x7f\x00\xf8\x1d\x09\x36\x4e\x74\x6f\x24\x86\xd7\x62\x65\x68\x72"
+                             "\x1a\x84\x85\x8d\x6e\xb2\xa5"
+                             "\xbd\x95\x3c\xb8\xd5\x01\x2f\x70\xce\xac\xc3\x5f\x02"s;
+  std::string wanted;
+  for (int i = 0; i < 4; ++i)
+    wanted += "hello hello hello hello, brotli ";
+  const Codec brotli{"brotli", nullptr, decode_brotli, nullptr, false};
+  Decoder::State state{};
+  std::uint64_t position = 0;
+  for (const std::size_t step: {std::size_t{1} << 20, std::size_t{7}}) {
+    EXPECT_EQ(decoded(brotli, packed + "tail", step, state, position), wanted);
+    EXPECT_EQ(state, Decoder::State::end);
+    EXPECT_EQ(position, packed.size());
+  }
+  for (std::size_t n = 1; n < packed.size(); ++n) {
+    decoded(brotli, packed.substr(0, n), 64, state, position);
+    EXPECT_EQ(state, Decoder::State::truncated) << n;
+  }
+  decoded(brotli, "\xff\xff\xff\xff\xff", 64, state, position);
+  EXPECT_EQ(state, Decoder::State::malformed);
+}
+
 TEST(Codecs, GoFromFrameToFrame) {
   for (const Codec& codec: codecs()) {
     Decoder::State state{};

@@ -67,6 +67,8 @@ std::unique_ptr<Decoder> decoder_of(std::int64_t codec, Source& source, std::uin
     return decode_zstd(source, begin, end);
   case Codec::lz4_raw:
     return decode_lz4_block(source, begin, end);
+  case Codec::brotli:
+    return decode_brotli(source, begin, end);
   default:
     return nullptr;
   }
@@ -286,9 +288,7 @@ bool ChunkWalk::page(const PageHeader& header, std::uint64_t body, std::uint64_t
   auto decoder = decoder_of(codec, source_, begin, end);
   if (!decoder)
     return fail(Reason::unsupported, body,
-                static_cast<Codec>(codec) == Codec::brotli ? "pages are compressed with brotli"
-                                                           : "pages are compressed in a way that "
-                                                             "hubgate does not read");
+                "pages are compressed in a way that hubgate does not read");
   DecodedSource content(std::move(decoder), session_.budget());
   const auto first = skip_levels(header, content, unpacked);
   const bool fine = first && values(header, content, unpacked, *first);
