@@ -21,7 +21,7 @@ struct Kind {
   Walk (*walk)(Source&, Session&);
 };
 
-constexpr std::array<Kind, 33> k_kinds{{
+constexpr std::array<Kind, 39> k_kinds{{
     {"TrueType font", "\0\1\0\0\0"sv, 0, Claim::maybe, asset::walk_sfnt},
     {"OpenType font", "OTTO\0"sv, 0, Claim::maybe, asset::walk_sfnt},
     {"TrueType font", "true\0"sv, 0, Claim::maybe, asset::walk_sfnt},
@@ -54,6 +54,12 @@ constexpr std::array<Kind, 33> k_kinds{{
     {"Stata file", "<stata_dta><header>"sv, 0, Claim::yes, asset::walk_statistics},
     {"SPSS file", "$FL2@(#)"sv, 0, Claim::yes, asset::walk_statistics},
     {"SPSS file", "$FL3@(#)"sv, 0, Claim::yes, asset::walk_statistics},
+    {"DICOM", "DICM"sv, 128, Claim::yes, asset::walk_dicom},
+    {"NIfTI", "n+1\0"sv, 344, Claim::maybe, asset::walk_nifti},
+    {"NIfTI", "ni1\0"sv, 344, Claim::maybe, asset::walk_nifti},
+    {"NIfTI", "n+2\0\r\n\x1a\n"sv, 4, Claim::maybe, asset::walk_nifti},
+    {"PostScript font", "\x80\1"sv, 0, Claim::maybe, asset::walk_pfb},
+    {"DVI", "\xf7\2\1\x83\x92\xc0\x1c\x3b\0\0\0\0"sv, 0, Claim::maybe, asset::walk_dvi},
     {"IDX", "\0\0"sv, 0, Claim::maybe, asset::walk_idx},
     {"MATLAB 4 file", ""sv, 0, Claim::maybe, asset::walk_mat4},
     {"Fortran records", ""sv, 0, Claim::maybe, asset::walk_fortran},

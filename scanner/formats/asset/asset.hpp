@@ -31,4 +31,12 @@ Walk walk_mat4(Source& source, Session& session);
 Walk walk_idx(Source& source, Session& session);
 Walk walk_faiss(Source& source, Session& session);
 
+// medical.cpp
+Walk walk_dicom(Source& source, Session& session);
+Walk walk_nifti(Source& source, Session& session);
+
+// print.cpp
+Walk walk_pfb(Source& source, Session& session);
+Walk walk_dvi(Source& source, Session& session);
+
 } // namespace hubgate::asset

@@ -1,6 +1,6 @@
 // Video and the rarer containers of sound and pictures: Matroska and WebM, AVI and other RIFF
 // files, FLV, AAC, AU, MPEG transport streams, JPEG XL. See README.md.
-#include "scanner/core/media.hpp"
+#include "scanner/formats/media/media.hpp"
 
 #include "scanner/core/cursor.hpp"
 #include "scanner/core/format.hpp"
@@ -216,7 +216,7 @@ struct Kind {
   Walk (*walk)(Source&, Session&);
 };
 
-constexpr std::array<Kind, 11> k_kinds{{
+constexpr std::array<Kind, 15> k_kinds{{
     {"Matroska", "\x1a\x45\xdf\xa3"sv, ""sv, Claim::maybe, walk_matroska},
     {"AVI", "RIFF"sv, "AVI "sv, Claim::yes, walk_riff},
     {"animated cursor", "RIFF"sv, "ACON"sv, Claim::yes, walk_riff},
@@ -225,6 +225,11 @@ constexpr std::array<Kind, 11> k_kinds{{
     {"FLV", "FLV\1"sv, ""sv, Claim::maybe, walk_flv},
     {"AU", ".snd\0"sv, ""sv, Claim::maybe, walk_au},
     {"JPEG XL", "\0\0\0\x0cJXL "sv, "\x0d\x0a\x87\x0a"sv, Claim::yes, walk_jxl},
+    {"CAF", "caff\0\1"sv, "desc"sv, Claim::yes, media::walk_caf},
+    {"Wave64", "riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb"sv, ""sv, Claim::yes, media::walk_wave64},
+    {"MXF", "\x06\x0e\x2b\x34\x02\x05\x01\x01"sv, "\x0d\x01\x02\x01\x01"sv, Claim::yes,
+     media::walk_mxf},
+    {"MPEG program stream", "\0\0\1\xba"sv, ""sv, Claim::maybe, media::walk_program},
     {"AAC", "\xff"sv, ""sv, Claim::maybe, walk_adts},
     {"MPEG transport stream", "\x47"sv, ""sv, Claim::maybe, walk_transport},
     {"MPEG transport stream", ""sv, ""sv, Claim::maybe, walk_transport},
