@@ -159,11 +159,13 @@ Result<void> Push::decide() {
     }
     cases.push_back(std::move(one));
   };
+  trees_->judge();
   for (std::size_t i = 0; i < judged_.size(); ++i)
     for (const auto& use: walk_->blobs()[i].uses)
-      for (auto& one: maker.of_blob(walk_->blobs()[i], use, *judged_[i]))
+      for (auto& one: maker.of_blob(walk_->blobs()[i], use, *judged_[i])) {
+        trees_->account(one);
         add(std::move(one));
-  trees_->judge();
+      }
   for (auto& one: trees_->cases())
     add(std::move(one));
 

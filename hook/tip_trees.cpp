@@ -200,6 +200,12 @@ void TipTrees::judge_tree_of(Tree& tree) {
   together.gaps.insert(together.gaps.end(), code.gaps.begin(), code.gaps.end());
   options.repository = &together;
   tree.report = judge_tree(entries, options);
+  const auto described = described_files(entries);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (!described[i]) continue;
+    tree.describes = true;
+    described_.try_emplace({entries[i].path, entries[i].sha256}, entries[*described[i]].path);
+  }
   if (tree.too_large)
     tree.report.gaps.push_back(Gap{Reason::budget,
                                    Reach::load,
@@ -212,6 +218,14 @@ void TipTrees::judge_tree_of(Tree& tree) {
 void TipTrees::judge() {
   for (auto& [root, tree]: trees_)
     if (!tree.recorded) judge_tree_of(tree);
+}
+
+void TipTrees::account(PushCase& one) const {
+  const Context& context = one.item.context;
+  if (!context.sha256 || described_.empty()) return;
+  const auto by = described_.find({context.path, hex(*context.sha256)});
+  if (by == described_.end()) return;
+  one.report = std::make_shared<const Report>(as_described(*one.report, by->second));
 }
 
 std::vector<PushCase> TipTrees::cases() const {
@@ -264,10 +278,11 @@ std::vector<PushCase> TipTrees::cases() const {
   return out;
 }
 
-// Complete ones only: a gap may close without the tree changing.
+// Complete ones only: a gap may close without the tree changing. And none that accounts for files:
+// a record does not say for which.
 Result<void> TipTrees::remember() const {
   for (const auto& [root, tree]: trees_)
-    if (!tree.recorded && tree.report.complete() &&
+    if (!tree.recorded && !tree.describes && tree.report.complete() &&
         std::all_of(
             tree.report.findings.begin(), tree.report.findings.end(),
             [](const Finding& finding) { return finding.severity == Severity::informational; }))

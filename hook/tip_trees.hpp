@@ -32,6 +32,8 @@ public:
   Result<void> collect();
   /// When the judge has waited: the verdicts.
   void judge();
+  /// Behind judge(): closes the gap of a file of which another one in its tree says what it is.
+  void account(PushCase& one) const;
   /// One case a file that the verdict is about.
   std::vector<PushCase> cases() const;
   /// Keeps the verdicts.
@@ -54,6 +56,7 @@ private:
     std::string key;
     bool recorded = false; ///< the report came from a record
     bool too_large = false;
+    bool describes = false; ///< some file of it accounts for another one
   };
   struct Tip {
     std::size_t ref = 0;
@@ -72,6 +75,8 @@ private:
   std::vector<Tip> tips_;
   std::map<git::Oid, Tree> trees_;
   std::vector<const Judged*> extra_;
+  /// By path and sha256 (hex) of a file that is only opaque: the path of what describes it.
+  std::map<std::pair<std::string, std::string>, std::string> described_;
   std::map<git::Oid, const Judged*> asked_; ///< given to the judge here
   std::uint64_t listed_ = 0;
   std::uint64_t read_ = 0; ///< bytes of old files given to the judge

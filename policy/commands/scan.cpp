@@ -185,7 +185,11 @@ public:
       each(std::move(*result), targets_[i]);
       // The last of its directory: the files of one follow each other.
       const bool last = i + 1 == targets_.size() || targets_[i + 1].tree != targets_[i].tree;
-      if (targets_[i].tree != nullptr && last) each(targets_[i].tree->judge(pool_, policy_), {});
+      if (targets_[i].tree == nullptr || !last) continue;
+      ScanResult together = targets_[i].tree->judge(pool_, policy_);
+      for (auto& held: targets_[i].tree->settle(policy_))
+        each(std::move(held), {});
+      each(std::move(together), {});
     }
     for (auto& thread: threads)
       thread.join();
@@ -288,16 +292,7 @@ private:
     if (!result->error.empty())
       result->report.gaps.push_back(
           Gap{Reason::unreadable, Reach::load, "", 0, printable(result->error)});
-    result->verdict = verdict_of(result->report, result->path);
-    // What could not be read at all is missing, not blocked.
-    if (policy_ && !result->sha256.empty()) {
-      Context context;
-      context.road = Road::scan;
-      context.path = result->path;
-      context.size = result->size;
-      context.sha256 = sha256_from_hex(result->sha256);
-      result->decision = policy_->decide(result->report, context);
-    }
+    judge_result(*result, policy_);
     const std::lock_guard lock(mutex_);
     results_[index] = std::move(result);
     ready_[index] = true;
@@ -378,11 +373,12 @@ int run_scan(const Options& options) {
   output->begin();
   Scan scan(**pool, std::move(targets), policy);
   const auto take = [&](ScanResult result, const Target& of) {
+    const FileMode mode = of.executable ? FileMode::executable : FileMode::regular;
+    if (of.tree != nullptr && of.tree->waits(result)) return of.tree->hold(std::move(result), mode);
     output->file(result);
     count(totals, result);
     partly = partly || result.verdict.inconclusive;
-    if (of.tree != nullptr)
-      of.tree->add(std::move(result), of.executable ? FileMode::executable : FileMode::regular);
+    if (of.tree != nullptr) of.tree->add(std::move(result), mode);
     if (progress) std::cerr << '\r' << totals.files << '/' << total << " files" << std::flush;
   };
   scan.run(options.jobs != 0 ? options.jobs : cores, take);

@@ -11,6 +11,18 @@
 
 namespace hubgate {
 
+void judge_result(ScanResult& result, const std::optional<Policy>& policy) {
+  result.verdict = verdict_of(result.report, result.path);
+  // What could not be read at all is missing, not blocked.
+  if (!policy || result.sha256.empty()) return;
+  Context context;
+  context.road = Road::scan;
+  context.path = result.path;
+  context.size = result.size;
+  context.sha256 = sha256_from_hex(result.sha256);
+  result.decision = policy->decide(result.report, context);
+}
+
 ScannedTree::ScannedTree(std::string root) : root_(std::move(root)) {}
 
 // Git's own folder is not part of the repository's files.
@@ -30,17 +42,52 @@ void ScannedTree::add_link(const std::string& path, std::string target) {
   entry.target = std::move(target);
 }
 
-void ScannedTree::add(ScanResult&& result, FileMode mode) {
-  const auto name = relative(result.path);
-  if (!name) return;
+TreeEntry& ScannedTree::entry_of(const ScanResult& result, FileMode mode, std::string path) {
   TreeEntry& entry = entries_.emplace_back();
-  entry.path = *name;
+  entry.path = std::move(path);
   entry.mode = mode;
-  entry.sha256 = std::move(result.sha256);
+  entry.sha256 = result.sha256;
   entry.size = result.size;
   entry.pointer = result.lfs_pointer;
+  return entry;
+}
+
+void ScannedTree::add(ScanResult&& result, FileMode mode) {
+  auto name = relative(result.path);
+  if (!name) return;
+  TreeEntry& entry = entry_of(result, mode, std::move(*name));
   // What could not be read is a gap of its own line already.
   if (result.error.empty()) entry.report = &reports_.emplace_back(std::move(result.report));
+}
+
+bool ScannedTree::waits(const ScanResult& result) const {
+  const auto name = relative(result.path);
+  if (!name || !result.error.empty()) return false;
+  TreeEntry entry;
+  entry.path = *name;
+  entry.pointer = result.lfs_pointer;
+  entry.report = &result.report;
+  return is_only_opaque(entry);
+}
+
+void ScannedTree::hold(ScanResult&& result, FileMode mode) {
+  auto name = relative(result.path);
+  TreeEntry& entry = entry_of(result, mode, name ? std::move(*name) : result.path);
+  held_.emplace_back(entries_.size() - 1, std::move(result));
+  entry.report = &held_.back().second.report;
+}
+
+std::vector<ScanResult> ScannedTree::settle(const std::optional<Policy>& policy) {
+  std::vector<ScanResult> out;
+  const auto described = described_files(entries_);
+  for (auto& [index, result]: held_) {
+    if (described[index]) {
+      result.report = as_described(result.report, entries_[*described[index]].path);
+      judge_result(result, policy);
+    }
+    out.push_back(result);
+  }
+  return out;
 }
 
 // The bytes that were scanned, or nothing.

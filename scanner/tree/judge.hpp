@@ -81,8 +81,16 @@ enum class RuleId {
   template_differs,
   entry_point,
   named_skops,
+  described,
 };
 const Rule& rule(RuleId id);
+
+/// "name 4096" of an `extent` or `described` reference of the file at `path`, {stem} replaced.
+struct NamedBytes {
+  std::string name;
+  std::uint64_t bytes = 0;
+};
+std::optional<NamedBytes> named_bytes(std::string_view path, std::string_view target);
 
 std::string_view modules_version();
 

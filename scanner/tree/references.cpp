@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 namespace hubgate::tree {
 namespace {
@@ -124,18 +123,9 @@ private:
   // "name 4096": so many bytes of it are read.
   void extent(std::size_t from, const Reference& reference) {
     const std::string& path = judge_.entries[from].path;
-    const std::string_view text = reference.target;
-    const std::size_t space = text.rfind(' ');
-    if (space == std::string_view::npos || !reference.where.empty()) return;
-    std::uint64_t bytes = 0;
-    const char* end = text.data() + text.size();
-    if (std::from_chars(text.data() + space + 1, end, bytes).ptr != end) return;
-    std::string name(text.substr(0, space));
-    constexpr std::string_view k_stem = "{stem}";
-    if (name.starts_with(k_stem)) {
-      const std::string_view own = name_of(path);
-      name.replace(0, k_stem.size(), own.substr(0, own.rfind('.')));
-    }
+    const auto named = named_bytes(path, reference.target);
+    if (!named || !reference.where.empty()) return;
+    const auto& [name, bytes] = *named;
     const ResolvedPath to = resolve_path(path, name);
     if (to.kind != PathKind::inside) return; // the reference to the file says so
     const std::size_t at = judge_.find(to.path);

@@ -76,6 +76,17 @@ std::string tree_key(std::span<const TreeEntry> entries, std::string_view repo);
 /// indexes. Weights and data are judged alone.
 bool tree_decides(std::string_view path);
 
+/// Whether all that can be said against the file, under its path, is that no format claims it and
+/// the generic scan found nothing in it.
+bool is_only_opaque(const TreeEntry& entry);
+
+/// For each entry that is only opaque, the index of another one whose complete analysis says what
+/// all of its bytes are (`described` references); nothing for the others.
+std::vector<std::optional<std::size_t>> described_files(std::span<const TreeEntry> entries);
+
+/// The report of such a file: the gap is closed, and a finding says by whom (a path).
+Report as_described(const Report& report, std::string_view by);
+
 /// Whether a loader opens files of this name as weights or data.
 bool is_model_file(std::string_view path);
 

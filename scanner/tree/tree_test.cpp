@@ -440,6 +440,81 @@ TEST(Tree, WhatDecidesAndWasNotReadIsAGap) {
   EXPECT_EQ(report.gaps[0].reach, Reach::load);
 }
 
+// A file without a header, and what describes it.
+class Described : public ::testing::Test {
+protected:
+  Described() {
+    repo.file("sub/model.onnx", "onnx");
+    repo.refers("sub/model.onnx", "described", "weights.bin 100");
+    repo.file("sub/weights.bin", "");
+    repo.report_of("sub/weights.bin").gaps.push_back({Reason::opaque, Reach::data, "", 0, "", {}});
+  }
+  // The path of what accounts for `path`, "" when nothing does.
+  std::string by(const std::string& path = "sub/weights.bin") {
+    const std::vector<TreeEntry> entries = repo.entries();
+    const auto described = described_files(entries);
+    for (std::size_t i = 0; i < entries.size(); ++i)
+      if (entries[i].path == path && described[i]) return entries[*described[i]].path;
+    return "";
+  }
+  Repository repo;
+};
+
+TEST_F(Described, BytesAreAccountedForByACompleteAnalysis) {
+  EXPECT_EQ(by(), "sub/model.onnx");
+  const Report report = as_described(repo.report_of("sub/weights.bin"), by());
+  EXPECT_TRUE(report.complete());
+  EXPECT_EQ(severity_of(report, "tree-described"), Severity::informational);
+  EXPECT_THAT(report.findings[0].evidence, HasSubstr("sub/model.onnx"));
+}
+
+TEST_F(Described, NotWhenTheSizeDiffers) {
+  repo.report_of("sub/model.onnx").references[0].target = "weights.bin 99";
+  EXPECT_EQ(by(), "");
+}
+
+TEST_F(Described, NotByWhatWasNotReadToItsEnd) {
+  repo.report_of("sub/model.onnx").gaps.push_back({Reason::budget, Reach::load, "", 0, "", {}});
+  EXPECT_EQ(by(), "");
+}
+
+TEST_F(Described, NotByWhatIsSuspiciousItself) {
+  repo.finds("sub/model.onnx", Severity::suspicious);
+  EXPECT_EQ(by(), "");
+}
+
+TEST_F(Described, NotWhenSomethingWasFoundInTheBytes) {
+  repo.finds("sub/weights.bin", Severity::suspicious);
+  EXPECT_EQ(by(), "");
+}
+
+TEST_F(Described, NotWhenMoreThanOpaqueIsWrong) {
+  repo.report_of("sub/weights.bin").gaps.push_back({Reason::budget, Reach::data, "", 0, "", {}});
+  EXPECT_EQ(by(), "");
+}
+
+TEST_F(Described, NotByWhatLiesElsewhereOrInsideOfAContainer) {
+  repo.report_of("sub/model.onnx").references[0].where = "inner.onnx";
+  EXPECT_EQ(by(), "");
+  repo.report_of("sub/model.onnx").references[0].where = "";
+  repo.report_of("sub/model.onnx").references[0].target = "../weights.bin 100";
+  EXPECT_EQ(by(), "");
+}
+
+TEST_F(Described, FilesOfOnePlaceCountTogether) {
+  repo.file("sub/shard2", "");
+  repo.report_of("sub/shard2").gaps.push_back({Reason::opaque, Reach::data, "", 0, "", {}});
+  Report& model = repo.report_of("sub/model.onnx");
+  model.references.clear();
+  repo.refers("sub/model.onnx", "described", "weights.bin 200");
+  EXPECT_EQ(by(), "");
+  repo.refers("sub/model.onnx", "described", "shard2 200");
+  EXPECT_EQ(by(), "sub/model.onnx");
+  EXPECT_EQ(by("sub/shard2"), "sub/model.onnx");
+  repo.refers("sub/model.onnx", "described", "shard3 200");
+  EXPECT_EQ(by(), "") << "one of them is missing";
+}
+
 TEST(Tree, LimitsAreGapsAndTheWorstFindingsStay) {
   Repository repo;
   for (int i = 0; i < 20; ++i)
@@ -487,7 +562,7 @@ TEST(Tree, RulesHaveNamesAndMeanings) {
     EXPECT_FALSE(one.meaning.empty()) << one.id;
   }
   EXPECT_EQ(tree::rule(tree::RuleId::lfs_pointer).id, "tree-lfs-pointer");
-  EXPECT_EQ(tree::rule(tree::RuleId::named_skops).id, tree_rules().back().id);
+  EXPECT_EQ(tree::rule(tree::RuleId::described).id, tree_rules().back().id);
 }
 
 TEST(Tree, entry_points_are_shown_with_what_they_import) {

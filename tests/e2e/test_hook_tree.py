@@ -99,6 +99,28 @@ def test_a_pointer_is_judged_as_its_object(server, work):
     assert "tree-" not in run.output, run.output
 
 
+# OpenVINO IR: the constants lie in a .bin beside it, which is nothing but numbers.
+IR = b"""<?xml version="1.0"?>
+<net name="m" version="11"><layers>
+<layer id="0" name="w" type="Const" version="opset1"><data element_type="f32" shape="16" offset="0" size="64"/>
+<output><port id="0" precision="FP32"><dim>16</dim></port></output></layer>
+</layers><edges/></net>
+"""
+NUMBERS = bytes((37 * i + 11) % 251 + 1 for i in range(64))
+
+
+def test_numbers_pass_beside_what_describes_them(tmp_path, work):
+    server = BareRepository(tmp_path, "--policy", "strict")
+    work.commit({"model.bin": NUMBERS})
+    assert_refused(work.push(server), "model.bin", "opaque")
+    work.commit({"model.xml": IR})
+    run = work.push(server)
+    assert run.ok, run.output
+    assert work.push(server, "HEAD:refs/heads/again").ok
+    work.commit({"model.bin": NUMBERS + b"\x01\x02"})
+    assert_refused(work.push(server), "model.bin", "opaque")
+
+
 def test_links_and_submodules(server, work):
     head = work.commit({"README.md": b"# hi\n"})
     work.git("update-index", "--add", "--cacheinfo", f"160000,{head},vendor")

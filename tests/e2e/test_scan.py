@@ -50,7 +50,8 @@ def test_a_policy_decides_the_exit_status(tree):
 def test_json_lines_have_the_promised_shape(tree):
     run = scan("--format", "jsonl", tree)
     reports = {os.path.relpath(report["path"], tree): report for report in lines(run)}
-    assert list(reports) == ["clean.txt", "opaque.dat", "sub/poisoned.pkl", "."]
+    # What is only opaque waits for a file that describes it.
+    assert list(reports) == ["clean.txt", "sub/poisoned.pkl", "opaque.dat", "."]
     assert reports["."]["tree"] and reports["."]["format"] == "tree" and reports["."]["verdict"] == "clean"
     poisoned = reports["sub/poisoned.pkl"]
     assert poisoned["verdict"] == "malicious" and poisoned["status"] == "complete"
@@ -163,3 +164,20 @@ def test_links_and_pointers_of_a_directory(tmp_path):
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git" / "os.py").write_text("x = 1\n")
     assert scan(tmp_path).returncode == 0
+
+
+def test_numbers_are_accounted_for_by_what_describes_them(tmp_path):
+    (tmp_path / "model.bin").write_bytes(OPAQUE[:64])
+    ir = ('<?xml version="1.0"?><net name="m" version="11"><layers><layer id="0" name="w" type="Const" version="opset1">'
+          '<data element_type="f32" shape="%d" offset="0" size="64"/></layer></layers></net>')
+    (tmp_path / "model.xml").write_text(ir % 16)
+    run = scan("--format", "jsonl", "--policy", "strict", tmp_path)
+    reports = {os.path.basename(report["path"]): report for report in lines(run)}
+    assert reports["model.bin"]["verdict"] == "clean", run.stdout
+    assert [finding["rule"] for finding in reports["model.bin"]["findings"]] == ["tree-described"]
+    assert run.returncode == 0, run.stdout
+    # A description that does not add up accounts for nothing.
+    (tmp_path / "model.xml").write_text(ir % 15)
+    assert scan(tmp_path).returncode == 1
+    (tmp_path / "model.xml").unlink()
+    assert scan(tmp_path).returncode == 3

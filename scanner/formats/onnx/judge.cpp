@@ -1,3 +1,4 @@
+#include "scanner/core/extents.hpp"
 #include "scanner/core/path_kind.hpp"
 #include "scanner/formats/onnx/model.hpp"
 #include "scanner/generic/text_value.hpp"
@@ -317,7 +318,9 @@ void Judge::finish(Flow& flow) {
     });
     std::uint64_t end = 0;
     const Extent* last = nullptr;
+    Extents described;
     for (const Extent& extent: extents) {
+      described.add(extent.begin, extent.size);
       // Tied weights are the same bytes; a part of another tensor's is not.
       const bool same = last != nullptr && last->begin == extent.begin && last->size == extent.size;
       if (last != nullptr && !same && extent.begin < end)
@@ -329,6 +332,8 @@ void Judge::finish(Flow& flow) {
       }
     }
     session_.refer("extent", 0, location + " " + std::to_string(end));
+    if (const auto whole = described.whole(); whole && extent_count_ <= k_max_extents)
+      session_.refer("described", ++described_, location + " " + std::to_string(*whole));
   }
   for (const FlowFinding& finding: flow.judge()) {
     const Rule& rule = finding.kind == FlowFinding::Kind::shadow ? k_shadow

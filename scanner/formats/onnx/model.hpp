@@ -101,6 +101,7 @@ private:
   std::map<std::string_view, std::size_t> told_; ///< by rule id
   std::map<std::string, std::vector<Extent>> extents_;
   std::size_t extent_count_ = 0;
+  std::uint64_t described_ = 0; ///< files: what tells one such reference from the next
   std::set<std::pair<std::string, std::string>> functions_;
   std::map<std::pair<std::string, std::string>, Custom> custom_;
   std::unordered_set<std::size_t> texts_; ///< hashes of what was looked at

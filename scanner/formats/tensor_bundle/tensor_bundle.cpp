@@ -2,6 +2,7 @@
 // (tensorflow/core/lib/io/table.h, tensor_bundle.proto). See README.md.
 #include "scanner/codecs/blocks.hpp"
 #include "scanner/core/crc32c.hpp"
+#include "scanner/core/extents.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/protobuf.hpp"
 #include "scanner/core/reader.hpp"
@@ -10,7 +11,8 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
+#include <cstdio>
+#include <map>
 
 namespace hubgate {
 namespace {
@@ -70,6 +72,7 @@ private:
   template <typename Visit> bool entries(const std::vector<std::uint8_t>& block, Visit visit);
   void value(const std::string& key, Bytes value);
   void header(Bytes value);
+  void name_shards();
   bool refuse(std::uint64_t at, std::string_view evidence);
 
   Source& source_;
@@ -77,6 +80,7 @@ private:
   std::uint64_t size_;
   ValueJudge values_;
   std::uint64_t shards_ = 0;
+  std::map<std::uint64_t, Extents> tensors_; ///< by shard
   bool bundle_ = false;
   bool first_ = true;
   bool told_extent_ = false;
@@ -213,9 +217,27 @@ void Scan::value(const std::string& key, Bytes value) {
            (__builtin_mul_overflow(elements, std::uint64_t{k_sizes[type]}, &bytes) ||
             bytes != size))
     wrong = "has " + std::to_string(size) + " bytes where its shape needs " + std::to_string(bytes);
-  if (wrong.empty()) return;
+  if (wrong.empty()) {
+    // The parts of a tensor that was cut have entries of their own.
+    if (!sliced) tensors_[shard].add(offset, size);
+    return;
+  }
   told_extent_ = true;
   session_.find(k_extent, 0, 0, "the tensor " + key + " " + wrong);
+}
+
+// "variables.data-00000-of-00002": how many bytes of each shard are read, and whether that is all.
+void Scan::name_shards() {
+  constexpr std::uint64_t k_most = 2000;
+  if (!bundle_ || shards_ > k_most || told_extent_) return;
+  for (auto& [shard, tensors]: tensors_) {
+    std::array<char, 64> name{};
+    std::snprintf(name.data(), name.size(), "{stem}.data-%05u-of-%05u",
+                  static_cast<unsigned>(shard), static_cast<unsigned>(shards_));
+    if (const auto whole = tensors.whole())
+      session_.refer("described", shard, std::string(name.data()) + " " + std::to_string(*whole));
+    session_.refer("extent", shard, std::string(name.data()) + " " + std::to_string(tensors.end()));
+  }
 }
 
 Reading Scan::run() {
@@ -248,7 +270,10 @@ Reading Scan::run() {
             whole;
     return whole;
   });
-  if (read && whole) return Reading::valid;
+  if (read && whole) {
+    name_shards();
+    return Reading::valid;
+  }
   refuse(last, "the entries of a block can't be read");
   return Reading::broken;
 }

@@ -7,6 +7,7 @@
 #include "scanner/formats/tensorflow/ops.hpp"
 #include "scanner/formats/tensorflow/paths.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace hubgate {
@@ -30,7 +31,10 @@ public:
 
 private:
   void text(const std::string& path, const std::string& value, std::uint64_t offset);
+  void number(const std::string& path, const JsonReader& json);
   void node();
+  void weight();
+  void group();
 
   Source& source_;
   Session& session_;
@@ -39,15 +43,63 @@ private:
   std::string op_;
   std::vector<std::string> inputs_;
   std::string graph_; ///< nodes as a GraphDef
+  // Of a group of weightsManifest: its files hold its weights one behind the other.
+  std::vector<std::string> group_files_;
+  std::uint64_t group_bytes_ = 0; ///< 0: not known
+  bool group_known_ = true;
+  std::uint64_t weight_elements_ = 1;
+  std::string weight_type_;
+  std::vector<std::pair<std::uint64_t, std::vector<std::string>>> groups_; ///< bytes, files
   bool topology_ = false;
   bool manifest_ = false;
 };
 
 void Scan::text(const std::string& path, const std::string& value, std::uint64_t offset) {
   if (path == "weightsManifest[].paths[]") weights_.emplace_back(value, offset);
+  if (path == "weightsManifest[].paths[]") group_files_.push_back(value);
+  if (path == "weightsManifest[].weights[].dtype" && weight_type_.empty()) weight_type_ = value;
+  // Stored as this, whatever it becomes when it is read.
+  if (path == "weightsManifest[].weights[].quantization.dtype") weight_type_ = value;
   if (path == "modelTopology.node[].name") name_ = value;
   if (path == "modelTopology.node[].op") op_ = value;
   if (path == "modelTopology.node[].input[]" && inputs_.size() < 1024) inputs_.push_back(value);
+}
+
+void Scan::number(const std::string& path, const JsonReader& json) {
+  if (path != "weightsManifest[].weights[].shape[]") return;
+  const auto count = json.as_u64();
+  if (!count || __builtin_mul_overflow(weight_elements_, *count, &weight_elements_))
+    group_known_ = false;
+}
+
+// A weight is over. Those of variable length (string) leave the group unknown.
+void Scan::weight() {
+  struct Type {
+    std::string_view name;
+    std::uint64_t bytes;
+  };
+  constexpr std::array<Type, 7> k_types{{{"float32", 4},
+                                         {"float16", 2},
+                                         {"int32", 4},
+                                         {"uint16", 2},
+                                         {"uint8", 1},
+                                         {"bool", 1},
+                                         {"complex64", 8}}};
+  const auto* type = std::find_if(k_types.begin(), k_types.end(),
+                                  [&](const Type& known) { return known.name == weight_type_; });
+  std::uint64_t bytes = 0;
+  if (type == k_types.end() || __builtin_mul_overflow(weight_elements_, type->bytes, &bytes) ||
+      __builtin_add_overflow(group_bytes_, bytes, &group_bytes_))
+    group_known_ = false;
+  weight_elements_ = 1;
+  weight_type_.clear();
+}
+
+void Scan::group() {
+  if (group_known_ && group_bytes_ > 0) groups_.emplace_back(group_bytes_, group_files_);
+  group_files_.clear();
+  group_bytes_ = 0;
+  group_known_ = true;
 }
 
 // A node is over: only those that do something are kept, and only their names.
@@ -75,6 +127,10 @@ Reading Scan::run() {
       manifest_ = manifest_ || paths.path() == "weightsManifest[]";
     } else if (event == JsonEvent::object_end) {
       if (paths.path() == "modelTopology.node[]") node();
+      if (paths.path() == "weightsManifest[].weights[]") weight();
+      if (paths.path() == "weightsManifest[]") group();
+    } else if (event == JsonEvent::number) {
+      number(paths.path(), paths.json());
     } else if (event == JsonEvent::string) {
       text(paths.path(), paths.json().text(), paths.json().offset());
     }
@@ -95,6 +151,9 @@ Reading Scan::run() {
       break;
     }
   }
+  for (std::size_t i = 0; i < groups_.size(); ++i)
+    for (const auto& file: groups_[i].second)
+      session_.refer("described", i, file + " " + std::to_string(groups_[i].first));
   if (!graph_.empty()) tensorflow::scan_graph(session_, graph_);
   // Whether the JSON is whole, the base format says; a Keras topology is read by keras_config.
   return Reading::valid;

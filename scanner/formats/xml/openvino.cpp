@@ -1,5 +1,6 @@
 // OpenVINO IR (openvino/src/core/src/pass/serialize.cpp): the graph as XML, the constants in a .bin
 // beside it. The name of that file is not in the XML: it is the XML's own with another suffix.
+#include "scanner/core/extents.hpp"
 #include "scanner/formats/xml/rules.hpp"
 
 #include <algorithm>
@@ -72,7 +73,10 @@ public:
     if (event == Event::start) start(reader, held);
   }
   void finish(Held& held) override {
-    if (bytes_ > 0) held.refer("extent", 0, "{stem}.bin " + std::to_string(bytes_));
+    if (bytes_ == 0) return;
+    held.refer("extent", 0, "{stem}.bin " + std::to_string(bytes_));
+    if (const auto whole = described_.whole())
+      held.refer("described", 0, "{stem}.bin " + std::to_string(*whole));
   }
 
 private:
@@ -83,6 +87,7 @@ private:
   bool in_constant_ = false;
   std::string layer_;
   std::uint64_t bytes_ = 0; ///< that the .bin must have
+  Extents described_;
 };
 
 void OpenVino::layer(const MarkupReader& reader, Held& held) {
@@ -115,6 +120,7 @@ void OpenVino::constant(const MarkupReader& reader, Held& held) {
     return;
   }
   bytes_ = std::max(bytes_, *offset + *size);
+  described_.add(*offset, *size);
   const unsigned bits = type == nullptr ? 0 : bits_of(*type);
   if (bits == 0 || shape == nullptr) return;
   const auto count = elements(*shape);
