@@ -26,5 +26,10 @@ def libraries():
 
 
 @pytest.fixture(scope="session")
+def pictures():
+    return environment("pictures", "requirements-pictures.txt")
+
+
+@pytest.fixture(scope="session")
 def tables():
     return environment("tables", "requirements-tables.txt")

@@ -52,14 +52,10 @@ onnx.save(model, out / "inside.onnx")
 (out / "strings.pb").write_bytes(numpy_helper.from_array(np.array(["a", "b"], dtype=object), "s").SerializeToString())
 (out / "sequence.pb").write_bytes(numpy_helper.from_list([np.ones(3, np.float32), np.zeros(2, np.float32)], "l").SerializeToString())
 
-# Only the model: its companion is bytes without a format.
 beside = out / "outside"
 beside.mkdir()
 onnx.save(model, beside / "outside.onnx", save_as_external_data=True, location="weights.bin", size_threshold=16)
-(out / "outside.onnx").write_bytes((beside / "outside.onnx").read_bytes())
-for file in beside.iterdir():
-    file.unlink()
-beside.rmdir()
+onnx.save(onnx.load(beside / "outside.onnx"), beside / "apart.onnx", save_as_external_data=True, all_tensors_to_one_file=False, size_threshold=16)
 
 for name in ("inside", "skl_forest", "skl_logistic"):
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""make_tables.py OUT: Parquet, Arrow, Feather, CSV and SQLite as pyarrow, fastparquet, polars and pandas write them."""
+"""make_tables.py OUT: Parquet, ORC, Avro, Arrow, Feather, CSV and SQLite as pyarrow, fastparquet, polars and pandas write them."""
 import pickle
 import sqlite3
 import sys
@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.feather as feather
+import pyarrow.orc as orc
 import pyarrow.parquet as pq
 
 out = Path(sys.argv[1])
@@ -34,7 +35,7 @@ table = pa.table({
     "array": [pickle.dumps(np.arange(3)) if i % 100 == 0 else None for i in range(rows)],
 })
 plain = table.drop_columns(["array"])
-for codec in ("none", "snappy", "gzip", "zstd", "lz4"):
+for codec in ("none", "snappy", "gzip", "zstd", "lz4", "brotli"):
     pq.write_table(table, out / f"arrow_{codec}.parquet", compression=codec, row_group_size=1000)
 pq.write_table(table, out / "arrow_pages_v2.parquet", data_page_version="2.0", compression="snappy", data_page_size=4096)
 pq.write_table(table, out / "arrow_index.parquet", write_page_index=True, write_page_checksum=True, compression="zstd")
@@ -56,6 +57,13 @@ for codec in ("SNAPPY", "GZIP", "ZSTD", "LZ4"):
 pl.DataFrame({"a": range(1000), "s": [words[i % 7] for i in range(1000)], "l": [[1, 2]] * 1000,
               "c": pl.Series(["x", "y"] * 500, dtype=pl.Categorical)}).write_parquet(out / "polars.parquet")
 pl.DataFrame({"a": range(1000), "s": ["text %d" % i for i in range(1000)]}).write_ipc(out / "polars.arrow", compression="lz4")
+
+flat = table.select(["id", "score", "flag", "text", "long", "bytes", "list", "nested", "when", "pickled"])
+for codec in ("uncompressed", "zlib", "snappy", "lz4", "zstd"):
+    orc.write_table(flat, out / f"{codec}.orc", compression=codec, stripe_size=100_000)
+rowwise = pl.DataFrame({"a": range(5000), "s": ["text %d" % (i % 700) for i in range(5000)], "b": [b"y" * (i % 9) for i in range(5000)]})
+for codec in ("uncompressed", "snappy", "deflate"):
+    rowwise.write_avro(out / f"{codec}.avro", compression=codec)
 
 for codec in (None, "lz4", "zstd"):
     options = pa.ipc.IpcWriteOptions(compression=codec)

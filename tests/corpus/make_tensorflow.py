@@ -1,6 +1,5 @@
 """make_tensorflow.py OUT: saved models, checkpoints, graphs, TFLite models and TFRecords, by
-TensorFlow itself. Left out: the data shards of TensorFlow 1's saver, which are mere numbers without
-an object graph behind them and stay opaque."""
+TensorFlow itself."""
 import os
 import sys
 from pathlib import Path
@@ -110,5 +109,3 @@ with graph.as_default(), tf.compat.v1.Session() as session:
         builder.add_meta_graph_and_variables(session, ["serve"], signature_def_map=signature,
                                              main_op=None if text else tf.compat.v1.tables_initializer())
         builder.save(as_text=text)
-for shard in (out / "v1").rglob("*.data-?????-of-?????"):
-    shard.unlink()
