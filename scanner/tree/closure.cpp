@@ -242,6 +242,9 @@ void show_entries(Judge& judge, Closure& closure) {
                 "named by " + judge.entries[edge.from].path +
                     ", runs when it is loaded: " + shown_imports(judge, closure.graph(), edge.to));
   }
+  for (const TreeEntry& entry: judge.entries)
+    if (entry.path.ends_with(".ipynb") && entry.report != nullptr && listed++ < k_listed)
+      judge.add(rule(RuleId::entry_point), entry.path, "cells, run when a person says so");
   for (const Closure::Entry& entry: closure.entries()) {
     if (named.contains(entry.at) || listed++ >= k_listed) continue;
     judge.add(rule(RuleId::entry_point), judge.entries[entry.at].path,

@@ -73,6 +73,8 @@ Value Evaluator::apply(const Value& callee, const Arguments& arguments, NodeId a
   }
   case Kind::name:
     return call_name(callee, arguments, at);
+  case Kind::module: // SourceFileLoader(…).load_module()
+    return callee;
   default:
     break;
   }

@@ -13,10 +13,11 @@ constexpr Labels k_handed_on = ~(k_process | k_code | k_pieces);
 
 Value Evaluator::import_call(const Arguments& arguments, NodeId at, std::string_view callee) {
   const Value name = arguments.get(0, "name");
+  const bool whole = !callee.ends_with("__import__") || arguments.find("fromlist") != nullptr;
+  if (name.is_text())
+    if (const Value own = module_called(raw(name), whole); own.kind == Kind::module) return own;
   if (!name.is_text() || name.partial) return unknown(name.labels & k_handed_on, at, name.step);
   judge_import(raw(name), at);
-  const bool whole = !callee.ends_with("__import__") || arguments.find("fromlist") != nullptr;
-  if (const Value own = module_called(raw(name), whole); own.kind == Kind::module) return own;
   Value out = make_name(raw(name), name.labels & (k_decoded | k_computed | k_pieces), name.step);
   return out;
 }

@@ -451,6 +451,7 @@ void Evaluator::uncalled_functions() {
     if (method) self.ref = functions_[i].klass;
     Arguments arguments;
     arguments.open = true;
+    here_ = tree_[functions_[i].node].begin;
     invoke(static_cast<std::uint32_t>(i), method ? &self : nullptr, arguments);
   }
   uncalled_ = false;
@@ -544,7 +545,9 @@ Value Evaluator::invoke(std::uint32_t index, const Value* self, const Arguments&
   const bool tired = ticks_ > max_ticks_ / 2 && function.runs >= k_max_runs;
   if (function.running || tired || calls_ >= k_max_calls) {
     skipped_ = skipped_ || (tired && matters);
-    Value out = function.runs == 0 ? unknown(0, function.node) : function.last;
+    // Among many files, what it gave to somebody else says nothing here.
+    const bool guess = function.runs == 0 || modules_ != nullptr;
+    Value out = guess ? unknown(0, function.node) : function.last;
     out.labels |= labels;
     if (out.step == 0) out.step = from;
     return out;

@@ -1,5 +1,6 @@
 #include "scanner/code/python/modules.hpp"
 
+#include "scanner/code/python/value.hpp"
 #include "scanner/tree/libraries.hpp"
 #include "scanner/tree/paths.hpp"
 
@@ -109,23 +110,32 @@ std::vector<std::uint32_t> Modules::parents(std::uint32_t module) const {
   return out;
 }
 
-void Modules::add_search_path(std::uint32_t from, std::string_view text) {
-  // What is unknown of it is where the repository lies.
-  if (const std::size_t hole = text.rfind(';'); hole != std::string_view::npos)
-    text.remove_prefix(hole + 1);
-  if (text.empty() || text.size() > 1000 || search_.size() >= k_max_search) return;
+// The place that a path leads to, from the importer's folder or one above it.
+std::optional<std::uint32_t> Modules::written(std::uint32_t from, std::string_view text) const {
+  if (const std::size_t hole = text.rfind(k_hole); hole != std::string_view::npos)
+    text.remove_prefix(std::min(text.find(';', hole), text.size() - 1) + 1);
+  while (text.starts_with('/'))
+    text.remove_prefix(1);
+  if (text.empty() || text.size() > 1000) return std::nullopt;
   for (std::string_view folder = modules_[from].folder;; folder = folder_of(folder)) {
-    std::string_view rest = text;
-    while (rest.starts_with('/'))
-      rest.remove_prefix(1);
-    const ResolvedPath to = resolve_path(joined(folder, "x"), rest);
-    if (to.kind == PathKind::inside && !to.path.empty() && find(to.path)) {
-      if (std::find(search_.begin(), search_.end(), to.path) == search_.end())
-        search_.push_back(to.path);
-      return;
-    }
-    if (folder.empty()) return;
+    const ResolvedPath to = resolve_path(joined(folder, "x"), text);
+    if (to.kind == PathKind::inside && !to.path.empty())
+      if (const auto found = find(to.path)) return found;
+    if (folder.empty()) return std::nullopt;
   }
+}
+
+std::optional<std::uint32_t> Modules::file(std::uint32_t from, std::string_view text) const {
+  if (!text.ends_with(".py")) return std::nullopt;
+  text.remove_suffix(3);
+  return written(from, text);
+}
+
+void Modules::add_search_path(std::uint32_t from, std::string_view text) {
+  const auto found = written(from, text);
+  if (!found || search_.size() >= k_max_search) return;
+  const std::string& place = modules_[*found].place;
+  if (std::find(search_.begin(), search_.end(), place) == search_.end()) search_.push_back(place);
 }
 
 std::uint32_t Modules::at(std::uint32_t offset) const {

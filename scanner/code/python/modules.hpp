@@ -40,6 +40,9 @@ public:
   std::optional<std::uint32_t> child(std::uint32_t package, std::string_view name) const;
   /// The packages around a module, outermost first.
   std::vector<std::uint32_t> parents(std::uint32_t module) const;
+  /// The file that a path written in a module leads to; what is unknown of it is where the
+  /// repository lies.
+  std::optional<std::uint32_t> file(std::uint32_t from, std::string_view text) const;
   /// sys.path grows by what a module wrote: the end of the path counts, if the repository has it.
   void add_search_path(std::uint32_t from, std::string_view text);
   /// The file whose text has that offset.
@@ -47,6 +50,7 @@ public:
 
 private:
   std::optional<std::uint32_t> find(const std::string& place) const;
+  std::optional<std::uint32_t> written(std::uint32_t from, std::string_view text) const;
   std::optional<std::uint32_t> below(std::string_view folder, std::string_view name) const;
 
   std::vector<Module> modules_;

@@ -89,7 +89,14 @@ bool Evaluator::import_module_from(NodeId id) {
 // importlib.import_module(), __import__(), sys.modules[…]; `whole`: the last part, not the first.
 Value Evaluator::module_called(const std::string& name, bool whole) {
   if (modules_ == nullptr) return {};
-  const auto found = modules_->resolve(module_, name);
+  // What is unknown of a name is the package: __package__ + ".data".
+  const std::size_t hole = name.rfind(k_hole);
+  const std::size_t end = hole == std::string::npos ? 0 : name.find(';', hole);
+  if (end == std::string::npos) return {};
+  const std::string_view known =
+      std::string_view(name).substr(end + (hole == std::string::npos ? 0 : 1));
+  if (hole != std::string::npos && !known.starts_with('.')) return {};
+  const auto found = modules_->resolve(module_, known);
   if (!found) return {};
   run_module(*found);
   const auto meant = whole ? found : modules_->resolve(module_, name.substr(0, name.find('.')));
@@ -101,7 +108,8 @@ Value Evaluator::module_called(const std::string& name, bool whole) {
 Value Evaluator::module_attribute(const Value& module, std::string_view name) {
   const Map& names = scopes_[module.ref + 1].names;
   if (const auto own = names.find(name); own != names.end()) return own->second;
-  if (name == "__dict__") return module;
+  // A loader or a specification stands for what it loads.
+  if (name == "__dict__" || name == "loader" || name == "load_module") return module;
   if (const auto inner = modules_->child(module.ref, name)) {
     run_module(*inner);
     Value value{.kind = Kind::module};
@@ -185,7 +193,7 @@ std::uint32_t Evaluator::own_module_scope() const {
   return at;
 }
 
-// sys.path.insert(0, "lib"), vars(module)
+// sys.path.insert(0, "lib"), vars(module), modules that are loaded by the path of their file.
 bool Evaluator::call_about_modules(const std::string& path, const Arguments& arguments,
                                    Value& result) {
   if (modules_ == nullptr) return false;
@@ -194,8 +202,21 @@ bool Evaluator::call_about_modules(const std::string& path, const Arguments& arg
     if (folder.is_text()) modules_->add_search_path(module_, raw(folder));
     return false;
   }
-  if (path != "vars" || arguments.get(0).kind != Kind::module) return false;
-  result = arguments.get(0);
+  const Value first = arguments.get(0);
+  if (first.kind == Kind::module && (path == "vars" || path.ends_with(".module_from_spec"))) {
+    result = first;
+    return true;
+  }
+  const bool by_path = path == "runpy.run_path";
+  const bool by_name = path.ends_with(".spec_from_file_location") || path == "imp.load_source" ||
+                       path.ends_with(".SourceFileLoader");
+  const Value file = by_path ? first : by_name ? arguments.get(1, "location") : Value{};
+  if (!file.is_text()) return false;
+  const auto found = modules_->file(module_, raw(file));
+  if (!found) return false;
+  run_module(*found);
+  result = {.kind = Kind::module};
+  result.ref = *found;
   return true;
 }
 
@@ -266,6 +287,7 @@ void Evaluator::load_builders() {
     Arguments unknowns;
     unknowns.open = true;
     enter_module(module_of(node));
+    here_ = tree_[node].begin;
     construct(klass, unknowns);
     for (const std::string_view name: k_builder_methods)
       if (const Value method = class_attribute(klass, name); method.kind == Kind::function)
