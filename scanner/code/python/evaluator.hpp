@@ -134,6 +134,7 @@ private:
   std::uint32_t own_module_scope() const;
   bool noted_by_callers(Feature feature) const;
   bool is_that_file(std::size_t drop, const std::string& command) const;
+  bool in_a_program(std::uint32_t offset) const;
   std::string callers(std::uint32_t step, std::uint32_t sink) const;
   std::string place(std::uint32_t offset) const;
 

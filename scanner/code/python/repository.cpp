@@ -11,6 +11,7 @@ namespace {
 
 constexpr unsigned k_max_imports = 250; ///< inside of each other
 constexpr unsigned k_max_blocks = 3000; ///< where an import is still followed: the stack is finite
+constexpr std::size_t k_program = 100;  ///< files of a repository that is a program
 constexpr std::uint64_t k_fold_base = std::uint64_t{24} << 20;
 
 /// Methods that a builder's users call by loading the data set.
@@ -239,6 +240,13 @@ bool Evaluator::is_that_file(std::size_t drop, const std::string& command) const
       return true;
   }
   return false;
+}
+
+// Whether the place is in a large program, in code that nobody runs by loading it: values that went
+// through hundreds of functions are known less well there.
+bool Evaluator::in_a_program(std::uint32_t offset) const {
+  return modules_ != nullptr && modules_->files() > k_program &&
+         modules_->all()[modules_->at(offset)].when == When::on_call;
 }
 
 // "util.py:3" in a repository, "line 3" in a file.

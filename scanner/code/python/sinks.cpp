@@ -53,6 +53,8 @@ void Evaluator::report(R id, NodeId at, const Value* value, std::string_view wha
   std::string evidence;
   if (!unit_.title.empty()) evidence += std::string(unit_.title) + ": ";
   evidence += std::string(what) + ": ";
+  if (in_a_program(tree_[at].begin) && severity.value_or(rule(id).severity) == Severity::malicious)
+    severity = Severity::suspicious;
   const std::uint32_t from = value != nullptr ? value->step : 0;
   evidence += callers(from, tree_[at].begin) + trace(from, tree_[at].begin);
   session_.find(rule(id), offset_of(at), unit_.verbatim ? tree_[at].end - tree_[at].begin : 0,
