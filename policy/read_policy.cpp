@@ -1,5 +1,6 @@
 // YAML to Policy::Model. Everything that can be wrong is noted, not only the first.
 #include "policy/model.hpp"
+#include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/core/engine.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/format.hpp"
@@ -37,6 +38,7 @@ struct Vocabulary {
     }
     add(engine_rules());
     add(generic_rules());
+    add(behaviour::behaviour_rules());
     formats.insert(k_tree_format);
     add(tree_rules());
   }

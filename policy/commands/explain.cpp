@@ -2,6 +2,7 @@
 // what was found in a file was recovered.
 #include "policy/commands/explain_output.hpp"
 #include "policy/commands/shared.hpp"
+#include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/core/engine.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/format.hpp"
@@ -28,6 +29,8 @@ std::vector<Known> known_rules() {
     out.push_back({"every format", &rule});
   for (const Rule& rule: generic_rules())
     out.push_back({"no format", &rule});
+  for (const Rule& rule: behaviour::behaviour_rules())
+    out.push_back({"recovered code", &rule});
   for (const Rule& rule: tree_rules())
     out.push_back({"the files of a repository together", &rule});
   std::stable_sort(out.begin(), out.end(),

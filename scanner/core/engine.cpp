@@ -1,5 +1,6 @@
 #include "scanner/core/engine.hpp"
 
+#include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/core/digest.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/generic/generic.hpp"
@@ -475,6 +476,8 @@ std::string rules_digest(FormatTable formats) {
   };
   append(k_rules);
   append(generic_rules());
+  append(behaviour::behaviour_rules());
+  text += behaviour::behaviour_version();
   for (const Format* format: formats) {
     text += format->name;
     text += '\0';

@@ -28,7 +28,8 @@ void show_source(std::string_view text, const Unit& unit, Session& session) {
 } // namespace
 
 Evaluator::Evaluator(Tree tree, const Unit& unit, Session& session, std::uint64_t& fold_budget)
-    : tree_(std::move(tree)), unit_(unit), session_(session), fold_budget_(fold_budget) {
+    : tree_(std::move(tree)), unit_(unit), session_(session), fold_budget_(fold_budget),
+      behaviour_(behaviour_kind(unit.kind)) {
   seen_.fill(k_nowhere);
   lines_.push_back(0);
   const std::string_view text = tree_.text;

@@ -1,111 +1,124 @@
 // Behaviours: what several findings of one unit mean together, and tricks of the source text.
 #include "scanner/code/python/evaluator.hpp"
+#include "scanner/code/shell/shell.hpp"
 
 #include <algorithm>
 
 namespace hubgate::python {
 namespace {
 
-struct Behaviour {
-  R rule;
-  std::optional<Severity> severity;
-  std::array<std::initializer_list<Feature>, 3> groups; ///< of each, one must be there
-  std::string_view what;
-  std::string_view techniques;
-};
-
 constexpr std::size_t k_line_shown = 90;
 constexpr std::size_t k_steps_shown = 6;
+constexpr std::size_t k_arguments_shown = 4096; ///< bytes that rules see of a call's arguments
 
-const std::array<Behaviour, 10>& behaviours_table() {
-  static const std::array<Behaviour, 10> k_table{{
-      {R::theft,
-       {},
-       {{{f_browser_store}, {f_unprotect, f_aes}, {f_browser_path, f_sqlite, f_net_out}}},
-       "reads what a browser keeps secret",
-       "CNT-004"},
-      {R::theft,
-       {},
-       {{{f_browser_store}, {f_browser_path}, {f_net_out}}},
-       "sends what a browser keeps secret",
-       "CNT-004"},
-      {R::theft, {}, {{{f_wallet}, {f_net_out}, {f_net_out}}}, "sends wallets away", "CNT-004"},
-      {R::theft,
-       {},
-       {{{f_key_listener}, {f_net_out}, {f_net_out}}},
-       "records keys and sends them",
-       "CNT-004"},
-      {R::miner, {}, {{{f_stratum}, {f_run, f_net_out, f_miner}, {f_stratum}}}, "mines", "CNT-008"},
-      {R::miner, {}, {{{f_miner}, {f_run}, {f_net_in, f_stratum}}}, "mines", "CNT-008"},
-      {R::shellcode,
-       {},
-       {{{f_virtual_alloc}, {f_move_memory}, {f_create_thread}}},
-       "puts machine code into memory and starts it",
-       "CFG-027"},
-      // So do programs that ask the processor what it can do.
-      {R::shellcode,
-       Severity::suspicious,
-       {{{f_virtual_alloc}, {f_call_pointer}, {f_call_pointer}}},
-       "makes memory executable and calls it",
-       "CFG-027"},
-      {R::evasion,
-       {},
-       {{{f_sandbox_name, f_debugger}, {f_run}, {f_net_in, f_net_out}}},
-       "looks for analysis tools",
-       "CFG-027"},
-      {R::destruction, {}, {{{f_ransom}, {f_aes}, {f_aes}}}, "leaves a ransom note", "CNT-004"},
-  }};
-  return k_table;
+std::string_view fact_of(Feature feature) {
+  switch (feature) {
+  case f_net_out:
+    return "@net-out";
+  case f_net_in:
+    return "@net-in";
+  case f_run:
+    return "@run";
+  case f_virtual_alloc:
+    return "@executable-memory";
+  default:
+    return {};
+  }
+}
+
+// The rule of this folder that names a behaviour's finding, if one does.
+const Rule& finding_rule(const behaviour::Hit& hit) {
+  for (const Rule& known: python_rules())
+    if (known.id == hit.finding) return known;
+  return *hit.rule;
 }
 
 } // namespace
 
+behaviour::UnitKind behaviour_kind(UnitKind kind) {
+  switch (kind) {
+  case UnitKind::weights:
+    return behaviour::UnitKind::weights;
+  case UnitKind::cell:
+    return behaviour::UnitKind::cell;
+  case UnitKind::source:
+    break;
+  }
+  return behaviour::UnitKind::source;
+}
+
 void Evaluator::note(Feature feature, std::uint32_t offset) {
-  if (seen_[feature] == k_nowhere) seen_[feature] = offset;
+  if (seen_[feature] != k_nowhere) return;
+  seen_[feature] = offset;
+  if (const std::string_view fact = fact_of(feature); !fact.empty()) behaviour_.call(fact, offset);
 }
 
 void Evaluator::note_text(std::string_view text, std::uint32_t offset) {
-  if (text.size() < 4) return;
+  if (text.size() < 2) return;
   text = text.substr(0, 1 << 16);
+  // Behaviours are those of a file: of several together nobody asks.
+  if (modules_ == nullptr) behaviour_.text(text, offset);
   for (const Pattern& pattern: patterns())
-    if (!pattern.name && seen_[pattern.feature] == k_nowhere &&
-        text.find(pattern.text) != std::string_view::npos)
+    if (seen_[pattern.feature] == k_nowhere && text.find(pattern.text) != std::string_view::npos)
       note(pattern.feature, offset);
 }
 
-void Evaluator::note_name(std::string_view name, std::uint32_t offset) {
-  for (const Pattern& pattern: patterns())
-    if (pattern.name && seen_[pattern.feature] == k_nowhere &&
-        name.find(pattern.text) != std::string_view::npos)
-      note(pattern.feature, offset);
+void Evaluator::note_call(std::string_view name, const Arguments& arguments, std::uint32_t offset) {
+  if (modules_ != nullptr) return;
+  behaviour_.call(name, offset);
+  if (!behaviour_.wants_arguments(name)) return;
+  std::string constants;
+  const auto add = [&](const Value& value) {
+    if (!value.is_text() || constants.size() > k_arguments_shown) return;
+    constants += raw(value);
+    constants += ' ';
+  };
+  for (const Value& value: arguments.positional) {
+    add(value);
+    if (value.kind == Kind::list)
+      for (const Value& item: lists_[value.ref])
+        add(item);
+  }
+  for (const auto& [key, value]: arguments.named)
+    add(value);
+  behaviour_.arguments(name, constants, offset);
+}
+
+void Evaluator::report_behaviour(const behaviour::Hit& hit, std::uint32_t offset,
+                                 std::string_view lines) {
+  const Rule& named = finding_rule(hit);
+  bool& known = reported_[{named.id, offset}];
+  if (known) return;
+  known = true;
+  const bool loaded = unit_.kind == UnitKind::weights;
+  const std::string title = unit_.title.empty() ? "" : std::string(unit_.title) + ": ";
+  session_.find(named, unit_.verbatim ? unit_.offset + offset : unit_.offset, 0,
+                title + std::string(hit.rule->meaning) + ": " + std::string(lines),
+                {.severity = loaded ? hit.when_loaded : hit.rule->severity,
+                 .condition = unit_.condition,
+                 .techniques = hit.rule->techniques});
 }
 
 void Evaluator::behaviours() {
-  for (const Behaviour& behaviour: behaviours_table()) {
+  for (const behaviour::Hit& hit: behaviour_.hits()) {
     std::string lines;
-    bool all = true;
-    std::uint32_t first = k_nowhere;
-    for (const auto& group: behaviour.groups) {
-      const auto hit = std::find_if(group.begin(), group.end(), [&](Feature f) { return has(f); });
-      if (hit == group.end()) {
-        all = false;
-        break;
-      }
-      const std::string line = line_at(seen_[*hit]);
+    for (const std::uint32_t offset: hit.offsets) {
+      const std::string line = line_at(offset);
       if (lines.find(line) == std::string::npos) lines += (lines.empty() ? "" : " ; ") + line;
-      first = std::min(first, seen_[*hit]);
     }
-    if (!all) continue;
-    bool& known = reported_[{rule(behaviour.rule).id, first}];
-    if (known) continue;
-    known = true;
-    const std::string title = unit_.title.empty() ? "" : std::string(unit_.title) + ": ";
-    session_.find(rule(behaviour.rule), unit_.verbatim ? unit_.offset + first : unit_.offset, 0,
-                  title + std::string(behaviour.what) + ": " + lines,
-                  {.severity = behaviour.severity,
-                   .condition = unit_.condition,
-                   .techniques = behaviour.techniques});
+    report_behaviour(hit, hit.offsets.front(), lines);
   }
+}
+
+// What a text would do in a shell, by the rules for commands.
+void Evaluator::shell_behaviours(std::string_view text, NodeId at) {
+  if (modules_ != nullptr) return;
+  behaviour::Unit unit(behaviour::UnitKind::shell);
+  shell::logical_lines(text, [&](std::string_view line, std::size_t offset) {
+    unit.text(line, static_cast<std::uint32_t>(std::min<std::size_t>(offset, k_nowhere - 1)));
+  });
+  for (const behaviour::Hit& hit: unit.hits())
+    report_behaviour(hit, tree_[at].begin, line_at(tree_[at].begin));
 }
 
 // Code that a person who reads the file will not see.

@@ -250,7 +250,7 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
       return out;
     }
   }
-  note_name(path, tree_[at].begin);
+  note_call(path, arguments, tree_[at].begin);
   if (Value known_here; call_about_modules(path, arguments, known_here)) return known_here;
   const Callable* known = find_callable(path);
   if (known != nullptr) return call_known(*known, path, callee, arguments, at);

@@ -2,6 +2,7 @@
 // Evaluator: walks the tree of one unit in the order of execution with abstract values. Functions
 // are evaluated where they are called, once for each kind of arguments and a few times at most;
 // those that nobody calls are evaluated at the end. Internal to scanner/code/python.
+#include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/code/python/analyse.hpp"
 #include "scanner/code/python/modules.hpp"
 #include "scanner/code/python/rules.hpp"
@@ -38,6 +39,7 @@ struct Arguments {
 
 /// Whether datasets or tfds instantiate classes with that base when they load a script.
 bool is_builder(std::string_view base);
+behaviour::UnitKind behaviour_kind(UnitKind kind);
 
 class Evaluator {
 public:
@@ -235,12 +237,14 @@ private:
 
   // behaviour.cpp
   void note_text(std::string_view text, std::uint32_t offset);
-  void note_name(std::string_view name, std::uint32_t offset);
+  void note_call(std::string_view name, const Arguments& arguments, std::uint32_t offset);
   void note(Feature feature, std::uint32_t offset);
   bool has(Feature feature) const {
     return seen_[feature] != k_nowhere || (modules_ != nullptr && noted_by_callers(feature));
   }
   void behaviours();
+  void shell_behaviours(std::string_view text, NodeId at);
+  void report_behaviour(const behaviour::Hit& hit, std::uint32_t offset, std::string_view lines);
   void source_tricks();
   std::string line_at(std::uint32_t offset) const;
   std::string trace(std::uint32_t step, std::uint32_t sink) const;
@@ -281,6 +285,7 @@ private:
   std::vector<std::uint32_t> lines_; ///< offsets of line starts
   std::set<std::pair<std::uint32_t, std::string>> shown_calls_;
   std::array<std::uint32_t, f_count> seen_{};
+  behaviour::Unit behaviour_;
 
   // Of a repository; a single file has none of it. The scope of module n is n + 1, and scope 0,
   // which is around them all, stays empty.

@@ -174,6 +174,7 @@ void Evaluator::judge_shell_text(const std::string& text, Labels labels, NodeId 
     report(id, at, nullptr, std::string(shell::words_of(sign.effect)), severity,
            rule(id).techniques);
   }
+  shell_behaviours(text, at);
   (void)labels;
 }
 

@@ -93,43 +93,28 @@ std::string canonical(std::string_view name);
 /// Whether the callable runs code or commands.
 bool runs_something(Op op);
 
-/// Patterns on texts and names: each sets a feature of the unit.
+/// Facts about a unit that the rules of sinks.cpp ask for; what several of them mean together is in
+/// scanner/code/behaviour.
 enum Feature : std::uint8_t {
-  f_browser_store, ///< a browser's store of passwords, cookies or keys
-  f_browser_path,  ///< where browsers keep profiles
-  f_unprotect,     ///< CryptUnprotectData and its like
-  f_wallet,
-  f_webhook, ///< Discord, Telegram, Slack
-  f_oast,    ///< hosts that only show who called
-  f_paste,   ///< paste and file drop sites
-  f_stratum,
-  f_miner,
+  f_webhook,   ///< Discord, Telegram, Slack
+  f_oast,      ///< hosts that only show who called
+  f_paste,     ///< paste and file drop sites
   f_metadata,  ///< credentials of a cloud machine
   f_public_ip, ///< asks which address it has
-  f_virtual_alloc,
-  f_create_thread,
-  f_move_memory,
-  f_key_listener,
-  f_screen,
-  f_sqlite,
-  f_aes,
   f_net_out,
   f_net_in,
   f_run,
-  f_sandbox_name, ///< names of virtual machines and analysis tools
-  f_debugger,
-  f_ransom, ///< words of a ransom note
-  f_host,
-  f_hash_check,   ///< compares a digest
-  f_call_pointer, ///< calls an address as a function
-  f_user,         ///< asks who is logged in
-  f_run_key,      ///< the registry's list of programs to start
+  f_hash_check,    ///< compares a digest
+  f_host,          ///< asks which machine this is
+  f_user,          ///< asks who is logged in
+  f_run_key,       ///< the registry's list of programs to start
+  f_virtual_alloc, ///< asks for memory that can be executed
   f_count,
 };
 
+/// Texts: each sets a feature of the unit.
 struct Pattern {
   Feature feature;
-  bool name; ///< matches resolved names rather than texts
   std::string_view text;
 };
 std::span<const Pattern> patterns();

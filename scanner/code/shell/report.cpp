@@ -1,5 +1,6 @@
 #include "scanner/code/shell/report.hpp"
 
+#include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/code/shell/shell.hpp"
 #include "scanner/core/words.hpp"
 
@@ -95,6 +96,44 @@ std::span<const Rule> shell_rules() {
   return k_rules;
 }
 
+namespace {
+
+// Behaviours of the unit as a whole; what a sign says of the same line already is not said twice.
+std::size_t report_behaviours(std::string_view text, const Commands& commands,
+                              const std::vector<Sign>& signs, Session& session) {
+  behaviour::Unit unit(behaviour::UnitKind::shell);
+  logical_lines(text, [&](std::string_view line, std::size_t offset) {
+    unit.text(line, static_cast<std::uint32_t>(std::min<std::size_t>(offset, ~0U - 1)));
+  });
+  std::size_t reported = 0;
+  for (const behaviour::Hit& hit: unit.hits()) {
+    const std::size_t offset = hit.offsets.front();
+    const bool said = std::any_of(signs.begin(), signs.end(), [&](const Sign& sign) {
+      return sign.offset == offset && !sign.ordinary && class_of(sign.effect) == hit.rule->klass &&
+             k_rules[static_cast<std::size_t>(sign.effect)].severity >= hit.rule->severity;
+    });
+    if (said) continue;
+    std::string evidence(commands.title);
+    if (!evidence.empty()) evidence += ": ";
+    std::string lines;
+    std::size_t length = 0;
+    for (const std::uint32_t at: hit.offsets) {
+      const std::string_view line = text.substr(at, text.find_first_of("\r\n", at) - at);
+      if (lines.empty()) length = line.size();
+      lines += (lines.empty() ? "" : " ; ") + std::string(line.substr(0, 120));
+    }
+    session.find(*hit.rule, commands.offset + (commands.verbatim ? offset : 0),
+                 commands.verbatim ? length : 0,
+                 evidence + std::string(hit.rule->meaning) + ": " + lines,
+                 {.severity = commands.loaded ? hit.when_loaded : hit.rule->severity,
+                  .condition = commands.condition});
+    ++reported;
+  }
+  return reported;
+}
+
+} // namespace
+
 bool may_have_signs(std::string_view text) {
   const WordStarts& starts = word_starts();
   for (std::size_t at = 0; at < text.size(); ++at) {
@@ -103,14 +142,15 @@ bool may_have_signs(std::string_view text) {
                     [&](std::string_view word) { return word_at(text, at, word); }))
       return true;
   }
-  return false;
+  return behaviour::Unit::has_feature(text, behaviour::UnitKind::shell);
 }
 
 std::size_t report_shell(std::string_view text, const Commands& commands, Session& session) {
   if (session.showing() && commands.loaded && !commands.prose)
     session.show("command", commands.offset, text);
   std::size_t reported = 0;
-  for (const Sign& sign: analyse_shell(text)) {
+  const std::vector<Sign> signs = analyse_shell(text);
+  for (const Sign& sign: signs) {
     const Rule& rule = k_rules[static_cast<std::size_t>(sign.effect)];
     std::optional<Severity> severity;
     if (commands.prose) {
@@ -137,6 +177,8 @@ std::size_t report_shell(std::string_view text, const Commands& commands, Sessio
                  {.severity = severity, .condition = commands.condition});
     ++reported;
   }
+  // Documentation names these things; only commands do them.
+  if (!commands.prose) reported += report_behaviours(text, commands, signs, session);
   return reported;
 }
 

@@ -530,16 +530,26 @@ std::string decode_powershell(std::string_view base64) {
   return out.size() >= 4 && printable * 10 >= out.size() * 8 ? out : std::string();
 }
 
-std::vector<Sign> analyse_shell(std::string_view text) {
-  std::vector<Sign> signs;
-  Reader reader(signs);
+void logical_lines(std::string_view text,
+                   const std::function<void(std::string_view, std::size_t)>& line_found) {
   std::size_t at = 0;
   std::string logical;
   std::size_t begin = 0;
+  const auto tell = [&] {
+    const std::size_t first = logical.find_first_not_of(" \t");
+    // Make hides the echo of a command, or ignores that it failed.
+    if (first != std::string::npos && (logical[first] == '@' || logical[first] == '-'))
+      logical[first] = ' ';
+    const bool comment = first == std::string::npos || logical[first] == '#' ||
+                         logical.compare(first, 2, "::") == 0 ||
+                         lower(logical.substr(first, 4)) == "rem ";
+    if (!comment) line_found(logical, begin);
+    logical.clear();
+  };
   while (at < text.size()) {
     std::size_t end = text.find_first_of("\r\n", at);
     if (end == std::string_view::npos) end = text.size();
-    std::string_view line = text.substr(at, end - at);
+    const std::string_view line = text.substr(at, end - at);
     if (logical.empty()) begin = at;
     at = end + 1;
     // \ in shells, ^ in cmd and ` in PowerShell continue a line.
@@ -551,18 +561,17 @@ std::vector<Sign> analyse_shell(std::string_view text) {
       continue;
     }
     logical += line;
-    const std::size_t first = logical.find_first_not_of(" \t");
-    // Make hides the echo of a command, or ignores that it failed.
-    if (first != std::string::npos && (logical[first] == '@' || logical[first] == '-'))
-      logical[first] = ' ';
-    const bool comment = first == std::string::npos || logical[first] == '#' ||
-                         logical.compare(first, 2, "::") == 0 ||
-                         lower(logical.substr(first, 4)) == "rem ";
-    if (!comment) reader.line(logical, begin);
-    logical.clear();
-    if (signs.size() >= k_max_signs) break;
+    tell();
   }
-  if (!logical.empty()) reader.line(logical, begin);
+  if (!logical.empty()) tell();
+}
+
+std::vector<Sign> analyse_shell(std::string_view text) {
+  std::vector<Sign> signs;
+  Reader reader(signs);
+  logical_lines(text, [&](std::string_view line, std::size_t offset) {
+    if (signs.size() < k_max_signs) reader.line(line, offset);
+  });
   return signs;
 }
 

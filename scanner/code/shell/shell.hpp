@@ -3,6 +3,7 @@
 // pipes and never run. For scripts, for shell lines of notebooks and for strings that reach a
 // shell. Judges by what is put together (a download that is run), not by single words.
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,11 @@ struct Sign {
   /// From an address without a name, or from a place where anybody can drop a text.
   bool plain_host = false;
 };
+
+/// Calls `line_found(line, offset)` for each line of commands: continued ones joined, comments and
+/// empty ones left out.
+void logical_lines(std::string_view text,
+                   const std::function<void(std::string_view, std::size_t)>& line_found);
 
 /// Reads `text` (any superset of ASCII) line by line. Linear; at most 64 signs.
 std::vector<Sign> analyse_shell(std::string_view text);
