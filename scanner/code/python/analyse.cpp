@@ -51,6 +51,7 @@ bool Evaluator::run() {
   block(tree_.root);
   uncalled_functions();
   if (!over_budget_) {
+    judge_commands();
     behaviours();
     source_tricks();
   }

@@ -82,6 +82,11 @@ private:
     std::uint32_t metaclass = k_nowhere;
     std::vector<std::string_view> fields; ///< annotated names, in order: of a dataclass
   };
+  struct KeptCommand {
+    std::size_t begin; ///< in commands_
+    NodeId at;
+    bool uncalled;
+  };
   struct Step {
     std::uint32_t offset;
     std::uint32_t parent;
@@ -143,8 +148,8 @@ private:
   // objects.cpp
   Value attribute(const Value& object, std::string_view name, NodeId at);
   Value own_attribute(const Value& object, std::string_view name, NodeId at);
-  Value class_attribute(std::uint32_t klass, std::string_view name, unsigned depth = 0);
-  Value base_attribute(std::uint32_t klass, std::string_view name, unsigned depth = 1);
+  Value class_attribute(std::uint32_t klass, std::string_view name);
+  Value base_attribute(std::uint32_t klass, std::string_view name);
   void set_attribute(const Value& object, std::string_view name, const Value& value,
                      std::string_view spelled, NodeId at);
   Value choice(std::span<const Value> values, std::size_t stride, NodeId at);
@@ -226,7 +231,8 @@ private:
   void judge_beacon(const Value& value, NodeId at);
   void judge_show(const Value& value, NodeId at, bool address);
   void judge_upload(const Arguments& arguments, NodeId at);
-  void judge_history(NodeId at, const std::string& command);
+  void keep_command(NodeId at, const std::string& command);
+  void judge_commands();
   Labels told(const std::string& command, NodeId at);
   void judge_import(std::string_view module, NodeId at);
   void judge_install(NodeId at, std::string_view what);
@@ -281,6 +287,7 @@ private:
   std::vector<Value> raised_;                           ///< exceptions that carry something
   std::uint32_t packed_ = 0; ///< credentials went into an archive: the step
   std::string commands_;     ///< constant commands, in order
+  std::vector<KeptCommand> kept_;
   std::map<std::pair<std::string_view, std::uint64_t>, bool> reported_;
   std::vector<std::uint32_t> lines_; ///< offsets of line starts
   std::set<std::pair<std::uint32_t, std::string>> shown_calls_;

@@ -383,6 +383,7 @@ bool Evaluator::container_method(const Value& object, std::string_view name, Nod
     if (name == "get") {
       const Value key = arguments.get(0);
       const auto& pairs = lists_[object.ref];
+      ticks_ += pairs.size() / 32;
       if (key.is_constant())
         for (std::size_t i = pairs.size(); i >= 2; i -= 2)
           if (pairs[i - 2].is_constant() && text_of(pairs[i - 2]) == text_of(key)) {

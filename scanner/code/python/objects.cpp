@@ -8,6 +8,7 @@ namespace hubgate::python {
 namespace {
 
 constexpr std::size_t k_max_path = 200;
+constexpr std::size_t k_max_bases = 48; ///< classes above a class that are looked into
 constexpr Labels k_sticky = ~(k_process | k_code);
 constexpr Labels k_hidden = k_decoded | k_computed | k_pieces;
 
@@ -23,18 +24,28 @@ bool is_connection(std::string_view base, std::string_view name) {
 
 } // namespace
 
-Value Evaluator::class_attribute(std::uint32_t klass, std::string_view name, unsigned depth) {
+Value Evaluator::class_attribute(std::uint32_t klass, std::string_view name) {
   const auto found = classes_[klass].attributes.find(name);
-  if (found != classes_[klass].attributes.end()) return found->second;
-  return depth < 8 ? base_attribute(klass, name, depth + 1) : Value{};
+  return found != classes_[klass].attributes.end() ? found->second : base_attribute(klass, name);
 }
 
-Value Evaluator::base_attribute(std::uint32_t klass, std::string_view name, unsigned depth) {
-  for (const Value& base: classes_[klass].bases)
-    if (base.kind == Kind::klass && base.ref != klass) {
-      const Value value = class_attribute(base.ref, name, depth);
-      if (value.kind != Kind::unknown || value.labels != 0) return value;
+// The nearest class above that has it; each is looked at once.
+Value Evaluator::base_attribute(std::uint32_t klass, std::string_view name) {
+  std::vector<std::uint32_t> order{klass};
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (i > 0) {
+      if (!tick()) break;
+      const auto& attributes = classes_[order[i]].attributes;
+      if (const auto found = attributes.find(name); found != attributes.end()) {
+        const Value& value = found->second;
+        if (value.kind != Kind::unknown || value.labels != 0) return value;
+      }
     }
+    for (const Value& base: classes_[order[i]].bases)
+      if (base.kind == Kind::klass && order.size() < k_max_bases &&
+          std::find(order.begin(), order.end(), base.ref) == order.end())
+        order.push_back(base.ref);
+  }
   return {};
 }
 
@@ -268,6 +279,7 @@ Value Evaluator::item(const Value& object, const Value& key, NodeId at) {
   case Kind::dict: {
     const auto& pairs = lists_[object.ref];
     if (key.is_constant()) {
+      ticks_ += pairs.size() / 32;
       for (std::size_t i = pairs.size(); i >= 2; i -= 2)
         if (pairs[i - 2].is_constant() && text_of(pairs[i - 2]) == text_of(key))
           return pairs[i - 1];

@@ -75,27 +75,34 @@ void Evaluator::judge_note(const std::string& file, const Value& data, NodeId at
            unit_.kind == UnitKind::weights ? Severity::malicious : Severity::suspicious);
 }
 
-// Commands that are harmless alone: one fetches, one marks, one runs.
-void Evaluator::judge_history(NodeId at, const std::string& command) {
-  if (command.empty() || command.find(k_hole) != std::string::npos) return;
-  if (commands_.size() + command.size() > k_max_history) return;
-  if (commands_.find(command) != std::string::npos) return;
-  const bool before = !commands_.empty();
+// Keeps a constant command for what it does together with others.
+void Evaluator::keep_command(NodeId at, const std::string& command) {
+  if (command.empty() || commands_.size() + command.size() > k_max_history ||
+      command.find(k_hole) != std::string::npos ||
+      commands_.find(command) != std::string::npos)
+    return;
+  kept_.push_back({commands_.size(), at, uncalled_});
   commands_ += command + "\n";
-  if (!before || reported_.contains({rule(R::download_run).id, tree_[at].begin})) return;
+}
+
+// Commands that are harmless alone: one fetches, one marks, one runs.
+void Evaluator::judge_commands() {
+  if (kept_.size() < 2) return;
+  const bool weights = unit_.kind == UnitKind::weights;
   const auto signs = shell::analyse_shell(commands_);
-  for (const shell::Sign& sign: signs)
-    if (sign.effect == shell::Effect::download_run && !sign.ordinary &&
-        sign.offset + sign.command.size() + 1 >= commands_.size() - command.size() &&
-        sign.command.find(command.substr(0, 40)) != std::string::npos)
-      // A published tool that a function fetches when it is asked to.
-      if (sign.plain_host || unit_.kind == UnitKind::weights || !uncalled_)
-        report(R::download_run, at, nullptr,
-               "commands one after the other download something and run it: " +
-                   commands_.substr(0, 200),
-               unit_.kind == UnitKind::weights || sign.plain_host || signs.front().plain_host
-                   ? std::nullopt
-                   : std::optional(Severity::suspicious));
+  for (const shell::Sign& sign: signs) {
+    if (sign.effect != shell::Effect::download_run || sign.ordinary) continue;
+    const auto after =
+        std::find_if(kept_.begin(), kept_.end(),
+                     [&](const KeptCommand& kept) { return kept.begin > sign.offset; });
+    const KeptCommand& kept = *(after - 1);
+    // A published tool that a function fetches when it is asked to.
+    if (kept.uncalled && !sign.plain_host && !weights) continue;
+    report(R::download_run, kept.at, nullptr,
+           "commands one after the other download something and run it: " +
+               commands_.substr(0, 200),
+           weights || sign.plain_host ? std::nullopt : std::optional(Severity::suspicious));
+  }
 }
 
 // A module that was written before it is imported.

@@ -239,7 +239,7 @@ void Evaluator::judge_command(const Value& command, const Arguments& arguments, 
   if (!text.empty()) judge_shell_text(text, whole, at);
   if (is_collecting_host(text))
     report(R::beacon, at, &command, "calls a host that only shows who calls");
-  if (callee != "__history__") judge_history(at, text);
+  keep_command(at, text);
   judge_show(make_text(text, command.labels, command.kind == Kind::unknown), at, false);
   if (!command.is_constant() && command.kind == Kind::unknown) return;
   if (text.find(k_hole) == std::string::npos && !text.empty() && unit_.describe)
