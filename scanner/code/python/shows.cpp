@@ -78,8 +78,7 @@ void Evaluator::judge_note(const std::string& file, const Value& data, NodeId at
 // Keeps a constant command for what it does together with others.
 void Evaluator::keep_command(NodeId at, const std::string& command) {
   if (command.empty() || commands_.size() + command.size() > k_max_history ||
-      command.find(k_hole) != std::string::npos ||
-      commands_.find(command) != std::string::npos)
+      command.find(k_hole) != std::string::npos || commands_.find(command) != std::string::npos)
     return;
   kept_.push_back({commands_.size(), at, uncalled_});
   commands_ += command + "\n";
@@ -92,9 +91,9 @@ void Evaluator::judge_commands() {
   const auto signs = shell::analyse_shell(commands_);
   for (const shell::Sign& sign: signs) {
     if (sign.effect != shell::Effect::download_run || sign.ordinary) continue;
-    const auto after =
-        std::find_if(kept_.begin(), kept_.end(),
-                     [&](const KeptCommand& kept) { return kept.begin > sign.offset; });
+    const auto after = std::find_if(kept_.begin(), kept_.end(), [&](const KeptCommand& kept) {
+      return kept.begin > sign.offset;
+    });
     const KeptCommand& kept = *(after - 1);
     // A published tool that a function fetches when it is asked to.
     if (kept.uncalled && !sign.plain_host && !weights) continue;
