@@ -37,6 +37,16 @@ def test_second_pull_is_served_from_the_record(fresh_gate, hub, samples):
     assert first.body == second.body == samples["demo/large"]["model.safetensors"]
 
 
+def test_weights_that_stream_by_are_looked_into(fresh_gate, samples):
+    """A tensor far behind the header that is a program stops the transfer, and the record says so."""
+    path = "/demo/hidden-program/resolve/main/model.safetensors"
+    first = fresh_gate.get(path)
+    assert first.status >= 400 or not first.complete
+    assert first.body != samples["demo/hidden-program"]["model.safetensors"]
+    second = fresh_gate.get(path)
+    assert second.status == 403 and "generic-executable" in second.everything, second.everything[:400]
+
+
 @pytest.mark.parametrize("flip", [9_000_000, 25_165_900])
 def test_other_bytes_under_a_known_oid_never_leave(fresh_gate, hub, samples, flip):
     data = samples["demo/large"]["model.safetensors"]

@@ -102,6 +102,15 @@ def safetensors(tensors: dict[str, int], seed: int = 5) -> bytes:
     return struct.pack("<Q", len(raw)) + raw + chooser.randbytes(at)
 
 
+def with_program(weights: bytes, at: int) -> bytes:
+    """The header of an ELF library, without a program, over the weights at `at` bytes of the data."""
+    header = b"\x7fELF" + bytes([2, 1, 1, 0]) + bytes(8) + struct.pack(
+        "<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 1, 64, 0, 0)
+    header += struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, 120, 120, 4096)
+    begin = 8 + struct.unpack("<Q", weights[:8])[0] + at
+    return weights[:begin] + header + weights[begin + len(header):]
+
+
 def gguf() -> bytes:
     """Version 3, one F32 tensor of 32 elements."""
     def string(value: str) -> bytes:
@@ -150,6 +159,8 @@ def models() -> dict[str, dict[str, bytes]]:
         "demo/large": {
             "README.md": card("Large"), "model.safetensors": safetensors({"w": 6 << 20}), "honest.pkl": large_pickle(12),
         },
+        "demo/hidden-program": {"README.md": card("A program in the second tensor"), "model.safetensors": with_program(
+            safetensors({"a": 1 << 20, "b": 1 << 20}), 4 << 20)},
         "demo/many": {"README.md": card("Many"), **{f"part/{n:03}.txt": f"file {n}\n".encode() for n in range(45)}},
         "demo/unknown-class": {
             "README.md": card("Somebody's private class"),
