@@ -118,7 +118,7 @@ Value Evaluator::attribute(const Value& object, std::string_view name, NodeId at
     break;
   }
   // What functions of other modules can reach: a way to names that nobody imported.
-  if (name == "__globals__") return make_name("object.__globals__", object.labels | k_computed);
+  if (name == "__globals__") return make_name("object.__globals__", object.labels);
   if (object.labels & k_process && name == "stdin") return unknown(k_process, at, object.step);
   return unknown(object.labels & k_sticky, at, object.step);
 }
@@ -245,7 +245,7 @@ bool Evaluator::named_item(const Value& object, const Value& key, NodeId at, Val
   if (path.ends_with(".__globals__")) {
     // os._wrap_close.__init__.__globals__["system"]
     const bool of_os = find_callable(word) == nullptr && find_callable("os." + word) != nullptr;
-    out = make_name(of_os ? "os." + word : word, hidden, key.step);
+    out = make_name(of_os ? "os." + word : word, hidden | k_computed, key.step);
     return true;
   }
   return false;
