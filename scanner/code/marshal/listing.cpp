@@ -1,6 +1,7 @@
 // The listing of code objects: a walk over the bytecode with a stack of expressions as text. Jumps
 // are not followed; where the stack is unknown the walk goes on with an empty one. Good enough to
 // read `os.system('id')` out of what attackers write; the names of the code are judged besides.
+#include "scanner/code/marshal/decompile.hpp"
 #include "scanner/code/marshal/marshal.hpp"
 #include "scanner/code/marshal/opcodes.hpp"
 #include "scanner/core/reader.hpp"
@@ -53,6 +54,7 @@ class Lister {
 public:
   Lister(Bytes input, const Object& object) : input_(input), object_(object) {}
   Listing run(int version);
+  int guess_version() const;
 
 private:
   std::string_view raw(std::uint32_t node) const;
@@ -60,7 +62,6 @@ private:
   std::string constant(std::uint32_t node, int depth = 0) const;
   std::string item_name(std::uint32_t tuple, std::uint32_t index) const;
   std::uint32_t item(std::uint32_t tuple, std::uint32_t index) const;
-  int guess_version() const;
   void walk(const Code& code);
   void step(const Code& code, Op op, std::uint32_t argument);
   void collect(const Code& code);
@@ -506,6 +507,10 @@ constexpr std::array<std::string_view, 8> k_builtins{"eval", "exec",     "compil
                                                      "open", "execfile", "breakpoint", "input"};
 
 } // namespace
+
+int guess_version(Bytes input, const Object& object) {
+  return Lister(input, object).guess_version();
+}
 
 Listing list(Bytes input, const Object& object, int version) {
   return Lister(input, object).run(version);

@@ -231,12 +231,16 @@ std::optional<std::uint32_t> Parser::code(std::uint32_t depth) {
   for (std::size_t i = 0; i < numbers; ++i)
     if (!number(head[i])) return std::nullopt;
   code.arguments = head[0];
+  if (layout != Layout::python27) {
+    code.positional_only = layout == Layout::python36 ? 0 : head[1];
+    code.keyword_only = layout == Layout::python36 ? head[1] : head[2];
+  }
   code.flags = head[numbers - 1];
   std::uint32_t ignored = 0;
   bool good = field(code.bytecode, depth, is_bytes) && field(code.constants, depth, is_tuple) &&
               field(code.names, depth, is_tuple) && field(code.locals, depth, is_tuple);
   if (layout == Layout::python311) {
-    good = good && field(ignored, depth, is_bytes) && field(code.filename, depth, is_text) &&
+    good = good && field(code.kinds, depth, is_bytes) && field(code.filename, depth, is_text) &&
            field(code.name, depth, is_text) && field(ignored, depth, is_text);
   } else {
     good = good && field(code.frees, depth, is_tuple) && field(code.cells, depth, is_tuple) &&

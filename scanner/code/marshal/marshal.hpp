@@ -36,12 +36,15 @@ struct Code {
   std::uint32_t offset = 0; ///< of the 'c' in the input
   std::uint32_t flags = 0;
   std::uint32_t arguments = 0;
+  std::uint32_t positional_only = 0;
+  std::uint32_t keyword_only = 0;
   std::uint32_t bytecode = k_no_node;
   std::uint32_t constants = k_no_node;
   std::uint32_t names = k_no_node;
   std::uint32_t locals = k_no_node; ///< varnames, since 3.11 localsplusnames
   std::uint32_t cells = k_no_node;  ///< cellvars and freevars before 3.11
   std::uint32_t frees = k_no_node;
+  std::uint32_t kinds = k_no_node; ///< since 3.11: a byte for each of `locals`
   std::uint32_t filename = k_no_node;
   std::uint32_t name = k_no_node;
 };
