@@ -211,7 +211,7 @@ void Decompiler::close(std::uint32_t offset) {
   while (!frame.blocks.empty() && frame.blocks.back().end <= offset) {
     const Block block = std::move(frame.blocks.back());
     frame.blocks.pop_back();
-    frame.closed = block.written && block.condition ? out_.size() : 0;
+    frame.closed = block.written && block.condition && block.mark == 0 ? out_.size() : 0;
     if (!block.written && !block.test.empty()) line(block.test);
   }
 }

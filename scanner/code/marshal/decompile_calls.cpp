@@ -44,6 +44,9 @@ void Decompiler::write_call(std::vector<Expression> arguments, const std::vector
       callee = std::move(below);
     }
   }
+  // What lies below a handler of exceptions is not known.
+  if (callee.kind == Kind::lost && frame_->stack == frame_->bottom && !frame_->handlers)
+    complete_ = false;
   if (callee.kind == Kind::build_class) return define_class(std::move(arguments), keywords);
   std::string text;
   const std::size_t plain = arguments.size() - std::min(arguments.size(), keywords.size());

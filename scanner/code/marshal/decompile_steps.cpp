@@ -431,6 +431,7 @@ bool Decompiler::blocks(const Step& step) {
         std::any_of(frame_->blocks.begin(), frame_->blocks.end(),
                     [](const Block& block) { return block.header == "if _error:"; });
     if (!inside) open(~std::uint32_t{0}, "if _error:", {}, false);
+    frame_->handlers = true;
     push({.text = "_error", .kind = Kind::error, .atom = true});
     push({.text = "_error", .kind = Kind::error, .atom = true});
     return true;
@@ -500,7 +501,7 @@ void Decompiler::step(const Step& step) {
     return;
   }
   if (!loads_and_stores(step) && !operators(step) && !blocks(step) && !containers(step) &&
-      !jumps(step) && !calls(step))
+      !jumps(step) && !calls(step)) 
     complete_ = false;
 }
 

@@ -361,7 +361,6 @@ const Decompiler::Expression& Decompiler::peek(std::uint32_t depth) const {
 std::vector<Decompiler::Expression> Decompiler::pop_many(std::uint32_t count) {
   const std::uint32_t there = cells_[frame_->stack].depth - cells_[frame_->bottom].depth;
   std::vector<Expression> out(std::min(count, there));
-  if (count > there) complete_ = false;
   for (std::size_t i = out.size(); i-- > 0;)
     out[i] = pop();
   return out;

@@ -166,8 +166,16 @@ Value Evaluator::call_known(const Callable& known, const std::string& path, cons
         first.is_text() || (first.labels & (k_decoded | k_net | k_computed | k_weights)) != 0;
     Labels labels = known.labels;
     if (!own && (labels & k_decoded) != 0) labels = k_unpacked | k_code;
-    return unknown((first.labels & k_handed_on) | labels, at,
-                   labels != 0 ? step(at, first.step) : first.step);
+    const std::uint32_t from = labels != 0 ? step(at, first.step) : first.step;
+    if (path == "marshal.loads" && first.is_text() && !first.partial) {
+      // Bytecode that is there to be read; it stays what it is for who puts it into another one.
+      nested_bytecode(raw(first), at);
+      Value out = first;
+      out.labels |= labels | k_code;
+      out.step = from;
+      return out;
+    }
+    return unknown((first.labels & k_handed_on) | labels, at, from);
   }
   case Op::open:
     return open_file(arguments, at);
@@ -376,6 +384,8 @@ Value Evaluator::call_known(const Callable& known, const std::string& path, cons
   }
   case Op::tunnel:
     return sourced(known.labels, 0);
+  case Op::code:
+    return code_object(arguments, at);
   default:
     return call_other(known, path, arguments, at);
   }

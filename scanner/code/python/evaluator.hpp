@@ -237,6 +237,8 @@ private:
   void judge_import(std::string_view module, NodeId at);
   void judge_install(NodeId at, std::string_view what);
   void nested_unit(const Value& code, NodeId at);
+  void nested_bytecode(const std::string& marshalled, NodeId at);
+  Value code_object(const Arguments& arguments, NodeId at);
   Labels dropped_in(const std::string& command) const;
   void report(R rule, NodeId at, const Value* value, std::string_view what,
               std::optional<Severity> severity = {}, std::string_view techniques = {});

@@ -1,4 +1,5 @@
 #include "scanner/code/python/evaluator.hpp"
+#include "scanner/code/python/bytecode.hpp"
 #include "scanner/code/shell/shell.hpp"
 
 #include <algorithm>
@@ -108,7 +109,54 @@ void Evaluator::judge_code(const Value& code, NodeId at, std::string_view callee
   } else if ((code.labels & k_computed) != 0 && (code.is_text() || name == "exec")) {
     report(R::hidden_code, at, &code, "code is put together from characters and run");
   }
-  if (code.is_text() && !code.partial && !raw(code).empty()) nested_unit(code, at);
+  // Code objects were read where they were made.
+  const bool object = code.kind == Kind::bytes && (code.labels & k_code) != 0 &&
+                      raw(code).starts_with('c');
+  if (code.is_text() && !code.partial && !raw(code).empty() && !object) nested_unit(code, at);
+}
+
+void Evaluator::nested_bytecode(const std::string& marshalled, NodeId at) {
+  if (!charge(marshalled.size())) return;
+  std::string source = source_of_bytecode(as_bytes(marshalled));
+  if (source.empty() || !charge(source.size())) return;
+  Value text{.kind = Kind::text};
+  pool_.push_back(std::move(source));
+  text.ref = static_cast<std::uint32_t>(pool_.size() - 1);
+  session_.show("code", offset_of(at), raw(text));
+  nested_unit(text, at);
+}
+
+// types.CodeType(…): marshalled as if it had been read.
+Value Evaluator::code_object(const Arguments& arguments, NodeId at) {
+  constexpr std::size_t k_most_parts = 20'000;
+  std::size_t parts = 0;
+  const auto part_of = [&](const auto& self, const Value& value, unsigned depth) -> CodePart {
+    if (++parts > k_most_parts || depth > 8) return {};
+    if (value.kind == Kind::integer) return {.kind = CodePart::Kind::number, .number = value.number};
+    if (value.kind == Kind::bytes && (value.labels & k_code) != 0)
+      return {.kind = CodePart::Kind::code, .content = raw(value)};
+    if (value.is_text())
+      return {.kind = value.kind == Kind::text ? CodePart::Kind::text : CodePart::Kind::bytes,
+              .content = raw(value)};
+    if (value.kind != Kind::list) return {};
+    CodePart tuple{.kind = CodePart::Kind::tuple};
+    for (const Value& item: lists_[value.ref])
+      tuple.items.push_back(self(self, item, depth + 1));
+    return tuple;
+  };
+  std::vector<CodePart> all;
+  Labels labels = k_code;
+  for (const Value& value: arguments.positional) {
+    all.push_back(part_of(part_of, value, 0));
+    labels |= value.labels & ~Labels{k_pieces};
+  }
+  std::string marshalled = marshalled_code(all);
+  if (marshalled.empty() || !charge(marshalled.size())) return unknown(labels, at);
+  nested_bytecode(marshalled, at);
+  Value out{.kind = Kind::bytes, .labels = labels};
+  pool_.push_back(std::move(marshalled));
+  out.ref = static_cast<std::uint32_t>(pool_.size() - 1);
+  return out;
 }
 
 void Evaluator::judge_load(const Value& bytes, NodeId at, std::string_view callee) {

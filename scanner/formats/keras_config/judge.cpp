@@ -1,6 +1,7 @@
 #include "scanner/formats/keras_config/judge.hpp"
 
 #include "scanner/code/marshal/marshal.hpp"
+#include "scanner/code/python/bytecode.hpp"
 #include "scanner/formats/keras_config/names.hpp"
 #include "scanner/formats/keras_config/rules.hpp"
 #include "scanner/generic/text_value.hpp"
@@ -125,6 +126,15 @@ void Judge::code(std::uint32_t at, std::string_view text) {
   FindOptions options;
   if (!danger.effect.empty()) options.klass = "dangerous-call";
   find(k_lambda, at, evidence, options);
+  python::Unit unit;
+  unit.kind = python::UnitKind::weights;
+  unit.offset = tree_.node(at).offset;
+  unit.title = "bytecode of a Lambda";
+  const python::Summary summary =
+      python::analyse_bytecode(as_bytes(bytes), object, unit, session_, listing.version);
+  if (!summary.complete && listing.version >= 306)
+    session_.gap(Reason::unsupported, Reach::load, unit.offset,
+                 "bytecode of a Lambda that can't be followed in full");
   constexpr std::size_t k_strings = 64;
   for (std::size_t i = 0; i < std::min(listing.strings.size(), k_strings); ++i)
     if (listing.strings[i].size() >= 16)

@@ -1,6 +1,7 @@
 // .pyc: CPython's cache of a compiled module (Lib/importlib/_bootstrap_external.py): a magic
 // number, flags, time or hash of the source, and a marshalled code object. See README.md.
 #include "scanner/code/marshal/marshal.hpp"
+#include "scanner/code/python/bytecode.hpp"
 #include "scanner/core/reader.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/generic/text_value.hpp"
@@ -128,6 +129,15 @@ Reading scan(Source& source, Session& session) {
     session.find(k_dangerous, magic->header + call.offset, 1,
                  call.text + " " + std::string(effect));
   }
+  python::Unit unit;
+  unit.offset = magic->header;
+  unit.title = "compiled code";
+  const python::Summary summary =
+      python::analyse_bytecode(code, object, unit, session, magic->version);
+  if (!summary.complete && listing.version >= 306 &&
+      object.state == marshal::Object::State::complete)
+    session.gap(Reason::unsupported, Reach::load, magic->header,
+                "compiled code that can't be followed in full");
   for (const std::string& text: listing.strings)
     constant(session, text, magic->header);
 
