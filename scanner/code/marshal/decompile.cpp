@@ -264,7 +264,8 @@ void Decompiler::arrive(std::uint32_t offset) {
     frame.stack = frame.bottom;
   frame.reachable = true;
   if (lost && otherwise > offset) {
-    const std::size_t mark = frame.closed == out_.size() && frame.closed != 0 ? out_.size() : ~std::size_t{0};
+    const std::size_t mark =
+        frame.closed == out_.size() && frame.closed != 0 ? out_.size() : ~std::size_t{0};
     open(otherwise, {}, {}, true, mark);
   }
   if (const auto loop = frame.loops.find(offset); loop != frame.loops.end()) {

@@ -30,8 +30,8 @@ void Decompiler::finish_call(Expression callee, std::string arguments) {
 }
 
 // `arguments` are above the callee; `null`: so is, or below it, what goes with it since 3.11.
-void Decompiler::write_call(std::vector<Expression> arguments, const std::vector<std::string>& keywords,
-                      bool null) {
+void Decompiler::write_call(std::vector<Expression> arguments,
+                            const std::vector<std::string>& keywords, bool null) {
   Expression callee = pop();
   if (null) {
     Expression below = pop();
@@ -111,8 +111,7 @@ bool Decompiler::calls(const Step& step) {
       discard(pop());
       push_lost();
     } else if (argument == 2) {
-      const Expression module = pop();
-      line("from " + (module.other.empty() ? module.text : module.other) + " import *");
+      import_all(pop());
       push_lost();
     }
     return true;
@@ -120,8 +119,7 @@ bool Decompiler::calls(const Step& step) {
     pop();
     return true;
   case import_star: {
-    const Expression module = pop();
-    line("from " + (module.other.empty() ? module.text : module.other) + " import *");
+    import_all(pop());
     return true;
   }
   case import_name:
@@ -144,12 +142,19 @@ bool Decompiler::calls(const Step& step) {
   }
 }
 
+void Decompiler::import_all(const Expression& module) {
+  if (module.kind == Kind::from_module)
+    line("from " + module.other + " import *");
+  else
+    discard(module);
+}
+
 void Decompiler::write_import(const Step& step) {
   const Expression names = pop();
   const Expression level = pop();
   const std::string_view written = raw(item(code().names, step.argument));
   std::string path;
-  bool odd = written.empty() && level.text == "0";
+  bool odd = written.empty() && (level.text == "0" || names.text == "None");
   for (std::size_t at = 0; at <= written.size() && !written.empty();) {
     const std::size_t end = std::min(written.find('.', at), written.size());
     odd = odd || end == at;
@@ -277,7 +282,8 @@ std::string Decompiler::function(std::uint32_t index, std::string called,
   names.code = &inner;
   decode(names);
   for (const Step& step: names.steps)
-    if (step.instruction == Instruction::load_global || step.instruction == Instruction::load_name) {
+    if (step.instruction == Instruction::load_global ||
+        step.instruction == Instruction::load_name) {
       const std::uint32_t at = step.instruction == Instruction::load_global && version_ >= 311
                                    ? step.argument >> 1
                                    : step.argument;
@@ -315,7 +321,8 @@ std::string Decompiler::function(std::uint32_t index, std::string called,
   for (; at < after; ++at) {
     std::string parameter = local(at);
     if (!keyword_defaults.empty())
-      parameter += "=" + keyword_defaults + "['" + std::string(identifier(raw(item(inner.locals, at)))) + "']";
+      parameter += "=" + keyword_defaults + "['" +
+                   std::string(identifier(raw(item(inner.locals, at)))) + "']";
     add(parameter);
   }
   if ((inner.flags & k_flag_keywords) != 0)

@@ -234,7 +234,8 @@ void Decompiler::unpack(std::uint32_t before, bool star, std::uint32_t after) {
   for (std::uint32_t i = after; i > 0; --i)
     push(what.text + "[-" + std::to_string(after - i + 1) + "]");
   if (star)
-    push(what.text + "[" + std::to_string(before) + ":" + (after > 0 ? "-" + std::to_string(after) : "") + "]");
+    push(what.text + "[" + std::to_string(before) + ":" +
+         (after > 0 ? "-" + std::to_string(after) : "") + "]");
   for (std::uint32_t i = before; i > 0; --i)
     push(what.text + "[" + std::to_string(i - 1) + "]");
 }

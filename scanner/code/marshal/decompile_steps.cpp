@@ -8,9 +8,9 @@ namespace hubgate::marshal {
 namespace {
 
 // Include/opcode.h, NB_*; those in place come again from 13 on.
-constexpr std::array<std::string_view, 13> k_operators{"+", "&", "//", "<<", "@", "*", "%",
+constexpr std::array<std::string_view, 13> k_operators{"+", "&",  "//", "<<", "@", "*", "%",
                                                        "|", "**", ">>", "-",  "/", "^"};
-constexpr std::array<std::string_view, 10> k_comparisons{"<",  "<=",     "==", "!=",     ">",
+constexpr std::array<std::string_view, 10> k_comparisons{"<",  "<=", "==",     "!=", ">",
                                                          ">=", "in", "not in", "is", "is not"};
 
 std::string_view operator_of(Instruction instruction) {
@@ -126,9 +126,11 @@ bool Decompiler::loads_and_stores(const Step& step) {
       push_name(name(argument));
       return true;
     }
-    if ((argument & 1) != 0 && version_ < 313) push({.text = "None", .kind = Kind::null, .atom = true});
+    if ((argument & 1) != 0 && version_ < 313)
+      push({.text = "None", .kind = Kind::null, .atom = true});
     push_name(name(argument >> 1));
-    if ((argument & 1) != 0 && version_ >= 313) push({.text = "None", .kind = Kind::null, .atom = true});
+    if ((argument & 1) != 0 && version_ >= 313)
+      push({.text = "None", .kind = Kind::null, .atom = true});
     return true;
   case load_from_dict_or_globals:
     pop();
@@ -222,7 +224,8 @@ bool Decompiler::loads_and_stores(const Step& step) {
     const Expression key = pop();
     const Expression of = pop();
     const Expression what = pop();
-    line(operand(of) + "[" + (key.kind == Kind::slice ? key.text : value(key)) + "] = " + value(what));
+    line(operand(of) + "[" + (key.kind == Kind::slice ? key.text : value(key)) +
+         "] = " + value(what));
     return true;
   }
   case store_slice: {
@@ -278,7 +281,9 @@ bool Decompiler::operators(const Step& step) {
     return true;
   }
   case compare_op: {
-    const std::uint32_t index = version_ >= 313 ? argument >> 5 : version_ == 312 ? argument >> 4 : argument;
+    const std::uint32_t index = version_ >= 313   ? argument >> 5
+                                : version_ == 312 ? argument >> 4
+                                                  : argument;
     binary(index < k_comparisons.size() ? k_comparisons[index] : "==");
     return true;
   }
@@ -501,7 +506,7 @@ void Decompiler::step(const Step& step) {
     return;
   }
   if (!loads_and_stores(step) && !operators(step) && !blocks(step) && !containers(step) &&
-      !jumps(step) && !calls(step)) 
+      !jumps(step) && !calls(step))
     complete_ = false;
 }
 

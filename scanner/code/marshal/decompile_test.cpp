@@ -31,14 +31,15 @@ TEST(Decompile, writes_the_same_of_every_version) {
     EXPECT_TRUE(source.complete) << name << "\n" << source.text;
     EXPECT_TRUE(parses(source.text)) << name << "\n" << source.text;
     for (const std::string_view line:
-         {"import os as system_tools\n", "from subprocess import Popen\n", "import urllib.request\n",
-          "def outer(x, y=(3, )[0]):\n", " def inner(a):\n  return eval(('1+' + str(a)))\n",
+         {"import os as system_tools\n", "from subprocess import Popen\n",
+          "import urllib.request\n", "def outer(x, y=(3, )[0]):\n",
+          " def inner(a):\n  return eval(('1+' + str(a)))\n",
           " if x:\n  system_tools.system('echo hubgate-inert-marker')\n",
           " Popen(['echo', 'hubgate-inert-marker'], shell=True)\n", ".append(i)\n", "class C():\n",
           " z = __import__('os').getcwd()\n",
           "urllib.request.urlopen('http://127.0.0.1/hubgate-inert-marker').read()\n"})
-      EXPECT_NE(source.text.find(line), std::string::npos)
-          << name << " has no " << line << "\n" << source.text;
+      EXPECT_NE(source.text.find(line), std::string::npos) << name << " has no " << line << "\n"
+                                                           << source.text;
   }
 }
 
@@ -49,7 +50,8 @@ TEST(Decompile, calls_a_function_that_stands_alone) {
     EXPECT_TRUE(source.complete) << name;
     EXPECT_NE(source.text.find("__import__('os').system('echo hubgate-inert-marker')"),
               std::string::npos)
-        << name << "\n" << source.text;
+        << name << "\n"
+        << source.text;
     EXPECT_NE(source.text.find("(*_given)\n"), std::string::npos) << name;
   }
 }
@@ -66,7 +68,8 @@ TEST(Decompile, ends_whatever_is_cut_or_changed) {
     for (std::size_t n = 0; n < bytes.size(); ++n) {
       std::string changed = bytes;
       changed[n] = static_cast<char>(changed[n] ^ 0x15);
-      EXPECT_TRUE(parses(decompiled(changed).text)) << name << " " << n << "\n" << decompiled(changed).text;
+      EXPECT_TRUE(parses(decompiled(changed).text)) << name << " " << n << "\n"
+                                                    << decompiled(changed).text;
     }
   }
 }

@@ -26,13 +26,13 @@ constexpr std::array<std::string_view, 35> k_keywords{
 
 // Names that are made here.
 bool is_ours(std::string_view name) {
-  if (name == "_other" || name == "_error" || name == "_unknown" || name == "_g" || name == "_given")
+  if (name == "_other" || name == "_error" || name == "_unknown" || name == "_g" ||
+      name == "_given")
     return true;
   if (name.size() < 3 || name[0] != '_' || name[1] < 'a' || name[1] > 'z') return false;
   return name.back() >= '0' && name.back() <= '9' &&
-         std::all_of(name.begin() + 1, name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-         });
+         std::all_of(name.begin() + 1, name.end(),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); });
 }
 
 void quote(std::string& out, std::string_view text, bool bytes) {
@@ -74,7 +74,8 @@ void append_long(std::string& out, Bytes digits, bool negative) {
   std::uint32_t held = 0;
   unsigned bits = 0;
   for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
-    held |= (static_cast<std::uint32_t>(digits[i]) | static_cast<std::uint32_t>(digits[i + 1] & 0x7f) << 8)
+    held |= (static_cast<std::uint32_t>(digits[i]) |
+             static_cast<std::uint32_t>(digits[i + 1] & 0x7f) << 8)
             << bits;
     for (bits += 15; bits >= 4; bits -= 4, held >>= 4)
       hex += "0123456789abcdef"[held & 15];
@@ -92,7 +93,8 @@ bool mentions_name(std::string_view text, std::string_view name) {
   const auto word = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
   };
-  for (std::size_t at = text.find(name); at != std::string_view::npos; at = text.find(name, at + 1)) {
+  for (std::size_t at = text.find(name); at != std::string_view::npos;
+       at = text.find(name, at + 1)) {
     const std::size_t end = at + name.size();
     if ((at == 0 || !word(text[at - 1])) && (end >= text.size() || !word(text[end]))) return true;
   }
@@ -157,8 +159,7 @@ std::string Decompiler::local(std::uint32_t index) const {
 
 std::string Decompiler::free_name(std::uint32_t index) const {
   if (version_ >= 311) return local(index);
-  const std::uint32_t cells =
-      code().cells == k_no_node ? 0 : object_.nodes[code().cells].count;
+  const std::uint32_t cells = code().cells == k_no_node ? 0 : object_.nodes[code().cells].count;
   const std::uint32_t node =
       index < cells ? item(code().cells, index) : item(code().frees, index - cells);
   std::string out = identifier(raw(node));
@@ -302,7 +303,7 @@ std::string Decompiler::value(const Expression& expression) {
   case Kind::module_root:
     return "__import__('" + expression.text.substr(0, expression.text.find('.')) + "')";
   case Kind::from_module:
-    return "__import__('" + expression.text + "')";
+    return "__import__('" + expression.text + "', fromlist=['*'])";
   case Kind::null:
     return "None";
   default:
@@ -344,7 +345,8 @@ void Decompiler::push_name(std::string text) {
 }
 
 Decompiler::Expression Decompiler::pop() {
-  if (frame_->stack == frame_->bottom) return {.text = "_unknown", .kind = Kind::lost, .atom = true};
+  if (frame_->stack == frame_->bottom)
+    return {.text = "_unknown", .kind = Kind::lost, .atom = true};
   const Cell& top = cells_[frame_->stack];
   frame_->stack = top.below;
   return top.expression;

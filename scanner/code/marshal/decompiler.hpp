@@ -36,9 +36,9 @@ private:
   struct Expression {
     std::string text;
     Kind kind = Kind::plain;
-    bool atom = false;   ///< a name or a short constant: may be written twice
+    bool atom = false;              ///< a name or a short constant: may be written twice
     std::uint32_t node = k_no_node; ///< of a constant
-    std::string other = {}; ///< module_root: what was taken so far; slice: its arguments
+    std::string other = {};         ///< module_root: what was taken so far; slice: its arguments
   };
   struct Cell {
     Expression expression;
@@ -54,9 +54,9 @@ private:
     bool backward;
   };
   struct Block {
-    std::uint32_t end;    ///< offset where it ends
-    std::string header;   ///< until it is written: without indentation
-    std::string test;     ///< what has to be evaluated even if the block stays empty
+    std::uint32_t end;  ///< offset where it ends
+    std::string header; ///< until it is written: without indentation
+    std::string test;   ///< what has to be evaluated even if the block stays empty
     bool written = false;
     bool condition = false;
     std::size_t mark = 0; ///< of an else: where its if has to end
@@ -67,10 +67,10 @@ private:
     bool module = false;
     bool generator = false; ///< of a generator expression: becomes a list
     bool reachable = true;
-    bool handlers = false;  ///< the exception handlers at the end of a function have begun
+    bool handlers = false; ///< the exception handlers at the end of a function have begun
     std::uint32_t bottom = 0;
     std::uint32_t stack = 0;
-    std::size_t at = 0;     ///< step
+    std::size_t at = 0; ///< step
     std::uint32_t indent = 0;
     std::size_t closed = 0; ///< length of the text when an if-block was closed, for else
     std::vector<Step> steps;
@@ -78,8 +78,9 @@ private:
     std::unordered_map<std::uint32_t, std::uint32_t> states; ///< offset to stack
     std::map<std::uint32_t, std::uint32_t> loops;            ///< begin to end
     std::set<std::string, std::less<>> globals;              ///< names that are looked up outside
-    std::uint32_t keywords = k_no_node; ///< KW_NAMES: a tuple
-    std::uint32_t otherwise = 0; ///< a jump forward was taken: what follows up to there is the other way
+    std::uint32_t keywords = k_no_node;                      ///< KW_NAMES: a tuple
+    std::uint32_t otherwise =
+        0; ///< a jump forward was taken: what follows up to there is the other way
   };
 
   // decompile.cpp
@@ -125,7 +126,9 @@ private:
   void swap_with(std::uint32_t depth);
   void rotate(std::uint32_t depth);
   std::vector<Expression> pop_many(std::uint32_t count);
-  std::string fresh(std::string_view prefix) { return "_" + std::string(prefix) + std::to_string(++fresh_); }
+  std::string fresh(std::string_view prefix) {
+    return "_" + std::string(prefix) + std::to_string(++fresh_);
+  }
 
   // decompile_steps.cpp
   void step(const Step& step);
@@ -149,9 +152,11 @@ private:
 
   // decompile_calls.cpp
   bool calls(const Step& step);
-  void write_call(std::vector<Expression> arguments, const std::vector<std::string>& keywords, bool null);
+  void write_call(std::vector<Expression> arguments, const std::vector<std::string>& keywords,
+                  bool null);
   void finish_call(Expression callee, std::string arguments);
   void define_class(std::vector<Expression> arguments, const std::vector<std::string>& keywords);
+  void import_all(const Expression& module);
   void write_import(const Step& step);
   void take_import(const Step& step);
   void write_function(const Step& step);

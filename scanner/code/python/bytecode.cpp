@@ -10,7 +10,8 @@ namespace {
 using Kind = CodePart::Kind;
 
 constexpr std::size_t k_shown_lines = 400;
-constexpr std::size_t k_most_bytes = std::size_t{4} << 20; ///< of a code object that is put together
+constexpr std::size_t k_most_bytes = std::size_t{4}
+                                     << 20; ///< of a code object that is put together
 constexpr unsigned k_deepest = 20;
 
 void put_number(std::string& out, std::int64_t number) {
@@ -121,7 +122,8 @@ std::string marshalled_code(const std::vector<CodePart>& arguments) {
   }
   const auto head = [&](std::size_t i) { return arguments[first + i].number; };
   std::string out = "c";
-  const CodePart name{.kind = Kind::text, .content = text_at(at + 5) ? arguments[at + 5].content : "code"};
+  const CodePart name{.kind = Kind::text,
+                      .content = text_at(at + 5) ? arguments[at + 5].content : "code"};
   const CodePart empty{.kind = Kind::bytes};
   const CodePart bytecode{.kind = Kind::bytes, .content = code.content};
   if (modern) {
@@ -132,9 +134,8 @@ std::string marshalled_code(const std::vector<CodePart>& arguments) {
     CodePart locals = names[2];
     CodePart kinds{.kind = Kind::bytes, .content = std::string(locals.items.size(), '\x20')};
     for (const CodePart& cell: cells.items) {
-      const auto known = std::find_if(locals.items.begin(), locals.items.end(), [&](const CodePart& l) {
-        return l.content == cell.content;
-      });
+      const auto known = std::find_if(locals.items.begin(), locals.items.end(),
+                                      [&](const CodePart& l) { return l.content == cell.content; });
       if (known != locals.items.end()) {
         kinds.content[static_cast<std::size_t>(known - locals.items.begin())] = '\x60';
         continue;
@@ -146,7 +147,8 @@ std::string marshalled_code(const std::vector<CodePart>& arguments) {
       locals.items.push_back(free);
       kinds.content += '\x80';
     }
-    for (const CodePart* part: std::initializer_list<const CodePart*>{&bytecode, &names[0], &names[1], &locals, &kinds, &name, &name, &name})
+    for (const CodePart* part: std::initializer_list<const CodePart*>{
+             &bytecode, &names[0], &names[1], &locals, &kinds, &name, &name, &name})
       put(out, *part, 0);
     put_number(out, 1);
     put(out, empty, 0);
@@ -156,7 +158,8 @@ std::string marshalled_code(const std::vector<CodePart>& arguments) {
       put_number(out, head(i));
     for (std::size_t i = numbers; i < 5; ++i)
       put_number(out, 0);
-    for (const CodePart* part: std::initializer_list<const CodePart*>{&bytecode, &names[0], &names[1], &names[2], &frees, &cells, &name, &name})
+    for (const CodePart* part: std::initializer_list<const CodePart*>{
+             &bytecode, &names[0], &names[1], &names[2], &frees, &cells, &name, &name})
       put(out, *part, 0);
     put_number(out, 1);
     put(out, empty, 0);

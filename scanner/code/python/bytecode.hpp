@@ -23,8 +23,8 @@ struct CodePart {
   enum class Kind { none, number, text, bytes, tuple, code };
   Kind kind = Kind::none;
   std::int64_t number = 0;
-  std::string content = {};           ///< of text, bytes; marshalled, of code
-  std::vector<CodePart> items = {};   ///< of tuple
+  std::string content = {};         ///< of text, bytes; marshalled, of code
+  std::vector<CodePart> items = {}; ///< of tuple
 };
 
 /// The arguments of types.CodeType (of any version) as marshalled data; "" if they are none.

@@ -252,6 +252,7 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
   }
   note_call(path, arguments, tree_[at].begin);
   if (Value known_here; call_about_modules(path, arguments, known_here)) return known_here;
+  if (Value result; call_unbound(path, arguments, at, result)) return result;
   const Callable* known = find_callable(path);
   if (known != nullptr) return call_known(*known, path, callee, arguments, at);
   if (path == "range" || path == "xrange") {

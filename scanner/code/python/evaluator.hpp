@@ -19,6 +19,9 @@
 
 namespace hubgate::python {
 
+/// Text as the bytes of its Latin-1 encoding; what has none stays.
+std::string narrowed(std::string_view text);
+
 struct Arguments {
   std::vector<Value> positional;
   std::vector<std::pair<std::string_view, Value>> named;
@@ -180,6 +183,7 @@ private:
   Labels call_callbacks(const Arguments& arguments, NodeId at);
   Value open_file(const Arguments& arguments, NodeId at);
   Value import_call(const Arguments& arguments, NodeId at, std::string_view callee);
+  bool call_unbound(const std::string& path, const Arguments& arguments, NodeId at, Value& result);
   Value environment(const Arguments& arguments, NodeId at);
 
   // methods.cpp

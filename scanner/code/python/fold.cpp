@@ -340,6 +340,12 @@ Value Evaluator::decode(const Callable& known, const Arguments& arguments, NodeI
             : word == "zlib" || word == "zip"           ? k_zlib
             : word == "bz2"                             ? k_bzip2
                                                         : -1;
+    if (codec < 0 && first.kind == Kind::text && (word == "latin1" || word == "iso88591") &&
+        charge(raw(first).size())) {
+      Value out = make_text(narrowed(raw(first)), first.labels, first.partial, Kind::bytes);
+      out.step = first.step;
+      return out;
+    }
     if (codec < 0) return first;
   }
   if (!first.is_text() || first.partial || !charge(raw(first).size()))

@@ -261,6 +261,8 @@ bool Evaluator::text_method(const Value& object, std::string_view name, const Ar
       return true;
     }
     result = object;
+    if (name == "encode" && codec.find("utf") == std::string::npos && charge(text.size()))
+      result.ref = make_text(narrowed(text), 0, false).ref;
     result.labels &= ~k_pieces;
     result.kind = name == "encode" ? Kind::bytes : Kind::text;
     return true;

@@ -1,5 +1,5 @@
-#include "scanner/code/python/evaluator.hpp"
 #include "scanner/code/python/bytecode.hpp"
+#include "scanner/code/python/evaluator.hpp"
 #include "scanner/code/shell/shell.hpp"
 
 #include <algorithm>
@@ -110,8 +110,8 @@ void Evaluator::judge_code(const Value& code, NodeId at, std::string_view callee
     report(R::hidden_code, at, &code, "code is put together from characters and run");
   }
   // Code objects were read where they were made.
-  const bool object = code.kind == Kind::bytes && (code.labels & k_code) != 0 &&
-                      raw(code).starts_with('c');
+  const bool object =
+      code.kind == Kind::bytes && (code.labels & k_code) != 0 && raw(code).starts_with('c');
   if (code.is_text() && !code.partial && !raw(code).empty() && !object) nested_unit(code, at);
 }
 
@@ -132,7 +132,8 @@ Value Evaluator::code_object(const Arguments& arguments, NodeId at) {
   std::size_t parts = 0;
   const auto part_of = [&](const auto& self, const Value& value, unsigned depth) -> CodePart {
     if (++parts > k_most_parts || depth > 8) return {};
-    if (value.kind == Kind::integer) return {.kind = CodePart::Kind::number, .number = value.number};
+    if (value.kind == Kind::integer)
+      return {.kind = CodePart::Kind::number, .number = value.number};
     if (value.kind == Kind::bytes && (value.labels & k_code) != 0)
       return {.kind = CodePart::Kind::code, .content = raw(value)};
     if (value.is_text())
@@ -350,7 +351,8 @@ void Evaluator::judge_send(const Arguments& arguments, NodeId at, std::string_vi
       continue;
     one(value, true);
   }
-  if (host != nullptr && (has(f_webhook) || has(f_oast) || has(f_paste) || has(f_public_ip)))
+  if (host != nullptr && (has(f_webhook) || has(f_oast) || has(f_paste) || has(f_public_ip) ||
+                          unit_.kind == UnitKind::weights))
     report(R::reconnaissance, at, host, "facts about this machine are sent to a collecting host",
            Severity::malicious);
   // Who is logged in where: programs that report their use leave one of them out.

@@ -392,7 +392,10 @@ struct Alias {
 };
 
 // Whole components at the front of a dotted name.
-constexpr std::array<Alias, 50> k_aliases{{
+constexpr std::array<Alias, 53> k_aliases{{
+    {"_codecs", "codecs"},
+    {"_operator", "operator"},
+    {"_functools", "functools"},
     {"builtins", ""},
     {"__builtin__", ""},
     {"__builtins__", ""},

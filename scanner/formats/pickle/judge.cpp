@@ -65,6 +65,7 @@ void Machine::judge_call(Word callee, Word args, Word object, How how, At at) {
     }
     did_harm_ = true;
     find(R::computed_callee, at, render(object, 350));
+    recover_code(object, at);
     return;
   }
   Name& name = names_[aux_of(callee)];
