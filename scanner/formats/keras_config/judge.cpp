@@ -145,8 +145,10 @@ void Judge::code(std::uint32_t at, std::string_view text) {
 // object, or the name of a function.
 void Judge::lambda_value(std::uint32_t at, std::uint32_t value) {
   if (tree_.is(value, Kind::object)) {
-    if (tree_.get_text(value, "class_name") == "__lambda__") return; // judged as an object
-    return;
+    // A tuple, as TensorFlow writes it; other objects are judged as such.
+    if (tree_.get_text(value, "class_name") != "__tuple__") return;
+    value = tree_.get(value, "items");
+    if (value == k_none) return;
   }
   std::uint32_t text = value;
   if (tree_.is(value, Kind::list)) text = tree_.node(value).first;
@@ -159,6 +161,12 @@ void Judge::lambda_value(std::uint32_t at, std::uint32_t value) {
     code(at, content);
   } else if (content.find_first_of("( \n") != std::string_view::npos) {
     find(k_text, at, content);
+    python::Unit unit;
+    unit.kind = python::UnitKind::weights;
+    unit.offset = tree_.node(text).offset;
+    unit.verbatim = false;
+    unit.title = "text of a Lambda";
+    python::analyse_python(content, unit, session_);
   } else {
     find(k_lambda_named, at, content);
   }
