@@ -16,7 +16,8 @@ from fixtures.families.recovered import PAYLOADS  # noqa: E402
 from fixtures.registry import write_all  # noqa: E402
 
 HUBGATE = os.environ.get("HUBGATE", str(ROOT / "build/release/hubgate"))
-BEHAVIOUR = {"remote-control", "theft", "reconnaissance", "execution", "persistence", "destruction", "propagation"}
+BEHAVIOUR = {"remote-control", "theft", "reconnaissance", "execution", "persistence", "destruction", "propagation",
+             "proof-of-concept"}
 
 
 def behaviour(report):
