@@ -90,7 +90,8 @@ bool has_builder(const TreeEntry& entry) {
 
 // Why a file is an entry point by itself; "" when it is none. `loads`: for whoever loads the
 // repository, not only for who installs or tests it.
-std::string_view entry_kind(const TreeEntry& entry, const TreeOptions& options, bool& loads) {
+std::string_view entry_kind(const Judge& judge, const TreeEntry& entry, bool& loads) {
+  const TreeOptions& options = judge.options;
   loads = true;
   if (has_builder(entry)) return "dataset builder, runs when the data set is loaded";
   const std::string_view stem = stem_of(entry.path);
@@ -105,7 +106,9 @@ std::string_view entry_kind(const TreeEntry& entry, const TreeOptions& options, 
     return "a custom pipeline, runs when it is loaded";
   loads = false;
   if (folder.empty() && name_of(entry.path) == "app.py") return "runs in a space";
-  if (name_of(entry.path) == "setup.py") return "runs when the package is installed";
+  // Inside of a package it is a module of that name.
+  const bool in_package = judge.find(std::string(folder) + "/__init__.py") != k_none;
+  if (name_of(entry.path) == "setup.py" && !in_package) return "runs when the package is installed";
   if (name_of(entry.path) == "conftest.py") return "runs when pytest collects tests";
   if (folder.empty() && (stem == "sitecustomize" || stem == "usercustomize"))
     return "runs whenever Python starts in this folder";
@@ -153,7 +156,7 @@ public:
     for (std::size_t i = 0; i < judge.entries.size(); ++i) {
       bool loads = false;
       if (!is_module(judge.entries[i])) continue;
-      const std::string_view kind = entry_kind(judge.entries[i], judge.options, loads);
+      const std::string_view kind = entry_kind(judge, judge.entries[i], loads);
       if (kind.empty()) continue;
       entries_.push_back({i, kind, loads});
       reach(i, k_none);

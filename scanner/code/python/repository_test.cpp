@@ -121,16 +121,16 @@ TEST(PythonRepository, code_that_runs_at_load_is_told_from_code_that_is_called) 
   EXPECT_FALSE(finding->evidence.starts_with("runs when"));
 }
 
-TEST(PythonRepository, a_large_program_is_judged_more_mildly_where_nothing_loads_it) {
-  Texts files{{"hubconf.py", "from run import go\n"},
+TEST(PythonRepository, of_a_large_program_what_runs_at_load_is_judged) {
+  Texts files{{"hubconf.py", "from data import fetch\nexec(fetch())\n"},
               {"run.py", "from data import fetch\ndef go():\n  exec(fetch())\n"},
               {"data.py", k_fetch}};
   for (int i = 0; i < 200; ++i)
     files.emplace_back("m" + std::to_string(i) + ".py", "x = len('x')\n");
   const Report report = analyse(files);
-  const Finding* finding = find_rule(report, "python-execution");
-  ASSERT_NE(finding, nullptr) << show(report);
-  EXPECT_EQ(finding->severity, Severity::suspicious);
+  ASSERT_EQ(report.findings.size(), 1U) << show(report);
+  EXPECT_EQ(report.findings[0].where, "hubconf.py");
+  EXPECT_EQ(report.findings[0].severity, Severity::malicious);
 }
 
 TEST(PythonRepository, honest_repositories_say_nothing) {

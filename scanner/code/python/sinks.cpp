@@ -48,14 +48,16 @@ R rule_of(shell::Effect effect) {
 
 void Evaluator::report(R id, NodeId at, const Value* value, std::string_view what,
                        std::optional<Severity> severity, std::string_view techniques) {
+  // Across files only what is certain: each file was judged by itself.
+  if (modules_ != nullptr && (severity.value_or(rule(id).severity) != Severity::malicious ||
+                              in_a_program(tree_[at].begin)))
+    return;
   bool& known = reported_[{rule(id).id, tree_[at].begin}];
   if (known) return;
   known = true;
   std::string evidence;
   if (!unit_.title.empty()) evidence += std::string(unit_.title) + ": ";
   evidence += std::string(what) + ": ";
-  if (in_a_program(tree_[at].begin) && severity.value_or(rule(id).severity) == Severity::malicious)
-    severity = Severity::suspicious;
   const std::uint32_t from = value != nullptr ? value->step : 0;
   evidence += callers(from, tree_[at].begin) + trace(from, tree_[at].begin);
   session_.find(rule(id), offset_of(at), unit_.verbatim ? tree_[at].end - tree_[at].begin : 0,
