@@ -96,11 +96,12 @@ void Evaluator::judge_commands() {
     });
     const KeptCommand& kept = *(after - 1);
     // A published tool that a function fetches when it is asked to.
-    if (kept.uncalled && !sign.plain_host && !weights) continue;
+    const bool untrusted = sign.plain_host || sign.unencrypted;
+    if (kept.uncalled && !untrusted && !weights) continue;
     report(R::download_run, kept.at, nullptr,
            "commands one after the other download something and run it: " +
                commands_.substr(0, 200),
-           weights || sign.plain_host ? std::nullopt : std::optional(Severity::suspicious));
+           weights || untrusted ? std::nullopt : std::optional(Severity::suspicious));
   }
 }
 

@@ -119,6 +119,12 @@ struct Command {
   }
 };
 
+// What is said of where something was fetched: see Sign.
+struct Host {
+  bool unencrypted = false;
+  bool plain = false;
+};
+
 class Reader {
 public:
   explicit Reader(std::vector<Sign>& signs) : signs_(signs) {}
@@ -127,13 +133,13 @@ public:
 
 private:
   void sign(Effect effect, std::size_t offset, std::string_view text, bool ordinary = false,
-            bool plain = false) {
+            Host host = {}) {
     if (signs_.size() >= k_max_signs) return;
     for (const Sign& known: signs_)
       if (known.effect == effect && known.offset == offset) return;
     const std::string low = lower(text);
     signs_.push_back({effect, offset, std::string(text.substr(0, 400)), ordinary,
-                      is_unencrypted(low), plain || is_plain_host(low)});
+                      host.unencrypted || is_unencrypted(low), host.plain || is_plain_host(low)});
   }
   void split(std::string_view text, std::vector<Command>& out, std::vector<std::string>& nested);
   void judge(const std::vector<Command>& commands, std::string_view text, const std::string& low,
@@ -141,11 +147,11 @@ private:
   void judge_windows(std::string_view text, const std::string& low, std::size_t offset,
                      unsigned nesting);
   void judge_words(std::string_view text, const std::string& low, std::size_t offset);
-  void note_downloads(const Command& command, bool plain);
+  void note_downloads(const Command& command, Host host);
 
   std::vector<Sign>& signs_;
-  /// Files that commands before have fetched, and whether from a plain host.
-  std::vector<std::pair<std::string, bool>> downloaded_;
+  /// Files that commands before have fetched, and from what kind of host.
+  std::vector<std::pair<std::string, Host>> downloaded_;
 };
 
 // Words, quotes taken away; |, ;, &, && and || part commands; $(…), `…` and <(…) are commands.
@@ -259,16 +265,16 @@ bool is_known_installer(std::string_view low) {
   return contains_any(low, k_hosts);
 }
 
-void Reader::note_downloads(const Command& command, bool plain) {
+void Reader::note_downloads(const Command& command, Host host) {
   const auto& words = command.words;
   for (std::size_t i = 0; i < words.size(); ++i) {
     const bool option = words[i] == "-o" || words[i] == "-O" || words[i] == "--output" ||
                         words[i] == "--output-document" || words[i] == ">" ||
                         words[i] == "-OutFile";
     if (option && i + 1 < words.size() && !is_url(words[i + 1]) && words[i + 1] != "-")
-      downloaded_.emplace_back(words[i + 1], plain);
+      downloaded_.emplace_back(words[i + 1], host);
     else if (is_url(words[i]))
-      downloaded_.emplace_back(words[i].substr(words[i].rfind('/') + 1), plain);
+      downloaded_.emplace_back(words[i].substr(words[i].rfind('/') + 1), host);
   }
   if (downloaded_.size() > 64) downloaded_.erase(downloaded_.begin());
 }
@@ -296,14 +302,14 @@ void Reader::judge(const std::vector<Command>& commands, std::string_view text,
       fetched = std::any_of(command.words.begin(), command.words.end(), [](const std::string& w) {
         return is_url(w) || contains(w, "$") || contains(w, ".");
       });
-      note_downloads(command, is_plain_host(low));
+      note_downloads(command, {is_unencrypted(low), is_plain_host(low)});
     }
     const bool decodes = is_any(name, k_decoders) &&
                          (name != "base64" || contains(low, "-d") || contains(low, "--decode")) &&
                          name != "tr" && name != "printf" && name != "gunzip" && name != "zcat";
     decoded = decoded || decodes;
     // A file that was fetched before is run now.
-    for (const auto& [name_of_file, plain]: downloaded_) {
+    for (const auto& [name_of_file, host]: downloaded_) {
       const std::string& file = name_of_file;
       if (file.size() < 2) continue;
       const std::string& first = command.words.front();
@@ -318,9 +324,9 @@ void Reader::judge(const std::vector<Command>& commands, std::string_view text,
                       [&](const std::string& w) { return w == file || w == "./" + file; }) &&
           (contains(low, "+x") || contains(low, "7"));
       if (direct || through)
-        sign(Effect::download_run, offset, text, is_known_installer(low), plain);
+        sign(Effect::download_run, offset, text, is_known_installer(low), host);
       else if (marked && contains(file, "/tmp/"))
-        sign(Effect::download_run, offset, text, false, plain);
+        sign(Effect::download_run, offset, text, false, host);
     }
     if (interprets && (command.has("-c") || name == "eval") && contains(low, "$()"))
       fetched = false;
@@ -346,7 +352,7 @@ void Reader::judge(const std::vector<Command>& commands, std::string_view text,
         const std::size_t at = word.find("://");
         if (at != std::string_view::npos && at + 3 < word.size() && word[at + 3] >= '0' &&
             word[at + 3] <= '9')
-          sign(Effect::download_run, offset, text, false, true);
+          sign(Effect::download_run, offset, text, false, {.plain = true});
       }
     if ((name == "huggingface-cli" || name == "hf") && command.has("upload"))
       sign(Effect::propagation, offset, text);
