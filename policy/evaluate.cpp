@@ -84,6 +84,9 @@ std::string_view context_mismatch(const Match& match, const Report& report,
   const auto in_group = [&](const std::string& group) {
     return any_glob(match.group, group, Case::sensitive);
   };
+  // As the gate computed it: what is not hashed to its end yet is no known object.
+  if (!match.sha256.empty() && (!context.sha256 || !holds(match.sha256, *context.sha256)))
+    return "sha256";
   if (!match.group.empty() && std::none_of(context.groups.begin(), context.groups.end(), in_group))
     return "group";
   return {};

@@ -34,6 +34,7 @@ struct Match {
   std::vector<Reach> reach;
   std::vector<std::string> user;
   std::vector<std::string> group;
+  std::vector<Sha256> sha256;            ///< of the object's bytes
   std::optional<std::uint64_t> size_min; ///< bytes, inclusive
   std::optional<std::uint64_t> size_max;
 

@@ -83,6 +83,33 @@ TEST(Decision, NothingMatchesIsABlockThatSaysSo) {
   EXPECT_THAT(decision.blockers, ElementsAre("pickle-unknown-class"));
 }
 
+// POL-013: content that is known to be bad, or known to be good.
+TEST(Decision, MatchesTheHashOfTheBytes) {
+  const std::string bad(64, 'a');
+  const auto policy = Policy::from_yaml("version: 1\nrules:\n"
+                                        "  - {id: known-bad, match: {sha256: ['" +
+                                            bad + "', '" + std::string(64, 'b') +
+                                            "']}, action: block}\n"
+                                            "  - {id: rest, action: allow}\n",
+                                        "hashes.yaml");
+  ASSERT_TRUE(policy) << policy.error().message;
+  Context arrived = context();
+  arrived.sha256 = Sha256{};
+  arrived.sha256->fill(0xaa);
+  const Decision known = policy->decide(report({}), arrived);
+  EXPECT_EQ(known.rule, "known-bad");
+  EXPECT_EQ(known.action, Action::block);
+  EXPECT_THAT(known.blockers, ElementsAre("policy:known-bad"));
+  arrived.sha256->back() = 0xab;
+  EXPECT_EQ(policy->decide(report({}), arrived).rule, "rest");
+  arrived.sha256.reset(); // nobody has seen its end
+  EXPECT_EQ(policy->decide(report({}), arrived).rule, "rest");
+  const auto wrong = Policy::from_yaml(
+      "version: 1\nrules:\n  - {id: a, match: {sha256: abc}, action: block}\n", "hashes.yaml");
+  ASSERT_FALSE(wrong);
+  EXPECT_THAT(wrong.error().message, HasSubstr("rules[1].match.sha256"));
+}
+
 TEST(Decision, FirstMatchWins) {
   const Policy tested = policy("  - {id: ours, match: {repo: acme/*}, action: annotate}\n"
                                "  - {id: rest, action: block}\n");

@@ -1,5 +1,6 @@
 // YAML to Policy::Model. Everything that can be wrong is noted, not only the first.
 #include "policy/model.hpp"
+#include "policy/store.hpp"
 #include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/core/engine.hpp"
 #include "scanner/core/evidence.hpp"
@@ -75,6 +76,7 @@ public:
     named("reach", out.reach, reach_from, {"load", "data"});
     patterns("user", out.user);
     patterns("group", out.group);
+    digests("sha256", out.sha256);
     if (auto size = match_.mapping("size")) {
       out.size_min = size->size("min");
       out.size_max = size->size("max");
@@ -124,6 +126,16 @@ private:
       if (known != nullptr) check_known(key, item, *known);
       out.push_back(item.text);
     }
+  }
+
+  void digests(std::string_view key, std::vector<Sha256>& out) {
+    const auto items = match_.list(key);
+    if (!items) return;
+    for (const auto& item: *items)
+      if (const auto digest = sha256_from_hex(item.text))
+        out.push_back(*digest);
+      else
+        match_.error(key, item, "a sha256 is 64 hexadecimal digits");
   }
 
   void check_known(std::string_view key, const yaml::Item& item,
@@ -219,7 +231,7 @@ PolicyRule read_rule(yaml::Mapping& rule, const Vocabulary& words) {
 bool Match::asks_nothing() const {
   return direction.empty() && road.empty() && hub.empty() && repo.empty() && organisation.empty() &&
          revision.empty() && path.empty() && format.empty() && user.empty() && group.empty() &&
-         !size_min && !size_max && !asks_content();
+         sha256.empty() && !size_min && !size_max && !asks_content();
 }
 
 Policy::Model read_policy(yaml::Document& document, std::string_view name) {
