@@ -292,9 +292,9 @@ TEST_F(Commands, ExplainShowsHowAFileWasRead) {
   const Outcome done = run(verb_explain, {file});
   EXPECT_EQ(done.code, exit_found);
   for (const char* part:
-       {"malicious (pickle, 30 bytes)", "00000000  63 6f 73 0a", "c    GLOBAL     'os system'",
-        "_var0 = system('echo hubgate')", "  >       28  R    REDUCE [1]", "[1] malicious",
-        "pickle-dangerous-call", "at byte 28; runs when the file is loaded"})
+       {"malicious (pickle, 29 bytes)", "00000000  63 6f 73 0a", "c    GLOBAL     'os system'",
+        "_var0 = system('echo hubgate')", "  >       27  R    REDUCE [1]", "[1] malicious",
+        "pickle-dangerous-call", "at byte 27; runs when the file is loaded"})
     EXPECT_THAT(done.out, HasSubstr(part));
   EXPECT_THAT(done.out, Not(HasSubstr("\x1b")));
 
@@ -306,7 +306,7 @@ TEST_F(Commands, ExplainShowsHowAFileWasRead) {
   EXPECT_THAT(one.out, Not(HasSubstr("MARK ")));
   EXPECT_THAT(one.out, HasSubstr("lines more are not shown"));
   EXPECT_THAT(run(verb_explain, {file, "--format", "json"}).out,
-              HasSubstr("{\"offset\":28,\"text\":\"R    REDUCE\"}"));
+              HasSubstr("{\"offset\":27,\"text\":\"R    REDUCE\"}"));
   EXPECT_EQ(run(verb_explain, {file, "--stage", "nonsense"}).code, exit_usage);
   EXPECT_EQ(run(verb_explain, {"/absent.pkl"}).code, exit_error);
 }

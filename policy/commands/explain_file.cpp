@@ -25,6 +25,8 @@ namespace fs = std::filesystem;
 
 constexpr std::uint32_t k_most_lines = 1'000'000;
 constexpr auto k_deadline = std::chrono::minutes(20);
+/// Making lines is no reason to give a file up that a scan reads to its end.
+constexpr double k_cpu_seconds = 600;
 
 class Collector final : public ReportSink {
 public:
@@ -115,6 +117,7 @@ public:
   Explanation(WorkerPool& pool, const ExplainPath& options) : pool_(pool), options_(options) {
     limits_.listings = options.lines == 0 ? k_most_lines : std::min(options.lines, k_most_lines);
     if (options.all) limits_.listings |= k_list_all;
+    limits_.cpu_seconds = k_cpu_seconds;
     style_.stage = options.stage;
     style_.all = options.all;
     style_.colour = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == nullptr;

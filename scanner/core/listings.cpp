@@ -12,6 +12,8 @@ constexpr std::uint64_t k_small_dump = 1024;
 constexpr std::uint64_t k_dump_before = 64;
 constexpr std::uint64_t k_dump_behind = 128;
 constexpr std::size_t k_dump_line = 16;
+/// A line that is farther from any place, in bytes, is not near to it whatever lies between.
+constexpr std::uint64_t k_reach = std::uint64_t{64} << 10;
 /// Of a line: the tail of a longer one says little.
 constexpr std::size_t k_line_max = 1000;
 
@@ -76,6 +78,7 @@ void Listings::add(std::string_view kind, const std::string& where, std::uint64_
     ++left_out_;
     return;
   }
+  if (mode_ == Mode::near && !is_overview(kind) && is_far(kind, where, offset)) return;
   Listing listing{std::string(kind), where, offset, printable(line, k_line_max)};
   if (mode_ == Mode::all || is_overview(kind)) {
     emit(listing);
@@ -95,9 +98,30 @@ void Listings::add(std::string_view kind, const std::string& where, std::uint64_
   }
 }
 
+Listings::Part& Listings::part_of(std::string_view kind, const std::string& where) {
+  if (last_part_ == nullptr || last_key_.first != where || last_key_.second != kind) {
+    last_key_ = {where, std::string(kind)};
+    last_part_ = &parts_[last_key_];
+  }
+  return *last_part_;
+}
+
+// Most lines of a large object are: they are counted before anything is made of them.
+bool Listings::is_far(std::string_view kind, const std::string& where, std::uint64_t offset) {
+  Part& part = part_of(kind, where);
+  const std::uint64_t from = !part.begun ? 0 : part.last < offset ? part.last + 1 : offset;
+  if (part.after > 0 || has(places_.at(where), from, offset + std::min(k_reach, ~offset)))
+    return false;
+  part.left_out += 1 + part.before.size();
+  part.before.clear();
+  part.last = offset;
+  part.begun = true;
+  return true;
+}
+
 void Listings::filter(Listing listing) {
   const Places& places = places_.at(listing.where);
-  Part& part = parts_[{listing.where, listing.kind}];
+  Part& part = part_of(listing.kind, listing.where);
   // A place between two lines belongs to the first of them: it is in an opcode's argument, say.
   const std::uint64_t offset = listing.offset;
   const bool hit = has(places, part.begun ? offset : 0, offset);

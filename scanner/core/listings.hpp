@@ -53,6 +53,8 @@ private:
   };
   using Places = std::vector<std::uint64_t>;
 
+  Part& part_of(std::string_view kind, const std::string& where);
+  bool is_far(std::string_view kind, const std::string& where, std::uint64_t offset);
   void filter(Listing listing);
   /// False: there is no room for more.
   bool emit(const Listing& listing);
@@ -65,9 +67,11 @@ private:
   Mode mode_ = Mode::all;
   std::vector<Listing> undecided_;
   std::map<std::pair<std::string, std::string>, Part> parts_; ///< by stream and kind
-  std::map<std::string, Places> places_;                      ///< by stream, sorted
-  std::array<std::uint32_t, 4> shown_{};                      ///< lines of each stage
-  std::uint64_t left_out_ = 0;                                ///< lines that no part counts
+  std::pair<std::string, std::string> last_key_;
+  Part* last_part_ = nullptr;            ///< of last_key_
+  std::map<std::string, Places> places_; ///< by stream, sorted
+  std::array<std::uint32_t, 4> shown_{}; ///< lines of each stage
+  std::uint64_t left_out_ = 0;           ///< lines that no part counts
 };
 
 } // namespace hubgate

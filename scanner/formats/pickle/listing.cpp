@@ -79,6 +79,10 @@ std::string Program::text(Word word) const {
 }
 
 void Program::append_items(std::string& out, Word word, std::size_t from, unsigned depth) const {
+  if (machine_.aged(word)) {
+    out += "…";
+    return;
+  }
   const std::size_t kept = machine_.kept_of(word);
   const bool pairs = tag_of(word) == Tag::dict;
   for (std::size_t i = from; i < kept; ++i) {

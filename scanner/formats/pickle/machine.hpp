@@ -60,6 +60,8 @@ public:
   std::optional<std::string> text_of(Word, std::size_t max) const;
   std::uint64_t size_of(Word) const;
   std::size_t kept_of(Word) const;
+  /// Of a container: what it holds is not known any more.
+  bool aged(Word w) const { return !heap_.alive(payload_of(w)); }
   Word item_of(Word, std::size_t i) const;
   Word args_of(Word) const;
   Word state_of(Word) const;
