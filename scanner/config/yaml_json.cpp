@@ -99,6 +99,7 @@ void Writer::alias(const YamlReader& reader) {
 
 // False: the document is over.
 bool Writer::on(YamlEvent event, const YamlReader& reader) {
+  if (event == YamlEvent::end || event == YamlEvent::error) return false;
   if (skipping_ > 0) {
     if (event == YamlEvent::map_begin || event == YamlEvent::list_begin) ++skipping_;
     if ((event == YamlEvent::map_end || event == YamlEvent::list_end) && --skipping_ == 0) {

@@ -199,6 +199,7 @@ TEST(Yaml, is_written_again_as_json) {
     EXPECT_EQ(config::yaml_as_json(yaml, 1000).value_or("nothing"), json) << yaml;
   EXPECT_FALSE(config::yaml_as_json("only words", 1000));
   EXPECT_FALSE(config::yaml_as_json("a: [b", 1000));
+  EXPECT_FALSE(config::yaml_as_json("? [a, {b: c}\n: d", 1000)) << "ends inside a key";
   std::string bomb = "a0: &a0 [x, x, x, x, x, x, x, x]\n";
   for (int i = 1; i < 20; ++i) {
     const std::string before = "*a" + std::to_string(i - 1) + ", ";
