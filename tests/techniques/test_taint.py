@@ -10,7 +10,7 @@ CLASS = {"python-remote-control": "remote-control", "python-theft": "theft", "py
          "python-reconnaissance": "reconnaissance", "python-persistence": "persistence",
          "python-destruction": "destruction", "python-propagation": "propagation",
          "python-proof-of-concept": "proof-of-concept", "python-hidden-source": "deception",
-         "pickle-dangerous-call": "dangerous-call"}
+         "pickle-dangerous-call": "dangerous-call", "behaviour-perl-socket-shell": "remote-control"}
 
 
 def test_pairs_show_behaviour_and_path(scanned):

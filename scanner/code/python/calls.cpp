@@ -179,6 +179,7 @@ Value Evaluator::call_deferred(const Arguments& arguments, std::size_t position,
 bool Evaluator::call_builtin(const std::string& path, const Value& callee,
                              const Arguments& arguments, NodeId at, Value& out) {
   const Value first = arguments.get(0);
+  if (path == "os.getcwd" || path == "pathlib.Path.cwd") note(f_folder, tree_[at].begin);
   if (path == "super" && klass_ != k_nowhere) {
     out = {.kind = Kind::instance};
     out.ref = klass_;

@@ -145,6 +145,7 @@ Labels Evaluator::told(const std::string& command, NodeId at) {
   if ((out & k_host) != 0) {
     note(f_host, tree_[at].begin);
     note(f_user, tree_[at].begin);
+    note(f_folder, tree_[at].begin);
   }
   return out;
 }

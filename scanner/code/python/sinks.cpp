@@ -291,7 +291,10 @@ void Evaluator::judge_command(const Value& command, const Arguments& arguments, 
   if (is_collecting_host(text))
     report(R::beacon, at, &command, "calls a host that only shows who calls");
   keep_command(at, text);
-  judge_show(make_text(text, command.labels, command.kind == Kind::unknown), at, false);
+  // Who asks to know does not only show: the answer is read.
+  const bool read = callee != "os.system" && !callee.ends_with("call") && !callee.ends_with("run");
+  if (!read || shell::shows(text) != shell::Show::asks || unit_.kind == UnitKind::weights)
+    judge_show(make_text(text, command.labels, command.kind == Kind::unknown), at, false);
   if (!command.is_constant() && command.kind == Kind::unknown) return;
   if (text.find(k_hole) == std::string::npos && !text.empty() && unit_.describe)
     session_.find(rule(R::command), offset_of(at), tree_[at].end - tree_[at].begin, text,
@@ -357,8 +360,9 @@ void Evaluator::judge_send(const Arguments& arguments, NodeId at, std::string_vi
                           unit_.kind == UnitKind::weights))
     report(R::reconnaissance, at, host, "facts about this machine are sent to a collecting host",
            Severity::malicious);
-  // Who is logged in where: programs that report their use leave one of them out.
-  if (host != nullptr && has(f_user) && has(f_host))
+  // Who runs this on which machine and where: programs that keep a record of runs leave one out.
+  if (host != nullptr && has(f_user) && has(f_host) &&
+      (has(f_folder) || has(f_public_ip) || unit_.kind == UnitKind::weights))
     report(R::reconnaissance, at, host, "the names of the machine and of its user are sent");
   const Value url = arguments.get(0, "url");
   if (url.is_text() && (bodies & k_secret_env) != 0 && names_no_host(raw(url)))

@@ -107,6 +107,7 @@ enum Feature : std::uint8_t {
   f_run,
   f_hash_check,    ///< compares a digest
   f_host,          ///< asks which machine this is
+  f_folder,        ///< asks where it runs
   f_user,          ///< asks who is logged in
   f_run_key,       ///< the registry's list of programs to start
   f_virtual_alloc, ///< asks for memory that can be executed

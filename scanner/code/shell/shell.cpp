@@ -346,14 +346,6 @@ void Reader::judge(const std::vector<Command>& commands, std::string_view text,
     if (name.starts_with("mkfs") && contains(low, "/dev/")) sign(Effect::destruction, offset, text);
     if (name == "crontab" && (command.piped || command.has("-")) && !command.has("-l"))
       sign(Effect::persistence, offset, text);
-    if ((name == "pip" || name == "pip3") && command.has("install"))
-      for (std::size_t i = 2; i < command.words.size(); ++i) {
-        const std::string_view word = command.words[i];
-        const std::size_t at = word.find("://");
-        if (at != std::string_view::npos && at + 3 < word.size() && word[at + 3] >= '0' &&
-            word[at + 3] <= '9')
-          sign(Effect::download_run, offset, text, false, {.plain = true});
-      }
     if ((name == "huggingface-cli" || name == "hf") && command.has("upload"))
       sign(Effect::propagation, offset, text);
   }
@@ -373,7 +365,7 @@ void Reader::judge_words(std::string_view text, const std::string& low, std::siz
                          contains(low, "ruby") || contains(low, "php") || contains(low, "awk");
   if (one_liner && contains(low, "socket") &&
       (contains(low, "dup2") || contains(low, "pty.spawn") || contains(low, "subprocess.call") ||
-       contains(low, "exec ") || contains(low, "exec(") || contains(low, "fsockopen")) &&
+       contains(low, "exec ") || contains(low, "fsockopen")) &&
       (contains(low, "/bin/sh") || contains(low, "/bin/bash") || contains(low, "\"sh\"") ||
        contains(low, "cmd.exe")))
     sign(Effect::remote_control, offset, text);

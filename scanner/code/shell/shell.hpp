@@ -50,7 +50,8 @@ std::vector<Sign> analyse_shell(std::string_view text);
 enum class Show {
   none,
   harmless, ///< echo, touch, ls: honest scripts do that, too
-  plain,    ///< opens a calculator, asks who runs it, says that you were hacked
+  asks,     ///< who runs it
+  plain,    ///< opens a calculator, says that you were hacked
 };
 Show shows(std::string_view text);
 

@@ -10,9 +10,10 @@ namespace {
 constexpr std::size_t k_longest = 400;
 
 // Nobody needs these to load a model.
-constexpr std::array<std::string_view, 10> k_plain{
-    "calc",   "xcalc", "gnome-calculator", "kcalc",     "galculator", "mate-calc",
-    "whoami", "id",    "win32calc",        "calculator"};
+constexpr std::array<std::string_view, 8> k_plain{"calc",      "xcalc",      "gnome-calculator",
+                                                  "kcalc",     "galculator", "mate-calc",
+                                                  "win32calc", "calculator"};
+constexpr std::array<std::string_view, 2> k_asks{"whoami", "id"};
 // Only by themselves: an editor with a file to edit is for the person.
 constexpr std::array<std::string_view, 3> k_alone{"notepad", "mspaint", "gedit"};
 constexpr std::array<std::string_view, 14> k_harmless{
@@ -53,6 +54,8 @@ Show shows(std::string_view text) {
     const bool redirected = rest.empty() || rest.find('>') != std::string_view::npos;
     if ((is(k_plain) && redirected) || (is(k_alone) && rest.empty()))
       out = Show::plain;
+    else if (is(k_asks) && redirected)
+      out = std::max(out, Show::asks);
     else if (is(k_harmless) && out == Show::none)
       out = Show::harmless;
     else if (!is(k_harmless))
