@@ -75,7 +75,8 @@ Summary analyse_bytecode(Bytes input, const marshal::Object& object, const Unit&
   inner.verbatim = false;
   Summary summary;
   if (!source.text.empty()) summary = analyse_python(source.text, inner, session);
-  summary.complete = summary.complete && source.complete;
+  // What calls nothing is not analysed, and is not incomplete.
+  summary.complete = source.complete && (summary.complete || !summary.python);
   return summary;
 }
 
