@@ -124,8 +124,9 @@ CARRIERS = [
     ("tfx_001_write_file.pb", {"operator": 'WriteFile  drop  writes a file "/root/.ssh/authorized_keys"'}),
     ("onx_001_parent.onnx", {"node": "../../../etc/hostname"}),
     ("onx_006_domain.onnxtxt", {"operator": "com.example.Thing"}),
-    ("ker_001_lambda_311.keras", {"layer": "Lambda"}),
-    ("ker_008_lambda_superblock_0.h5", {"layer": "Lambda"}),
+    ("ker_001_lambda_311.keras", {"layer": "Lambda", "disassembly": "LOAD_METHOD system", "source": ".system('echo"}),
+    ("ker_008_lambda_superblock_0.h5", {"layer": "Lambda", "disassembly": "LOAD_"}),
+    ("cfg_021_stale.pyc", {"bytes": "|", "disassembly": "LOAD_"}),
 ]
 
 
