@@ -31,7 +31,8 @@ def pairs(tmp_path_factory):
     head = importlib.util.MAGIC_NUMBER + bytes(12)
     made = []
     for path in sorted(library.rglob("*.py")):
-        if "packages" in path.relative_to(library).parts[0]:
+        # The library's tests hold broken pickles and archives on purpose, which are reported as such.
+        if "packages" in path.relative_to(library).parts[0] or any("test" in part for part in path.relative_to(library).parts):
             continue
         try:
             with warnings.catch_warnings():
