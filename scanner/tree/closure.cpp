@@ -184,7 +184,12 @@ public:
       out = judge_.entries[up].path + " -> " + out;
     return out;
   }
-  std::size_t parent(std::size_t at) const { return parent_[at]; }
+  /// Where the chain begins; files that name each other have no beginning.
+  std::size_t root(std::size_t at) const {
+    for (std::size_t steps = 0; parent_[at] != k_none && steps < 256; ++steps)
+      at = parent_[at];
+    return at;
+  }
 
 private:
   void reach(std::size_t at, std::size_t from) {
@@ -274,8 +279,8 @@ void judge_closure(Judge& judge) {
       continue;
     }
     // What only an installation or the tests run says it itself.
-    const auto own = entries.find(at);
-    if (own != entries.end() && closure.parent(at) == k_none && !own->second->loads) continue;
+    const auto root = entries.find(closure.root(at));
+    if (root != entries.end() && !root->second->loads) continue;
     const FileVerdict verdict = judge.verdict_of(at);
     if (verdict.worst)
       judge.add(rule(RuleId::code_reached), entry.path,

@@ -598,6 +598,17 @@ TEST(Tree, what_an_entry_point_imports_is_reached) {
   EXPECT_EQ(reached[0]->severity, Severity::suspicious);
 }
 
+TEST(Tree, what_only_tests_import_is_not_reached_by_loading) {
+  Repository repository;
+  repository.file("conftest.py", "python");
+  repository.file("net.py", "python");
+  repository.refers("conftest.py", "import", "net").finds("net.py", Severity::suspicious);
+  EXPECT_TRUE(quiet(repository.judge()));
+  // Files that name each other end.
+  repository.refers("net.py", "code", "conftest.py").refers("conftest.py", "code", "net.py");
+  EXPECT_EQ(of_rule(repository.judge(), "tree-code-reached").size(), 1U);
+}
+
 TEST(Tree, what_the_code_does_together_is_said_once) {
   Repository repository;
   repository.file("a.py", "python");
