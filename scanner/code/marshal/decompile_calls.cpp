@@ -154,7 +154,8 @@ void Decompiler::write_import(const Step& step) {
   const Expression level = pop();
   const std::string_view written = raw(item(code().names, step.argument));
   std::string path;
-  bool odd = written.empty() && (level.text == "0" || names.text == "None");
+  const bool relative = level.text.size() == 1 && level.text[0] >= '1' && level.text[0] <= '9';
+  bool odd = written.empty() && (!relative || names.text == "None");
   for (std::size_t at = 0; at <= written.size() && !written.empty();) {
     const std::size_t end = std::min(written.find('.', at), written.size());
     odd = odd || end == at;
@@ -165,8 +166,7 @@ void Decompiler::write_import(const Step& step) {
   if (odd) return push("__import__('" + path + "')");
   if (names.text != "None") {
     std::string dots;
-    if (level.text.size() == 1 && level.text[0] >= '1' && level.text[0] <= '9')
-      dots.assign(static_cast<std::size_t>(level.text[0] - '0'), '.');
+    if (relative) dots.assign(static_cast<std::size_t>(level.text[0] - '0'), '.');
     return push({.text = path, .kind = Kind::from_module, .atom = true, .other = dots + path});
   }
   const std::string root = path.substr(0, path.find('.'));
