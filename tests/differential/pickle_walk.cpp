@@ -81,7 +81,8 @@ void show(std::span<const std::uint8_t> bytes) {
   MemorySource again(bytes);
   const Report report = scan_object(scanned, again, Limits{}, nullptr);
   for (const Finding& finding: report.findings)
-    std::printf("finding %s %s\n", finding.rule.c_str(), finding.evidence.c_str());
+    if (finding.condition.empty()) // a stream has no name
+      std::printf("finding %s %s\n", finding.rule.c_str(), finding.evidence.c_str());
   for (const Gap& gap: report.gaps)
     std::printf("gap %s %s\n", std::string(to_string(gap.reason)).c_str(), gap.detail.c_str());
 }
