@@ -244,7 +244,8 @@ void Judge::place(const Row& row, std::string_view path, std::string_view value,
   const config::PathFacts facts = config::judge_path(value);
   const bool leaves = file && (facts.kind != config::PathKind::relative || facts.sensitive);
   const std::string_view name = value.substr(0, value.find(':'));
-  const bool harmful = !file && config::is_dotted_name(name) &&
+  // Cython's own plugin, as coverage.py's manual names it
+  const bool harmful = !file && config::is_dotted_name(name) && name != "Cython.Coverage" &&
                        config::judge_target(name).standing == config::Standing::dangerous;
   find(leaves ? k_outside : k_code, row, path, value, offset,
        harmful ? std::optional(Severity::malicious) : std::nullopt);
@@ -301,6 +302,8 @@ void Judge::judge(const Row& row, std::string_view path, std::string_view value,
     }
     return;
   case What::index: {
+    // where a project says that its sources are: nobody fetches packages from there
+    if (path.starts_with("project.") || path == "tool.poetry.repository") return;
     const std::size_t scheme = value.find("://");
     if (scheme == std::string_view::npos) return;
     std::string_view host = value.substr(scheme + 3);
@@ -351,7 +354,7 @@ const Format format_settings{.name = "settings",
                              .probe = probe,
                              .scan = scan,
                              .rules = k_rules,
-                             .data_version = "settings 1",
+                             .data_version = "settings 2",
                              .weak = true};
 
 } // namespace hubgate
