@@ -115,9 +115,12 @@ TEST(Onnx, external_data_stays_in_its_folder) {
     expect(with_weights(external(location)), "onnx-external-path");
   const Report report = scan_bytes(with_weights(external("sub/w.bin", "4")));
   EXPECT_TRUE(is_clean(report)) << show(report);
-  ASSERT_EQ(report.references.size(), 2U);
+  ASSERT_EQ(report.references.size(), 3U);
   EXPECT_EQ(report.references[0].target, "sub/w.bin");
+  EXPECT_EQ(report.references[1].kind, "extent");
   EXPECT_EQ(report.references[1].target, "sub/w.bin 20");
+  EXPECT_EQ(report.references[2].kind, "described");
+  EXPECT_EQ(report.references[2].target, "sub/w.bin 20");
 }
 
 TEST(Onnx, external_places_make_sense) {

@@ -164,8 +164,11 @@ TEST(Xml, openvino) {
   const Report good = scan_bytes(
       layer(constant, "<data element_type=\"f32\" shape=\"2, 3\" offset=\"8\" size=\"24\"/>"));
   EXPECT_TRUE(is_clean(good)) << show(good);
-  ASSERT_EQ(good.references.size(), 1U);
+  ASSERT_EQ(good.references.size(), 2U);
+  EXPECT_EQ(good.references[0].kind, "extent");
   EXPECT_EQ(good.references[0].target, "{stem}.bin 32");
+  EXPECT_EQ(good.references[1].kind, "described");
+  EXPECT_EQ(good.references[1].target, "{stem}.bin 32");
   for (const std::string_view bad:
        {"element_type=\"f32\" shape=\"2,3\" offset=\"0\" size=\"23\"",
         "element_type=\"f32\" shape=\"2,3\" offset=\"18446744073709551615\" size=\"24\"",
