@@ -90,6 +90,7 @@ private:
 
 void Survey::tell(const PushCase& one, const std::string& name) {
   const Item& item = one.item;
+  if (item.decision.action == Action::allow && item.decision.would_be == Action::allow) return;
   ScanResult result;
   result.tree = item.whole_tree;
   // As Git names a file of a commit.

@@ -85,7 +85,7 @@ public:
         !(result.decision && !result.decision->passes()))
       return;
     if (!result.error.empty()) {
-      out_ << paint("unreadable  ", k_yellow) << escaped(result.path) << ": "
+      out_ << paint("unreadable    ", k_yellow) << escaped(result.path) << ": "
            << escaped(result.error) << '\n';
       return;
     }
@@ -94,7 +94,7 @@ public:
                          : result.verdict.kind == VerdictKind::clean ? k_green
                                                                      : k_yellow;
     std::string verdict(to_string(result.verdict.kind));
-    verdict.resize(12, ' ');
+    verdict.resize(14, ' ');
     out_ << paint(verdict, colour) << escaped(result.path);
     if (result.tree)
       out_ << "  (its files together)";
