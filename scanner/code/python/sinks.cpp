@@ -454,8 +454,16 @@ void Evaluator::judge_remove(const Value& path, NodeId at) {
   if (!path.is_text() || path.origin != 0) return;
   const std::string& text = raw(path);
   if (text == "/root" || text == "/" || text == "~" || text == "~/" || text == "C:\\" ||
-      text == "/home" || text == "/etc")
-    report(R::destruction, at, &path, "deletes everything below " + text);
+      text == "/home" || text == "/etc") {
+    // Bytecode says `path or "/"` as a branch: far from its literal it may be such a default.
+    constexpr unsigned k_near = 3;
+    unsigned steps = 0;
+    for (std::uint32_t i = path.step; i != 0 && steps <= k_near; i = steps_[i].parent)
+      ++steps;
+    std::optional<Severity> severity;
+    if (!unit_.verbatim && steps > k_near) severity = Severity::suspicious;
+    report(R::destruction, at, &path, "deletes everything below " + text, severity);
+  }
 }
 
 } // namespace hubgate::python

@@ -63,6 +63,11 @@ void Machine::judge_call(Word callee, Word args, Word object, How how, At at) {
           "a call of something that the memo does not hold");
       return;
     }
+    // A constant can't be called: every loader ends here.
+    if (tag_of(callee) >= Tag::none && tag_of(callee) <= Tag::dict) {
+      find(R::computed_callee, at, render(object, 350), {.severity = Severity::suspicious});
+      return;
+    }
     did_harm_ = true;
     find(R::computed_callee, at, render(object, 350));
     recover_code(object, at);
