@@ -12,7 +12,7 @@ inline constexpr std::size_t k_tree_files = 50'000;                  ///< listed
 inline constexpr std::size_t k_tree_fetches = 1'000;                 ///< files fetched for it
 inline constexpr std::uint64_t k_tree_file = std::uint64_t{4} << 20; ///< bytes of one
 inline constexpr std::uint64_t k_tree_bytes = std::uint64_t{64} << 20; ///< bytes of all
-inline constexpr auto k_tree_code_time = std::chrono::seconds(60); ///< for its code together
+inline constexpr auto k_tree_code_time = std::chrono::seconds(60);     ///< for its code together
 inline constexpr auto k_tree_time = std::chrono::seconds(60);
 
 /// What came out for a revision.

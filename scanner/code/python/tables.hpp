@@ -57,7 +57,7 @@ enum class Op : std::uint8_t {
   fork,
   browse, ///< shows an address to the person
   pack,   ///< puts the file or folder of argument `detail` into an archive
-  code,     ///< makes a code object out of its parts
+  code,   ///< makes a code object out of its parts
 };
 
 struct Callable {
