@@ -55,12 +55,12 @@ TEST(PythonRepository, a_download_in_one_file_is_run_in_another) {
            "import data\nexec(data.__dict__['fetch']())\n",
            "import data\nexec(vars(data)['fetch']())\n",
            "import importlib as i\nexec(i.import_module(f'{__package__}.data').fetch())\n",
-           "import importlib.util as u, os\n"
-           "s = u.spec_from_file_location('d', os.path.join(os.path.dirname(__file__), "
-           "'data.py'))\n"
-           "m = u.module_from_spec(s)\ns.loader.exec_module(m)\nexec(m.fetch())\n",
-           "from importlib.machinery import SourceFileLoader as L\n"
-           "exec(L('d', 'data.py').load_module().fetch())\n",
+           ("import importlib.util as u, os\n"
+            "s = u.spec_from_file_location('d', os.path.join(os.path.dirname(__file__), "
+            "'data.py'))\n"
+            "m = u.module_from_spec(s)\ns.loader.exec_module(m)\nexec(m.fetch())\n"),
+           ("from importlib.machinery import SourceFileLoader as L\n"
+            "exec(L('d', 'data.py').load_module().fetch())\n"),
            "import runpy\nexec(runpy.run_path('data.py')['fetch']())\n",
        }) {
     const Report report = analyse({{"ds.py", ds}, {"data.py", k_fetch}});
