@@ -150,7 +150,12 @@ Result<void> Push::decide() {
   const auto add = [&](PushCase one) {
     // What is plainly allowed is counted; a record for each of 20,000 configuration files would
     // bury the others.
-    if (one.item.whole_tree || (one.report->findings.empty() && one.report->gaps.empty())) {
+    const auto says_nothing = [&] {
+      if (one.report->findings.empty() && one.report->gaps.empty()) return true;
+      const Verdict verdict = verdict_of(*one.report, one.item.context.path);
+      return verdict.findings.empty() && verdict.gaps.empty();
+    };
+    if (one.item.whole_tree || says_nothing()) {
       const Decision decision = policy.decide(*one.report, one.item.context);
       if (decision.action == Action::allow && decision.would_be == Action::allow) {
         ++allowed_;
