@@ -1,6 +1,5 @@
 #include "scanner/worker/parent.hpp"
 
-#include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/code/python/repository.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/worker/frames.hpp"
@@ -190,7 +189,6 @@ private:
 
 void run_worker_parent(int control, FormatTable formats) {
   prctl(PR_SET_NAME, "hubgate-workers");
-  (void)behaviour::builtin_rules(); // built once here rather than in every worker
   signal(SIGPIPE, SIG_IGN);
   signal(SIGINT, SIG_IGN); // a terminal's ^C is for the gate, which then closes `control`
   signal(SIGTERM, SIG_IGN);

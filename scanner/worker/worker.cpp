@@ -1,6 +1,7 @@
 // The gate's side of isolation: the parent of the workers is forked here, jobs are sent to it.
 #include "scanner/worker/worker.hpp"
 
+#include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/worker/frames.hpp"
 #include "scanner/worker/parent.hpp"
 
@@ -92,6 +93,7 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::start(FormatTable formats) {
     return system_error("worker control");
   Fd ours(pair[0]);
   Fd theirs(pair[1]);
+  (void)behaviour::builtin_rules(); // built once, for us and every worker
   const pid_t pid = fork();
   if (pid < 0) return system_error("fork of the workers' parent");
   if (pid == 0) {
