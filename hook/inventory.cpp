@@ -1,5 +1,6 @@
 #include "hook/inventory.hpp"
 
+#include "hook/install/layout.hpp"
 #include "hook/pre_receive.hpp"
 #include "hook/program.hpp"
 #include "policy/commands/scan_output.hpp"
@@ -26,10 +27,7 @@ struct Flags {
   std::string output;
 };
 
-bool is_repository(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path / "HEAD", ignored) && fs::is_directory(path / "objects", ignored);
-}
+using install::is_repository;
 
 // Every repository below `root`, by path; folders of repositories are not searched for more.
 std::vector<fs::path> repositories_below(const fs::path& root) {

@@ -100,12 +100,6 @@ fs::path expanded(const std::string& path, const fs::path& home) {
   return path;
 }
 
-// Git's own question whether a folder is a repository.
-bool is_repository(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path / "HEAD", ignored) && fs::is_directory(path / "objects", ignored);
-}
-
 // The folder with HEAD and objects, for a path that a person names.
 Result<fs::path> git_dir_of(const fs::path& path) {
   std::error_code ignored;
@@ -286,6 +280,11 @@ std::string shell_quoted(std::string_view word) {
       out += c;
   }
   return out + "'";
+}
+
+bool is_repository(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_regular_file(path / "HEAD", ignored) && fs::is_directory(path / "objects", ignored);
 }
 
 bool is_ours(const fs::path& path) {

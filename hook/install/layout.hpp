@@ -60,6 +60,9 @@ std::string describe(const Change& change);
 /// Carries it out. New files belong to whom their folder belongs.
 Result<void> apply(const Change& change);
 
+/// Whether the folder is one that Git takes for a repository: the bare one, or a ".git".
+bool is_repository(const std::filesystem::path& path);
+
 /// Whether the file at `path` is a script of ours.
 bool is_ours(const std::filesystem::path& path);
 

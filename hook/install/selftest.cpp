@@ -273,11 +273,6 @@ Result<void> Run::lfs_of_client() {
   return {};
 }
 
-bool is_bare(const fs::path& path) {
-  std::error_code ignored;
-  return fs::is_regular_file(path / "HEAD", ignored) && fs::is_directory(path / "objects", ignored);
-}
-
 // Which of the real repositories run the hook.
 void Run::coverage() {
   if (test_.root.empty()) return;
@@ -291,7 +286,7 @@ void Run::coverage() {
       at.disable_recursion_pending();
       continue;
     }
-    if (!at->is_directory(ignored) || !is_bare(at->path())) continue;
+    if (!at->is_directory(ignored) || !is_repository(at->path())) continue;
     at.disable_recursion_pending();
     ++all;
     if (!has_hook(at->path(), test_.request.home)) without.push_back(at->path().string());
