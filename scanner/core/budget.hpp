@@ -26,7 +26,8 @@ struct Limits {
   std::uint32_t findings = 1000;
   /// Decoded bytes kept by a stream for reading back without decoding again.
   std::uint64_t decode_window = std::uint64_t{16} << 20;
-  /// Lines of listings (Session::show) that one object may answer with. 0: nobody asked for any.
+  /// Lines of listings (Session::show) of each kind that one object may answer with, and
+  /// k_list_all (core/listings.hpp). 0: nobody asked for any.
   std::uint32_t listings = 0;
 };
 

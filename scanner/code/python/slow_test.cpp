@@ -15,7 +15,7 @@ namespace {
 #ifdef __SANITIZE_ADDRESS__
 constexpr double k_most_seconds = 240;
 #else
-constexpr double k_most_seconds = 20;
+constexpr double k_most_seconds = 12;
 #endif
 
 std::string repeated(std::string_view text, int times) {
