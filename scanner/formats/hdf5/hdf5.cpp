@@ -1,5 +1,6 @@
 // HDF5: groups, datasets and attributes at addresses all over the file. See README.md.
 #include "scanner/formats/hdf5/walk.hpp"
+#include "scanner/formats/zip/reader.hpp"
 
 #include <algorithm>
 
@@ -19,6 +20,21 @@ Claim probe(const Probe& probe) {
   return Claim::no;
 }
 
+// The weights in a `.keras` archive are stored, not compressed, and now and then begin at one of
+// the offsets where a user block may end. What the archive's directory lists as a whole member is
+// scanned as that member: the same addresses from the same beginning, so no second reading.
+bool is_zip_member(Source& source, Session& session, const Superblock& superblock) {
+  if (!zip::begins_like_zip(source.view(0, 8))) return false;
+  const auto directory = zip::read_directory(source, session.budget());
+  if (!directory) return false;
+  return std::any_of(
+      directory->members.begin(), directory->members.end(), [&](const zip::Member& member) {
+        return member.data_begin == superblock.begin && member.central.method == zip::k_stored &&
+               (member.central.flags & zip::k_flag_encrypted) == 0 &&
+               superblock.end <= member.central.compressed;
+      });
+}
+
 Reading scan(Source& source, Session& session) {
   // Addresses lead everywhere, and readers open what is cut: nothing is settled before the end.
   const std::uint64_t size = source.wait_end();
@@ -35,6 +51,7 @@ Reading scan(Source& source, Session& session) {
                 "a superblock that can't be read");
     return Reading::broken;
   }
+  if (superblock->begin != 0 && is_zip_member(source, session, *superblock)) return Reading::none;
   hdf5::Walk walk(source, session, *superblock, size);
   bool good = walk.run();
   const std::uint64_t room = size - superblock->begin;
