@@ -30,6 +30,14 @@ function(hubgate_add_scanner_folder NAME)
   hubgate_add_fuzzers(scanner_${NAME} "${FUZZERS}" hubgate_scanner)
 endfunction()
 
+# Some 200 test binaries each hold the whole scanner: with symbols they fill gigabytes. Where a crash
+# is looked into (debug, asan) the symbols stay.
+function(hubgate_without_symbols TARGET)
+  if(CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo")
+    target_link_options(${TARGET} PRIVATE -Wl,--strip-all)
+  endif()
+endfunction()
+
 # One GoogleTest binary, registered with ctest under the label "unit".
 function(hubgate_add_tests NAME SOURCES LIBRARY)
   if(NOT HUBGATE_TESTS OR NOT SOURCES)
@@ -37,6 +45,7 @@ function(hubgate_add_tests NAME SOURCES LIBRARY)
   endif()
   add_executable(${NAME}_test ${SOURCES})
   target_link_libraries(${NAME}_test PRIVATE ${LIBRARY} hubgate_flags GTest::gmock_main)
+  hubgate_without_symbols(${NAME}_test)
   gtest_discover_tests(${NAME}_test TEST_PREFIX ${NAME}/ DISCOVERY_TIMEOUT 60
                        PROPERTIES LABELS unit TIMEOUT 300
                        WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
@@ -59,6 +68,7 @@ function(hubgate_add_fuzzers NAME SOURCES LIBRARY)
     elseif(HUBGATE_TESTS)
       add_executable(${TARGET} ${SOURCE} ${PROJECT_SOURCE_DIR}/tests/support/fuzz_main.cpp)
       target_link_libraries(${TARGET} PRIVATE ${LIBRARY} hubgate_flags)
+      hubgate_without_symbols(${TARGET})
       add_test(NAME ${TARGET}/corpus COMMAND ${TARGET} ${FOLDER}/corpus)
       set_tests_properties(${TARGET}/corpus PROPERTIES LABELS corpus TIMEOUT 300)
     endif()
