@@ -14,13 +14,13 @@ namespace {
 
 git_oid to_git(const git::Oid& oid) {
   git_oid out;
-  std::memcpy(out.id, oid.bytes.data(), git::Oid::k_size);
+  std::memcpy(out.id, oid.bytes.data(), git::Oid::k_sha1);
   return out;
 }
 
 git::Oid from_git(const git_oid& oid) {
   git::Oid out;
-  std::memcpy(out.bytes.data(), oid.id, git::Oid::k_size);
+  std::memcpy(out.bytes.data(), oid.id, git::Oid::k_sha1);
   return out;
 }
 

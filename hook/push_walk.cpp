@@ -24,7 +24,7 @@ constexpr std::size_t k_tree_depth = 512;
 constexpr std::size_t k_problems_max = 1000;
 
 std::string key_of(const git::Oid& oid, std::string_view path, char kind) {
-  std::string out(reinterpret_cast<const char*>(oid.bytes.data()), git::Oid::k_size);
+  std::string out(as_text(oid.view()));
   out += kind;
   out += path;
   return out;

@@ -86,9 +86,9 @@ Result<std::vector<TreeEntry>> parse_tree(Bytes bytes) {
     if (nul == rest.npos) return Error{"the tree has an entry whose name has no end"};
     entry.name = rest.substr(digits + 1, nul - digits - 1);
     reader.skip(nul + 1);
-    const auto id = reader.take(Oid::k_size);
+    const auto id = reader.take(Oid::k_sha1);
     if (!id) return Error{"the tree ends inside an object id"};
-    std::memcpy(entry.oid.bytes.data(), id->data(), Oid::k_size);
+    entry.oid = Oid::from_bytes(*id);
     out.push_back(entry);
   }
   return out;

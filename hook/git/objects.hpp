@@ -3,14 +3,12 @@
 // Documentation/technical and fsck.c of Git 2.39). receive-pack doesn't check them unless
 // receive.fsckObjects is set, and other Git implementations check less: so nothing here is taken
 // for granted.
-#include "hook/git/oid.hpp"
 #include "scanner/core/result.hpp"
+#include "scanner/gitstore/oid.hpp"
 
 #include <vector>
 
 namespace hubgate::git {
-
-enum class Kind { commit, tree, blob, tag };
 
 struct Commit {
   Oid tree;

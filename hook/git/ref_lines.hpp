@@ -2,8 +2,8 @@
 // The lines that receive-pack writes to a pre-receive hook (githooks(5)): "<old> <new> <ref>\n" for
 // each ref, zeros for one that is created or deleted. Read strictly: what can't be understood must
 // not pass.
-#include "hook/git/oid.hpp"
 #include "scanner/core/result.hpp"
+#include "scanner/gitstore/oid.hpp"
 
 #include <vector>
 
