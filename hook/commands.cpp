@@ -1,4 +1,5 @@
 // `hubgate hook pre-receive`: what stands in hooks/pre-receive of a repository.
+#include "hook/in_process.hpp"
 #include "hook/install/verbs.hpp"
 #include "hook/inventory.hpp"
 #include "hook/pre_receive.hpp"
@@ -61,16 +62,11 @@ Result<PushVerdict> run(const Flags& flags) {
       HUBGATE_TRY(read_environment(process_environment(), std::filesystem::current_path()));
   const std::string lines = HUBGATE_TRY(read_ref_lines());
 
-  std::filesystem::path data_dir = !flags.data.empty() ? flags.data : config.data;
-  if (data_dir.empty()) data_dir = default_data_dir();
-  data_dir = std::filesystem::absolute(data_dir);
-  Policy policy = HUBGATE_TRY(Policy::named(!flags.policy.empty() ? flags.policy : config.policy));
-  const auto keeper = HUBGATE_TRY(Gatekeeper::open(
-      {.data_dir = data_dir, .policy = std::move(policy), .rules = rules_digest(all_formats())}));
-
+  const auto gate = HUBGATE_TRY(InProcess::open(*pool, config, flags.data, flags.policy));
+  LocalAuthority authority = gate->authority(environment.repo);
   Terminal terminal(flags.color ? Terminal::Colour::on : Terminal::Colour::off);
   const auto verdict =
-      HUBGATE_TRY(pre_receive({environment, config, data_dir, *keeper, *pool, terminal}, lines));
+      HUBGATE_TRY(pre_receive({environment, config, gate->scratch(), authority, terminal}, lines));
   return verdict == PushVerdict::pass ? run_others(flags.then, lines) : verdict;
 }
 

@@ -1,5 +1,6 @@
 #include "hook/inventory.hpp"
 
+#include "hook/in_process.hpp"
 #include "hook/install/layout.hpp"
 #include "hook/pre_receive.hpp"
 #include "hook/program.hpp"
@@ -61,10 +62,8 @@ std::string login() {
 /// All that the runs over several repositories share.
 class Survey {
 public:
-  Survey(Gatekeeper& keeper, WorkerPool& pool, const HookConfig& config, fs::path data_dir,
-         ScanOutput& output)
-      : keeper_(keeper), pool_(pool), config_(config), data_dir_(std::move(data_dir)),
-        output_(output) {}
+  Survey(InProcess& gate, const HookConfig& config, ScanOutput& output)
+      : gate_(gate), config_(config), output_(output) {}
 
   /// An error is told and counted, and the next repository has its turn.
   void run(const fs::path& repository, const std::string& name);
@@ -78,10 +77,8 @@ private:
   Result<PushVerdict> judge(const fs::path& repository, const std::string& name);
   void tell(const PushCase& one, const std::string& name);
 
-  Gatekeeper& keeper_;
-  WorkerPool& pool_;
+  InProcess& gate_;
   const HookConfig& config_;
-  fs::path data_dir_;
   ScanOutput& output_;
   Terminal terminal_{Terminal::Colour::off};
 };
@@ -118,7 +115,8 @@ Result<PushVerdict> Survey::judge(const fs::path& repository, const std::string&
   if (refs.status != 0) return Error{"git for-each-ref failed"};
   if (refs.output.empty()) return PushVerdict::pass;
   const Inventory inventory{[&](const PushCase& one) { tell(one, name); }};
-  return pre_receive({environment, config_, data_dir_, keeper_, pool_, terminal_, &inventory},
+  LocalAuthority authority = gate_.authority(environment.repo);
+  return pre_receive({environment, config_, gate_.scratch(), authority, terminal_, &inventory},
                      refs.output);
 }
 
@@ -155,12 +153,7 @@ Result<int> survey(const Flags& flags, bool whole_server) {
     return Error{printable(flags.path, 300) +
                  (whole_server ? " holds no Git repository" : " is no Git repository")};
 
-  fs::path data_dir = !flags.data.empty() ? flags.data : config.data;
-  if (data_dir.empty()) data_dir = default_data_dir();
-  data_dir = fs::absolute(data_dir);
-  Policy policy = HUBGATE_TRY(Policy::named(!flags.policy.empty() ? flags.policy : config.policy));
-  const auto keeper = HUBGATE_TRY(Gatekeeper::open(
-      {.data_dir = data_dir, .policy = std::move(policy), .rules = rules_digest(all_formats())}));
+  const auto gate = HUBGATE_TRY(InProcess::open(*pool, config, flags.data, flags.policy));
 
   std::ofstream file;
   if (!flags.output.empty()) {
@@ -173,7 +166,7 @@ Result<int> survey(const Flags& flags, bool whole_server) {
                                                       : ScanFormat::text;
   const auto output = make_scan_output(format, out, rules_digest(all_formats()), false);
   output->begin();
-  Survey survey(*keeper, *pool, config, data_dir, *output);
+  Survey survey(*gate, config, *output);
   for (const fs::path& repository: repositories)
     survey.run(repository, name_of(repository, root));
   output->end();

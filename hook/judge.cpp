@@ -1,10 +1,12 @@
 #include "hook/judge.hpp"
 
-#include <fcntl.h>
-#include <sys/mman.h>
+#include "hook/analyst.hpp"
+
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -18,16 +20,6 @@ constexpr std::size_t k_batch_bytes = std::size_t{4} << 20;
 constexpr std::size_t k_head = 4096;
 constexpr std::chrono::milliseconds k_tick{200};
 
-Error system_error(std::string_view what) {
-  return Error{std::string(what) + ": " + std::strerror(errno)};
-}
-
-bool same_file(const struct stat& a, const struct stat& b) {
-  return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
-         a.st_mtim.tv_nsec == b.st_mtim.tv_nsec && a.st_ctim.tv_sec == b.st_ctim.tv_sec &&
-         a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
-}
-
 } // namespace
 
 // Small blobs, one behind the other.
@@ -37,104 +29,87 @@ struct Judge::Batch {
   std::vector<Judged*> judged;
 };
 
-Result<void> write_bytes(int fd, Bytes bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return system_error("can't keep a big file aside");
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  return {};
-}
-
-Result<Fd> unlinked_file(const std::string& directory) {
-  Fd fd(open(directory.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
-  if (!fd) return system_error("can't make a file in " + directory);
-  return fd;
-}
-
-Judge::Judge(Gatekeeper& keeper, WorkerPool& pool, Options options)
-    : keeper_(keeper), pool_(pool), options_(std::move(options)) {
-  for (unsigned i = 0; i < std::max(1u, options_.jobs); ++i)
-    threads_.emplace_back([this] { work(); });
-}
+Judge::Judge(Authority& authority, Options options)
+    : authority_(authority), options_(std::move(options)) {}
 
 Judge::~Judge() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(state_->mutex);
     closing_ = true;
     queue_.clear();
   }
-  changed_.notify_all();
+  state_->changed.notify_all();
   for (auto& thread: threads_)
     thread.join();
 }
 
 void Judge::fail(Error error) {
-  const std::lock_guard lock(mutex_);
-  if (!failed_) failed_ = std::move(error);
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->failed) state_->failed = std::move(error);
+  }
+  state_->changed.notify_all();
 }
 
-void Judge::work() {
-  std::unique_lock lock(mutex_);
-  while (true) {
-    changed_.wait(lock, [this] { return closing_ || !queue_.empty(); });
-    if (closing_) return;
-    Task task = std::move(queue_.front());
-    queue_.pop_front();
-    ++running_;
-    lock.unlock();
-    changed_.notify_all();
-    try {
-      if (auto done = task(); !done) fail(done.error());
-    } catch (const std::exception& error) {
-      fail(Error{error.what()});
-    }
-    task = nullptr;
-    lock.lock();
-    --running_;
-    changed_.notify_all();
-  }
+Judged& Judge::add() {
+  ++given_;
+  const std::lock_guard lock(state_->mutex);
+  return state_->results.emplace_back();
 }
 
-// Waits while enough is queued: the queue holds the bytes.
-void Judge::push(Task task) {
-  std::unique_lock lock(mutex_);
-  while (queue_.size() >= 2 * threads_.size()) {
-    changed_.wait_for(lock, k_tick);
-    lock.unlock();
-    (void)options_.tick(); // time that runs out is noticed by wait()
-    lock.lock();
-  }
-  queue_.push_back(std::move(task));
+// One turn of waiting. Only who reads the push ticks: the tick speaks to the pusher.
+bool Judge::wait_a_tick(std::unique_lock<std::mutex>& lock) {
+  state_->changed.wait_for(lock, k_tick);
+  if (std::this_thread::get_id() != owner_) return true;
   lock.unlock();
-  changed_.notify_all();
+  const bool go_on = options_.tick();
+  lock.lock();
+  if (!go_on && !state_->failed) state_->failed = Error{authority_.out_of_time()};
+  return go_on;
 }
 
-bool Judge::known(Judged& judged) {
-  auto stored = keeper_.lookup(judged.digest.sha256, judged.digest.size);
-  if (!stored || !stored->current) return false;
-  judged.report = std::move(stored->report);
+// What was handed on holds bytes and descriptors.
+bool Judge::make_room(std::uint64_t bytes) {
+  const Authority::Capacity most = authority_.capacity();
+  std::unique_lock lock(state_->mutex);
+  while (!state_->failed && !closing_ && state_->tasks != 0 &&
+         (state_->tasks >= most.tasks || state_->bytes + bytes > most.bytes))
+    if (!wait_a_tick(lock)) return false;
+  if (state_->failed || closing_) return false;
+  ++state_->tasks;
+  state_->bytes += bytes;
   return true;
 }
 
+void Judge::hand_on(std::vector<Judged*> judged, std::uint64_t bytes,
+                    const std::function<void(Authority::Done)>& analyse) {
+  if (!make_room(bytes)) return;
+  analyse(
+      [state = state_, judged = std::move(judged), bytes](Result<std::vector<Analysis>> answer) {
+        {
+          const std::lock_guard lock(state->mutex);
+          --state->tasks;
+          state->bytes -= bytes;
+          if (answer && answer->size() != judged.size())
+            answer = Error{"an answer to another question"};
+          if (!answer) {
+            if (!state->failed) state->failed = answer.error();
+          } else {
+            for (std::size_t i = 0; i < judged.size(); ++i) {
+              judged[i]->digest = std::move((*answer)[i].digest);
+              judged[i]->report = std::move((*answer)[i].report);
+            }
+            state->done += judged.size();
+          }
+        }
+        state->changed.notify_all();
+      });
+}
+
 Judged& Judge::small(Bytes bytes) {
-  Judged& out = results_.emplace_back();
-  out.digest.size = bytes.size();
-  if (bytes.size() >= k_block_size) {
-    BlockHasher hasher;
-    hasher.update(bytes);
-    out.digest = hasher.finish();
-  } else {
-    out.digest.sha256 = sha256(bytes);
-  }
+  Judged& out = add();
   out.pointer = git::read_pointer(bytes, bytes.size());
   if (bytes.size() <= k_head) out.head = std::string(as_text(bytes));
-  if (known(out)) {
-    ++done_;
-    return out;
-  }
-  out.fresh = true;
   if (open_ && open_->bytes.size() + bytes.size() > k_batch_bytes) flush();
   if (!open_) open_ = std::make_unique<Batch>();
   open_->items.push_back({open_->bytes.size(), bytes.size()});
@@ -146,93 +121,104 @@ Judged& Judge::small(Bytes bytes) {
 
 void Judge::flush() {
   if (!open_) return;
-  push([this, batch = std::shared_ptr<Batch>(std::move(open_))] { return scan(*batch); });
+  const auto batch = std::move(open_);
+  const std::uint64_t bytes = batch->bytes.size();
+  hand_on(std::move(batch->judged), bytes, [&](Authority::Done done) {
+    auto memory = sealed_memory(batch->bytes);
+    if (!memory) return done(memory.error());
+    authority_.analyse_batch(std::move(memory).value(), std::move(batch->items), std::move(done));
+  });
 }
 
-Result<void> Judge::scan(Batch& batch) {
-  Fd memory(memfd_create("hubgate-blobs", MFD_CLOEXEC));
-  if (!memory) return system_error("can't make memory for a batch");
-  if (auto written = write_bytes(memory.get(), batch.bytes); !written) return written;
-  const std::uint64_t size = batch.bytes.size();
-  batch.bytes = {};
-  auto reports = scan_batch(pool_, memory.get(), size, batch.items, options_.limits,
-                            options_.deadline_seconds);
-  for (std::size_t i = 0; i < batch.items.size(); ++i) {
-    batch.judged[i]->report = std::move(reports[i]);
-    ++done_;
+// Waits while enough is queued: each has a process or a connection to come.
+void Judge::push(Task task) {
+  std::unique_lock lock(state_->mutex);
+  if (threads_.size() < std::max(1u, options_.jobs)) threads_.emplace_back([this] { work(); });
+  while (!state_->failed && queue_.size() >= 2 * threads_.size())
+    if (!wait_a_tick(lock)) return;
+  queue_.push_back(std::move(task));
+  lock.unlock();
+  state_->changed.notify_all();
+}
+
+void Judge::work() {
+  std::unique_lock lock(state_->mutex);
+  while (true) {
+    state_->changed.wait(lock, [this] { return closing_ || !queue_.empty(); });
+    if (closing_) return;
+    Task task = std::move(queue_.front());
+    queue_.pop_front();
+    ++running_;
+    lock.unlock();
+    state_->changed.notify_all();
+    try {
+      if (auto done = task(); !done) fail(done.error());
+    } catch (const std::exception& error) {
+      fail(Error{error.what()});
+    }
+    task = nullptr;
+    lock.lock();
+    --running_;
+    state_->changed.notify_all();
   }
-  return {};
 }
 
 Judged& Judge::big(Pump pump) {
-  Judged& out = results_.emplace_back();
-  push([this, &out, pump = std::move(pump)]() -> Result<void> {
-    const Fd file = HUBGATE_TRY(unlinked_file(options_.temporary));
+  return fetch([this, pump = std::move(pump)]() -> Result<Fetched> {
+    Fetched out;
+    out.file = HUBGATE_TRY(unlinked_file(options_.scratch));
     BlockHasher hasher;
     auto pumped = pump([&](Bytes bytes) {
       hasher.update(bytes);
-      return write_bytes(file.get(), bytes);
+      return write_bytes(out.file.get(), bytes);
     });
-    if (!pumped) return pumped;
+    if (!pumped) return pumped.error();
     out.digest = hasher.finish();
-    return judge_file(out, file.get());
+    return out;
+  });
+}
+
+Judged& Judge::fetch(Fetch fetch) {
+  Judged& out = add();
+  push([this, &out, fetch = std::move(fetch)]() -> Result<void> {
+    Fetched fetched = HUBGATE_TRY(fetch());
+    if (!fetched.file) {
+      out.absent = true;
+      ++state_->done;
+      return {};
+    }
+    return judge_file(out, std::move(fetched));
   });
   return out;
 }
 
 Judged& Judge::file(Fd fd) {
-  Judged& out = results_.emplace_back();
-  push([this, &out, file = std::make_shared<Fd>(std::move(fd))]() -> Result<void> {
-    struct stat before{};
-    if (fstat(file->get(), &before) != 0) return system_error("can't look at an LFS object");
-    BlockHasher hasher;
-    std::vector<std::uint8_t> buffer(std::size_t{256} << 10);
-    while (true) {
-      const ssize_t n =
-          pread(file->get(), buffer.data(), buffer.size(), static_cast<off_t>(hasher.size()));
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return system_error("can't read an LFS object");
-      if (n == 0) break;
-      hasher.update(Bytes(buffer).first(static_cast<std::size_t>(n)));
-    }
-    out.digest = hasher.finish();
-    if (auto judged = judge_file(out, file->get()); !judged) return judged;
-    struct stat after{};
-    if (fstat(file->get(), &after) != 0 || !same_file(before, after) ||
-        static_cast<std::uint64_t>(after.st_size) != out.digest.size)
-      return Error{"an LFS object changed while it was read: try again"};
-    return {};
+  return fetch([file = std::make_shared<Fd>(std::move(fd))]() -> Result<Fetched> {
+    return Fetched{std::move(*file), std::nullopt};
   });
-  return out;
 }
 
-Result<void> Judge::judge_file(Judged& judged, int fd) {
-  if (!known(judged)) {
-    judged.fresh = true;
-    judged.report =
-        scan_file(pool_, fd, judged.digest.size, options_.limits, options_.deadline_seconds);
-  }
+Result<void> Judge::judge_file(Judged& judged, Fetched file) {
   // Readers of pointers look at the head of a file of any size.
   std::array<std::uint8_t, git::k_pointer_max> head{};
-  const ssize_t n = pread(fd, head.data(), head.size(), 0);
-  if (n < 0) return system_error("can't read a file back");
-  judged.pointer =
-      git::read_pointer(Bytes(head).first(static_cast<std::size_t>(n)), judged.digest.size);
-  ++done_;
+  const ssize_t n = pread(file.file.get(), head.data(), head.size(), 0);
+  struct stat info{};
+  if (n < 0 || fstat(file.file.get(), &info) != 0)
+    return Error{std::string("can't read an object's file: ") + std::strerror(errno)};
+  judged.pointer = git::read_pointer(Bytes(head).first(static_cast<std::size_t>(n)),
+                                     static_cast<std::uint64_t>(info.st_size));
+  hand_on({&judged}, 0, [&](Authority::Done done) {
+    authority_.analyse_file(std::move(file.file), std::move(file.digest), std::move(done));
+  });
   return {};
 }
 
 Result<void> Judge::wait() {
   flush();
-  std::unique_lock lock(mutex_);
-  while (!failed_ && (running_ != 0 || !queue_.empty())) {
-    changed_.wait_for(lock, k_tick);
-    lock.unlock();
-    const bool go_on = options_.tick();
-    lock.lock();
-    if (!go_on) return Error{"it took too long (hook.timeout)"};
-  }
-  if (failed_) return *failed_;
+  std::unique_lock lock(state_->mutex);
+  while (!state_->failed && (state_->tasks != 0 || running_ != 0 || !queue_.empty()))
+    wait_a_tick(lock);
+  if (state_->failed) return *state_->failed;
   return {};
 }
 

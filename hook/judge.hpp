@@ -1,15 +1,14 @@
 #pragma once
-// Judge: scans what a push brought, as it is read, with all cores. Small blobs are read once,
-// hashed and put together into batches (one worker a batch, batches only within this push); big
-// ones and LFS objects go through a file. A record of the same bytes spares the scan.
+// Judge: has what a push brought analysed, as it is read. Small blobs are put together into
+// batches, big ones and LFS objects go as files. Who analyses is the authority's business.
+#include "hook/authority.hpp"
 #include "hook/git/pointer.hpp"
-#include "policy/gatekeeper.hpp"
-#include "scanner/worker/worker.hpp"
 
 #include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -19,26 +18,32 @@ namespace hubgate {
 struct Judged {
   ObjectDigest digest;
   Report report;
-  bool fresh = false; ///< scanned now: worth a record
   std::optional<git::Pointer> pointer;
-  std::string head; ///< the first bytes of a small blob, for what its name may make of them
+  std::string head;    ///< the first bytes of a small blob, for what its name may make of them
+  bool absent = false; ///< nobody had the file that was to be fetched: nothing was judged
 };
 
 class Judge {
 public:
   struct Options {
-    std::string temporary; ///< directory for unlinked files, owner-only
-    unsigned jobs = 1;
-    double deadline_seconds = 600; ///< of one scan
-    Limits limits;
+    std::string scratch; ///< directory for unlinked files
+    unsigned jobs = 1;   ///< big objects that are written aside or fetched at once
     /// Called now and then while the judge waits; false: give up.
     std::function<bool()> tick = [] { return true; };
   };
   /// Writes an object's bytes, in pieces, into `take`.
   using Pump = std::function<Result<void>(const std::function<Result<void>(Bytes)>& take)>;
+  /// A complete file that nobody changes while it is read.
+  struct Fetched {
+    Fd file; ///< closed: there is none
+    /// Of a file that was hashed while it was written; nobody else can reach it.
+    std::optional<ObjectDigest> digest;
+  };
+  /// Called in a thread of the judge.
+  using Fetch = std::function<Result<Fetched>()>;
 
-  Judge(Gatekeeper& keeper, WorkerPool& pool, Options options);
-  /// Drops what is queued and waits for the scans that run.
+  Judge(Authority& authority, Options options);
+  /// Drops what it has not handed on yet.
   ~Judge();
   Judge(const Judge&) = delete;
   Judge& operator=(const Judge&) = delete;
@@ -46,46 +51,53 @@ public:
   // The results lie still; they are filled in when wait() has returned.
   Judged& small(Bytes bytes);
   Judged& big(Pump pump);
-  /// A complete file that somebody else keeps. It must not change while it is read.
+  /// A file that somebody else keeps, or that has to come from somewhere.
+  Judged& fetch(Fetch fetch);
   Judged& file(Fd fd);
 
   /// Waits until all that was given is judged; the first failure, if there was one.
   Result<void> wait();
-  std::size_t done() const { return done_; }
-  std::size_t given() const { return results_.size(); }
+  std::size_t done() const { return state_->done; }
+  std::size_t given() const { return given_; }
 
 private:
   struct Batch;
+  /// Outlives the judge where an answer comes late.
+  struct State {
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<Judged> results;
+    std::size_t tasks = 0;   ///< handed on and not answered
+    std::uint64_t bytes = 0; ///< of them, in memory files
+    std::optional<Error> failed;
+    std::atomic<std::size_t> done{0};
+  };
   using Task = std::function<Result<void>()>;
 
+  Judged& add();
   void flush();
   void push(Task task);
   void work();
   void fail(Error error);
-  bool known(Judged& judged);
-  Result<void> scan(Batch& batch);
-  Result<void> judge_file(Judged& judged, int fd);
+  bool wait_a_tick(std::unique_lock<std::mutex>& lock);
+  /// Waits until that may be handed on; false: the push is at its end.
+  bool make_room(std::uint64_t bytes);
+  void hand_on(std::vector<Judged*> judged, std::uint64_t bytes,
+               const std::function<void(Authority::Done)>& analyse);
+  Result<void> judge_file(Judged& judged, Fetched file);
 
-  Gatekeeper& keeper_;
-  WorkerPool& pool_;
+  Authority& authority_;
   Options options_;
-  std::deque<Judged> results_;
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+  std::thread::id owner_ = std::this_thread::get_id();
+  std::size_t given_ = 0;
   std::unique_ptr<Batch> open_; ///< being filled
 
-  std::mutex mutex_;
-  std::condition_variable changed_;
+  // Of the threads, under the state's mutex.
   std::deque<Task> queue_;
   std::size_t running_ = 0;
   bool closing_ = false;
-  std::optional<Error> failed_;
-  std::atomic<std::size_t> done_{0};
   std::vector<std::thread> threads_;
 };
-
-/// Writes all or says why not.
-Result<void> write_bytes(int fd, Bytes bytes);
-
-/// An unlinked file in `directory`, for bytes that are too many for memory.
-Result<Fd> unlinked_file(const std::string& directory);
 
 } // namespace hubgate

@@ -1,5 +1,6 @@
 #include "hook/pre_receive.hpp"
 
+#include "hook/analyst.hpp"
 #include "hook/cases.hpp"
 #include "hook/git_command.hpp"
 #include "hook/judge.hpp"
@@ -7,12 +8,8 @@
 #include "hook/tip_trees.hpp"
 #include "scanner/core/evidence.hpp"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
 #include <thread>
 
 namespace hubgate {
@@ -35,11 +32,9 @@ private:
   Result<void> read_lfs();
   Result<void> decide();
   Result<void> remember();
-  Result<void> remember_scans();
   Result<void> tell_log(std::string_view outcome);
   Result<void> keep_quarantined();
   bool tick();
-  std::string record_key(const git::Oid& oid) const;
   Judge::Pump pump_of(const git::Oid& oid);
   PushVerdict answer();
 
@@ -56,11 +51,6 @@ private:
   std::size_t allowed_ = 0;
 };
 
-std::string Push::record_key(const git::Oid& oid) const {
-  // The verdicts that a record stands for hold for this policy and this repository.
-  return "git:" + oid.hex() + ":" + hook_.keeper.policy().digest() + ":" + hook_.environment.repo;
-}
-
 bool Push::tick() {
   hook_.terminal.progress("hubgate: " + std::to_string(judge_->done()) + " of " +
                           std::to_string(judge_->given()) + " objects scanned\n");
@@ -73,29 +63,21 @@ Result<void> Push::prepare() {
     return Error{"Git gives no quarantine directory (GIT_OBJECT_DIRECTORY), so the objects of this "
                  "push can't be told apart: it takes Git 2.11 or newer on the server"};
   objects_ = HUBGATE_TRY(ObjectStore::open(hook_.environment));
-  const auto temporary = hook_.data_dir / "tmp";
-  if (mkdir(temporary.c_str(), 0700) != 0 && errno != EEXIST)
-    return Error{"can't make " + printable(temporary.string(), 300) + ": " + std::strerror(errno)};
   Judge::Options options;
-  options.temporary = temporary.string();
+  options.scratch = hook_.scratch.string();
   options.jobs = std::max(1u, std::thread::hardware_concurrency());
-  if (hook_.config.timeout > 0)
-    options.deadline_seconds = std::min(options.deadline_seconds, hook_.config.timeout);
   options.tick = [this] { return tick(); };
-  judge_ = std::make_unique<Judge>(hook_.keeper, hook_.pool, options);
+  judge_ = std::make_unique<Judge>(hook_.authority, options);
   lfs_ = std::make_unique<LfsStore>(hook_.config, hook_.environment);
   walk_ = std::make_unique<PushWalk>(
       *objects_, updates_, hook_.config, [this](std::size_t index) { return want_blob(index); },
-      [this](const git::Oid& oid) {
-        const auto record = hook_.keeper.store().tree(record_key(oid));
-        return record && *record && (*record)->current;
-      });
-  trees_ = std::make_unique<TipTrees>(
-      TipTrees::World{hook_.environment, hook_.config, updates_, *objects_, *judge_, *lfs_,
-                      hook_.pool, hook_.keeper, [this](const git::Oid& oid) -> const Judged* {
-                        const auto index = walk_->find_blob(oid);
-                        return index ? judged_[*index] : nullptr;
-                      }});
+      [this](const git::Oid& oid) { return hook_.authority.is_judged(oid, {}); });
+  trees_ = std::make_unique<TipTrees>(TipTrees::World{hook_.environment, hook_.config, updates_,
+                                                      *objects_, *judge_, *lfs_, hook_.authority,
+                                                      [this](const git::Oid& oid) -> const Judged* {
+                                                        const auto index = walk_->find_blob(oid);
+                                                        return index ? judged_[*index] : nullptr;
+                                                      }});
   return {};
 }
 
@@ -117,15 +99,7 @@ Result<void> Push::want_blob(std::size_t index) {
       return Error{"object " + blob.oid.brief() + " changed while it was read"};
     judged_[index] = &judge_->small(object.bytes());
   }
-  // What is scanned is kept now and then, so that an inventory that ends early can go on.
-  constexpr std::size_t k_between = 4096;
-  if (hook_.inventory != nullptr && index % k_between == k_between - 1) {
-    if (auto waited = judge_->wait(); !waited) return waited;
-    const auto batch = HUBGATE_TRY(hook_.keeper.store().batch());
-    if (auto kept = remember_scans(); !kept) return kept;
-    if (auto kept = batch->commit(); !kept) return kept;
-  }
-  if (index % 256 == 0 && !tick()) return Error{"it took too long (hook.timeout)"};
+  if (index % 256 == 0 && !tick()) return Error{hook_.authority.out_of_time()};
   return {};
 }
 
@@ -146,7 +120,7 @@ Result<void> Push::decide() {
   std::vector<PushCase> cases;
   for (const auto& problem: walk_->problems())
     cases.push_back(maker.of_problem(problem));
-  const Policy policy = hook_.keeper.policy();
+  const Policy policy = hook_.authority.policy();
   const auto add = [&](PushCase one) {
     // What is plainly allowed is counted; a record for each of 20,000 configuration files would
     // bury the others.
@@ -177,7 +151,7 @@ Result<void> Push::decide() {
   std::vector<Gatekeeper::Case> asked;
   for (const auto& one: cases)
     asked.push_back({one.report.get(), one.item.context});
-  const auto decisions = hook_.keeper.decide_all(asked);
+  const auto decisions = HUBGATE_TRY(hook_.authority.decide(asked));
   for (std::size_t i = 0; i < cases.size(); ++i) {
     cases[i].item.decision = decisions[i];
     if (hook_.inventory != nullptr) hook_.inventory->tell(cases[i]);
@@ -186,31 +160,14 @@ Result<void> Push::decide() {
   return {};
 }
 
-Result<void> Push::remember_scans() {
-  for (Judged* judged: judged_) {
-    if (!judged->fresh) continue;
-    if (auto kept = hook_.keeper.remember(judged->digest, judged->report); !kept) return kept;
-    judged->fresh = false;
-  }
-  return {};
-}
-
 Result<void> Push::remember() {
-  const auto batch = HUBGATE_TRY(hook_.keeper.store().batch());
-  if (auto kept = remember_scans(); !kept) return kept;
-  std::vector<const Judged*> others(trees_->extra().begin(), trees_->extra().end());
-  lfs_->each([&](const Judged& judged) { others.push_back(&judged); });
-  for (const Judged* judged: others)
-    if (judged->fresh)
-      if (auto kept = hook_.keeper.remember(judged->digest, judged->report); !kept) return kept;
   const bool passes = std::all_of(items_.begin(), items_.end(),
                                   [](const Item& item) { return item.decision.passes(); });
-  if (auto kept = trees_->remember(); !kept) return kept;
+  std::vector<Authority::Judgement> judged;
   if (passes)
     for (const auto& tip: walk_->judged_tips())
-      if (auto kept = hook_.keeper.store().remember_tree(record_key(tip), Report{}); !kept)
-        return kept;
-  return batch->commit();
+      judged.push_back({tip, {}});
+  return hook_.authority.remember(trees_->verdicts(), judged);
 }
 
 // Bytes of quarantined objects are read once more: the few that there are.
@@ -218,23 +175,20 @@ Result<void> Push::keep_quarantined() {
   for (const auto& item: items_) {
     if (item.decision.action != Action::quarantine || item.decision.id.empty()) continue;
     if (item.whole_tree) continue; // no object has what was found
-    std::unique_ptr<Source> source;
     Fd file;
-    std::optional<LoadedObject> object;
     if (item.context.road == Road::lfs) {
       file = lfs_->open(hex(*item.context.sha256));
       if (!file) continue;
     } else if (item.context.size > hook_.config.big_blob) {
-      file = HUBGATE_TRY(unlinked_file((hook_.data_dir / "tmp").string()));
+      file = HUBGATE_TRY(unlinked_file(hook_.scratch.string()));
       auto pumped = pump_of(item.oid)([&](Bytes bytes) { return write_bytes(file.get(), bytes); });
       if (!pumped) return pumped;
     } else {
-      object = HUBGATE_TRY(objects_->read(item.oid));
-      source = std::make_unique<MemorySource>(object->bytes());
+      const LoadedObject object = HUBGATE_TRY(objects_->read(item.oid));
+      file = HUBGATE_TRY(sealed_memory(object.bytes()));
     }
-    if (file) source = ArrivingSource::from_file(std::move(file), item.context.size);
-    auto kept = hook_.keeper.quarantine(item.decision, item.context, *source);
-    if (!kept) return kept.error();
+    if (auto kept = hook_.authority.quarantine(item.decision, item.context, std::move(file)); !kept)
+      return kept;
   }
   return {};
 }
@@ -267,7 +221,7 @@ Result<void> Push::tell_log(std::string_view outcome) {
   for (const auto& item: items_)
     if (decisions.size() < k_listed) decisions.emplace_back(item.decision.id);
   fields["decision_ids"] = std::move(decisions);
-  return hook_.keeper.event("push", fields);
+  return hook_.authority.event("push", fields);
 }
 
 PushVerdict Push::answer() {

@@ -2,10 +2,9 @@
 // The pre-receive hook: reads the refs, looks at everything that the push brings or names, lets the
 // policy decide, answers. Whatever goes wrong on the way refuses the push.
 #include "hook/answer.hpp"
+#include "hook/authority.hpp"
 #include "hook/cases.hpp"
 #include "hook/config.hpp"
-#include "policy/gatekeeper.hpp"
-#include "scanner/worker/worker.hpp"
 
 namespace hubgate {
 
@@ -18,9 +17,8 @@ struct Inventory {
 struct PreReceive {
   HookEnvironment environment;
   HookConfig config;
-  std::filesystem::path data_dir; ///< big blobs wait in a folder below it
-  Gatekeeper& keeper;
-  WorkerPool& pool;
+  std::filesystem::path scratch; ///< folder for the unlinked files of big blobs
+  Authority& authority;
   Terminal& terminal;
   const Inventory* inventory = nullptr; ///< null: a push
 };

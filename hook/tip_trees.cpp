@@ -34,10 +34,6 @@ std::string gap_key(const Gap& gap) {
 
 } // namespace
 
-std::string TipTrees::record_key(const git::Oid& root) const {
-  return "git-tree:" + root.hex() + ":" + tree_key({}, world_.environment.repo);
-}
-
 // The commit and tree that an object leads to; nothing for a blob or what can't be read (the walk
 // says what is wrong with it).
 Result<std::optional<TipTrees::Tip>> TipTrees::tip_of(std::size_t ref, git::Oid oid) {
@@ -90,9 +86,8 @@ Result<void> TipTrees::list(const git::Oid& root) {
   const auto [at, fresh] = trees_.try_emplace(root);
   if (!fresh) return {};
   Tree& tree = at->second;
-  if (auto stored = world_.keeper.store().tree(record_key(root));
-      stored && *stored && (*stored)->current) {
-    tree.report = std::move((*stored)->report);
+  if (auto stored = world_.authority.tree_verdict(root)) {
+    tree.report = std::move(*stored);
     tree.recorded = true;
     return {};
   }
@@ -144,7 +139,6 @@ Result<void> TipTrees::add_file(Tree& tree, File file) {
       const LoadedObject object = HUBGATE_TRY(world_.objects.read(file.oid));
       file.judged = &world_.judge.small(object.bytes());
       asked_.emplace(file.oid, file.judged);
-      extra_.push_back(file.judged);
     }
   }
   tree.files.push_back(std::move(file));
@@ -154,6 +148,8 @@ Result<void> TipTrees::add_file(Tree& tree, File file) {
 void TipTrees::judge_tree_of(Tree& tree) {
   std::vector<TreeEntry> entries;
   entries.reserve(tree.files.size());
+  std::vector<ObjectKey> on_record;
+  std::vector<std::size_t> waiting; ///< entries that stand for them
   for (const File& file: tree.files) {
     TreeEntry& entry = entries.emplace_back();
     entry.path = file.path;
@@ -176,13 +172,17 @@ void TipTrees::judge_tree_of(Tree& tree) {
       continue;
     }
     const auto oid = sha256_from_hex(pointer.oid);
-    auto stored = oid && pointer.size ? world_.keeper.lookup(*oid, *pointer.size) : std::nullopt;
     entry.sha256 = pointer.oid;
     entry.size = pointer.size.value_or(0);
     entry.report = nullptr;
-    if (stored && stored->current)
-      entry.report = &tree.reports.emplace_back(std::move(stored->report));
+    if (oid && pointer.size) {
+      on_record.push_back({*oid, *pointer.size});
+      waiting.push_back(entries.size() - 1);
+    }
   }
+  const auto found = world_.authority.known(on_record);
+  for (std::size_t i = 0; found && i < waiting.size(); ++i)
+    if ((*found)[i]) entries[waiting[i]].report = &tree.reports.emplace_back(*(*found)[i]);
   TreeOptions options;
   options.repo = world_.environment.repo;
   options.max_entries = static_cast<std::size_t>(world_.config.max_paths);
@@ -196,7 +196,7 @@ void TipTrees::judge_tree_of(Tree& tree) {
         return std::string(as_text(object->bytes()));
       });
   Report together;
-  if (code.wanted()) together = scan_repository(world_.pool, code.bundle, Limits{}, k_code_seconds);
+  if (code.wanted()) together = world_.authority.analyse_code(code.bundle, k_code_seconds);
   together.gaps.insert(together.gaps.end(), code.gaps.begin(), code.gaps.end());
   options.repository = &together;
   tree.report = judge_tree(entries, options);
@@ -280,15 +280,15 @@ std::vector<PushCase> TipTrees::cases() const {
 
 // Complete ones only: a gap may close without the tree changing. And none that accounts for files:
 // a record does not say for which.
-Result<void> TipTrees::remember() const {
+std::vector<Authority::TreeVerdict> TipTrees::verdicts() const {
+  std::vector<Authority::TreeVerdict> out;
   for (const auto& [root, tree]: trees_)
     if (!tree.recorded && !tree.describes && tree.report.complete() &&
         std::all_of(
             tree.report.findings.begin(), tree.report.findings.end(),
             [](const Finding& finding) { return finding.severity == Severity::informational; }))
-      if (auto kept = world_.keeper.store().remember_tree(record_key(root), tree.report); !kept)
-        return kept;
-  return {};
+      out.push_back({root, &tree.report});
+  return out;
 }
 
 } // namespace hubgate

@@ -20,8 +20,7 @@ public:
     ObjectStore& objects;
     Judge& judge;
     const LfsStore& lfs;
-    WorkerPool& pool;
-    Gatekeeper& keeper;
+    Authority& authority;
     /// What the push's own scan makes of a blob; null when the blob is not of the push.
     std::function<const Judged*(const git::Oid&)> judged;
   };
@@ -36,10 +35,8 @@ public:
   void account(PushCase& one) const;
   /// One case a file that the verdict is about.
   std::vector<PushCase> cases() const;
-  /// Keeps the verdicts.
-  Result<void> remember() const;
-  /// What collect() gave to the judge.
-  const std::vector<const Judged*>& extra() const { return extra_; }
+  /// The verdicts that are worth a record.
+  std::vector<Authority::TreeVerdict> verdicts() const;
 
 private:
   struct File {
@@ -69,12 +66,10 @@ private:
   Result<void> list(const git::Oid& root);
   Result<void> add_file(Tree& tree, File file);
   void judge_tree_of(Tree& tree);
-  std::string record_key(const git::Oid& root) const;
 
   World world_;
   std::vector<Tip> tips_;
   std::map<git::Oid, Tree> trees_;
-  std::vector<const Judged*> extra_;
   /// By path and sha256 (hex) of a file that is only opaque: the path of what describes it.
   std::map<std::pair<std::string, std::string>, std::string> described_;
   std::map<git::Oid, const Judged*> asked_; ///< given to the judge here

@@ -156,8 +156,8 @@ public:
   Result<std::optional<QuarantineRecord>> quarantined(const Sha256& sha256);
 
   /// Many changes in one transaction: until commit() nobody else sees them, and without it none of
-  /// them was made. Others who want to write wait, so it should not take long. For one thread;
-  /// while it lives all changes of this Store belong to it.
+  /// them was made. Others wait (of this Store all, of other processes those who want to write), so
+  /// it should not take long. For one thread, which goes on using the Store: that belongs to it.
   class Batch {
   public:
     ~Batch();

@@ -10,7 +10,8 @@ namespace hubgate {
 struct Store::Impl {
   Options options;
   sql::Database database;
-  std::mutex mutex;
+  /// A batch holds it as long as it lives; its thread goes on with the calls that belong to it.
+  std::recursive_mutex mutex;
 
   sqlite3* db() const { return database.get(); }
   /// Finds or writes a report row; returns its digest. The caller holds the mutex.

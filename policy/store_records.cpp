@@ -76,27 +76,28 @@ Result<void> write_head(sqlite3* db, const AuditHead& head) {
 } // namespace
 
 struct Store::Batch::Impl {
-  Store::Impl& store;
+  std::unique_lock<std::recursive_mutex> lock; ///< until the end of the transaction
   std::unique_ptr<sql::Transaction> transaction;
 };
 
 Store::Batch::Batch(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Store::Batch::~Batch() {
-  const std::lock_guard lock(impl_->store.mutex);
-  impl_->transaction.reset();
-}
+Store::Batch::~Batch() = default;
 
 Result<void> Store::Batch::commit() {
-  const std::lock_guard lock(impl_->store.mutex);
-  return impl_->transaction->commit();
+  auto committed = impl_->transaction->commit();
+  if (!committed) return committed;
+  // Whoever goes on to the audit log must not hold this: there the locks are taken the other way.
+  impl_->transaction.reset();
+  impl_->lock.unlock();
+  return {};
 }
 
 Result<std::unique_ptr<Store::Batch>> Store::batch() {
-  const std::lock_guard lock(impl_->mutex);
+  std::unique_lock lock(impl_->mutex);
   auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->db(), "begin a batch"));
-  return std::unique_ptr<Batch>(
-      new Batch(std::unique_ptr<Batch::Impl>(new Batch::Impl{*impl_, std::move(transaction)})));
+  return std::unique_ptr<Batch>(new Batch(
+      std::unique_ptr<Batch::Impl>(new Batch::Impl{std::move(lock), std::move(transaction)})));
 }
 
 Result<std::string> Store::keep_report(const Report& report) {

@@ -201,9 +201,13 @@ Result<WorkerJob> WorkerPool::submit(const python::BundleWriter& bundle, const L
     if (n <= 0) return system_error("the code of a repository");
     done += static_cast<std::size_t>(n);
   }
-  const Fd read_only = reopen_read_only(memory.get());
+  return submit_bundle(memory.get(), bytes.size(), limits);
+}
+
+Result<WorkerJob> WorkerPool::submit_bundle(int fd, std::uint64_t size, const Limits& limits) {
+  const Fd read_only = reopen_read_only(fd);
   if (!read_only) return system_error("the code of a repository");
-  return send(JobMessage::k_repository, bytes.size(), limits, {read_only.get()});
+  return send(JobMessage::k_repository, size, limits, {read_only.get()});
 }
 
 AnswerReader::AnswerReader(std::size_t items, ReportSink* sink)

@@ -64,6 +64,8 @@ public:
   /// Analyses the code of a repository together. Offsets of the report are those in the bundle:
   /// BundleWriter::name_files() turns them into paths.
   Result<WorkerJob> submit(const python::BundleWriter& bundle, const Limits& limits);
+  /// The same for a bundle's bytes in a file that does not change.
+  Result<WorkerJob> submit_bundle(int fd, std::uint64_t size, const Limits& limits);
 
   FormatTable formats() const { return formats_; }
 

@@ -111,7 +111,7 @@ def test_a_server_is_gone_through_and_a_broken_repository_does_not_end_it(tmp_pa
 
 
 def test_a_run_that_was_killed_goes_on(server, work):
-    # Batches of 4,096 objects are kept; the second run finds them.
+    # Batches of 512 objects are kept; the second run finds them.
     for start in range(0, 9000, 3000):
         work.commit({f"{start}/{i}.txt": b"text %d %d\n" % (start, i) for i in range(3000)})
     push_unseen(server, work)
@@ -121,7 +121,7 @@ def test_a_run_that_was_killed_goes_on(server, work):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    assert 4096 <= analyses(server) < 9000
+    assert 512 <= analyses(server) < 9000
     lines, _ = scan_repo(server, code=0)
     assert lines == []
 
