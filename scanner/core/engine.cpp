@@ -3,6 +3,7 @@
 #include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/core/digest.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/core/opaque.hpp"
 #include "scanner/generic/generic.hpp"
 
 #include <algorithm>
@@ -356,8 +357,7 @@ Report Engine::scan(Source& source) {
   }
   listings_.finish();
   for (const auto& held: held_opaque_)
-    add(Gap{Reason::opaque, Reach::data, held.where, 0,
-            "no format claims these " + std::to_string(held.size) + " bytes"});
+    add(Gap{Reason::opaque, Reach::data, held.where, 0, opaque_detail(held.size)});
   return std::move(report_);
 }
 

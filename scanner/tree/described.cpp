@@ -1,7 +1,8 @@
 // Files that are nothing but numbers, and the file beside them that says which: ONNX external data,
-// OpenVINO's .bin, shards of TensorFlow.
+// OpenVINO's .bin, shards of TensorFlow, chunks of zarr arrays, data files of OCDBT stores.
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/glob.hpp"
+#include "scanner/core/opaque.hpp"
 #include "scanner/tree/judge.hpp"
 #include "scanner/tree/paths.hpp"
 
@@ -42,8 +43,12 @@ bool is_quiet(const TreeEntry& entry) {
                      });
 }
 
+// What a file of numbers is when it is compressed as a whole: "content" of zstd, gzip…
+constexpr std::string_view k_unpacked = "content";
+
 bool is_own_opaque(const Gap& gap) {
-  return gap.reason == Reason::opaque && gap.reach == Reach::data && gap.where.empty();
+  return gap.reason == Reason::opaque && gap.reach == Reach::data &&
+         (gap.where.empty() || gap.where == k_unpacked);
 }
 
 // Everything that describes other files must have been read and believed itself.
@@ -84,6 +89,91 @@ void collect(std::span<const TreeEntry> entries, std::size_t from,
   }
 }
 
+// A `chunks` reference: "c / 2 32768", see formats/zarr.
+struct Chunks {
+  std::size_t by = 0;
+  bool prefixed = false;
+  char separator = '.';
+  std::uint64_t dimensions = 0;
+  std::uint64_t bytes = 0;
+};
+
+std::optional<Chunks> read_chunks(std::size_t by, std::string_view target) {
+  if (target.size() < 7 || target[1] != ' ' || target[3] != ' ') return std::nullopt;
+  Chunks out{.by = by, .prefixed = target[0] == 'c', .separator = target[2]};
+  const char* end = target.data() + target.size();
+  const auto dimensions = std::from_chars(target.data() + 4, end, out.dimensions);
+  if (dimensions.ec != std::errc() || dimensions.ptr == end || *dimensions.ptr != ' ')
+    return std::nullopt;
+  if (std::from_chars(dimensions.ptr + 1, end, out.bytes).ptr != end) return std::nullopt;
+  return out;
+}
+
+// Whether `name`, as seen from the array's folder, is one of its chunks: "0.3", "c/0/3", "0" and
+// "c" of an array without dimensions.
+bool is_chunk_of(const Chunks& chunks, std::string_view name) {
+  if (chunks.prefixed) {
+    if (!name.starts_with('c')) return false;
+    name.remove_prefix(1);
+    if (chunks.dimensions == 0) return name.empty();
+    if (!name.starts_with(chunks.separator)) return false;
+    name.remove_prefix(1);
+  } else if (chunks.dimensions == 0) {
+    return name == "0";
+  }
+  std::uint64_t numbers = 0;
+  for (bool more = true; more; ++numbers) {
+    const std::size_t end = name.find(chunks.separator);
+    const std::string_view number = name.substr(0, end);
+    if (number.empty() || number.find_first_not_of("0123456789") != std::string_view::npos)
+      return false;
+    more = end != std::string_view::npos;
+    if (more) name.remove_prefix(end + 1);
+  }
+  return numbers == chunks.dimensions;
+}
+
+// The bytes of a chunk, packed or not, are all that its array has for it.
+bool has_bytes(const TreeEntry& entry, std::uint64_t bytes) {
+  return std::all_of(entry.report->gaps.begin(), entry.report->gaps.end(), [&](const Gap& gap) {
+    return !is_own_opaque(gap) || gap.detail == opaque_detail(bytes);
+  });
+}
+
+using Arrays = std::map<std::string, Chunks, std::less<>>; ///< by folder
+
+Arrays find_arrays(std::span<const TreeEntry> entries) {
+  Arrays out;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i].report == nullptr || entries[i].report->references.empty()) continue;
+    for (const auto& reference: entries[i].report->references) {
+      if (reference.kind != "chunks" || !reference.where.empty() ||
+          !holds_under(reference.condition, reference.where, entries[i].path) ||
+          !describes(entries[i]))
+        continue;
+      if (const auto chunks = read_chunks(i, reference.target))
+        out.emplace(folder_of(entries[i].path), *chunks);
+    }
+  }
+  return out;
+}
+
+std::optional<std::size_t> array_of(const Arrays& arrays, const TreeEntry& entry) {
+  constexpr int k_most_dimensions = 33;
+  std::string_view folder = entry.path;
+  for (int level = 0; level < k_most_dimensions && !folder.empty(); ++level) {
+    folder = folder_of(folder);
+    const auto found = arrays.find(folder);
+    if (found == arrays.end()) continue;
+    const std::string_view name =
+        std::string_view(entry.path).substr(folder.empty() ? 0 : folder.size() + 1);
+    return is_chunk_of(found->second, name) && has_bytes(entry, found->second.bytes)
+               ? std::optional(found->second.by)
+               : std::nullopt;
+  }
+  return std::nullopt;
+}
+
 } // namespace
 } // namespace tree
 
@@ -118,6 +208,9 @@ std::vector<std::optional<std::size_t>> described_files(std::span<const TreeEntr
         if (!out[file] && is_only_opaque(entries[file])) out[file] = i;
     }
   }
+  const tree::Arrays arrays = tree::find_arrays(entries);
+  for (std::size_t i = 0; !arrays.empty() && i < entries.size(); ++i)
+    if (!out[i] && is_only_opaque(entries[i])) out[i] = tree::array_of(arrays, entries[i]);
   return out;
 }
 

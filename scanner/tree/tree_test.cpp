@@ -473,6 +473,39 @@ TEST_F(Described, NotWhenTheSizeDiffers) {
   EXPECT_EQ(by(), "");
 }
 
+// Chunks of a zarr array, which say nothing themselves.
+TEST_F(Described, ChunksOfAnArray) {
+  const auto opaque = [&](const std::string& path, std::uint64_t bytes, const std::string& where) {
+    repo.file(path, "");
+    repo.report_of(path).gaps.push_back(
+        {Reason::opaque,
+         Reach::data,
+         where,
+         0,
+         "no format claims these " + std::to_string(bytes) + " bytes",
+         {}});
+  };
+  repo.file("old/.zarray", "zarr");
+  repo.refers("old/.zarray", "chunks", "- . 2 64");
+  repo.file("new/zarr.json", "zarr");
+  repo.refers("new/zarr.json", "chunks", "c / 2 64");
+  for (const char* path: {"old/0.1", "new/c/0/12"}) {
+    opaque(path, 64, "content");
+    EXPECT_NE(by(path), "") << path;
+  }
+  opaque("old/7.1", 64, "");
+  EXPECT_EQ(by("old/7.1"), "old/.zarray");
+  for (const char* path: {"old/0.1.2", "old/0", "old/0.", "old/a.b", "old/c/0/1", "new/0.1",
+                          "new/c/0", "new/c/0/1/2", "new/d/0/1", "new/c.0.1", "other/0.1"}) {
+    opaque(path, 64, "");
+    EXPECT_EQ(by(path), "") << path;
+  }
+  opaque("old/5.5", 65, "");
+  EXPECT_EQ(by("old/5.5"), "");
+  opaque("old/6.5", 64, "content!@0x10");
+  EXPECT_EQ(by("old/6.5"), "");
+}
+
 TEST_F(Described, NotByWhatWasNotReadToItsEnd) {
   repo.report_of("sub/model.onnx").gaps.push_back({Reason::budget, Reach::load, "", 0, "", {}});
   EXPECT_EQ(by(), "");

@@ -49,6 +49,14 @@ TEST(PickleClaim, BehindBytesOfNoFormat) {
   expect_caught(junk + k_call, "pickle-dangerous-call");
 }
 
+// The beginning of an array of random numbers, met in a checkpoint.
+TEST(PickleClaim, NumbersThatCallAnExtension) {
+  const Report report = test::scan_bytes(
+      "\x29\x83\xda\x3f\x52\xc7\xa3\xbe\x7f\xbe\x1b\x3e\x3f\x1c\x0d\xbf"s + std::string(64, '\1'));
+  EXPECT_EQ(report.format, "") << test::show(report);
+  expect_caught("\x82\x01)R."s, "pickle-extension");
+}
+
 TEST(PickleClaim, ListsOfWordsAreText) {
   for (const auto& text: {"cat\ndog\nfish\n"s, "cos, sin\n1\n"s, "(see below)\nVery well.\n"s,
                           "I am text.\n"s, "(install)=\n# How to install\n\nText.\n"s}) {

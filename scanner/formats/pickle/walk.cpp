@@ -94,6 +94,9 @@ private:
   std::size_t depth_ = 0;
 };
 
+/// Opcodes without a contradiction that bytes at random don't make.
+constexpr std::size_t k_no_chance = 8;
+
 } // namespace
 
 bool is_dotted_name(std::string_view name) {
@@ -110,12 +113,18 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
   out.header = data.size() >= 2 && data[0] == 0x80 && data[1] >= 1 && data[1] <= 5;
   Stack stack;
   bool imports = false;
+  bool registered = false; // by EXT1 to EXT4
+  bool called_registered = false;
   std::size_t names_seen = 0; // texts that could be module or name, for STACK_GLOBAL
   std::size_t at = 0;
   const auto finish = [&](Walk::End end) {
     out.end = end;
     out.consumed = at;
     out.depth = stack.depth();
+    // Numbers look like this now and then: `) EXT2 R` and something that is no opcode. Registered
+    // extensions are the reader's own, and there are none unless another pickle made them.
+    out.acts = out.acts ||
+               (called_registered && (end != Walk::End::invalid || out.opcodes >= k_no_chance));
     return out;
   };
   while (out.opcodes < max_opcodes) {
@@ -217,12 +226,13 @@ Walk walk(Bytes data, std::size_t max_opcodes) {
       stack.push(op.pushes);
       if (code == 0x93 && names_seen >= 2) out.names = true;
       // STACK_GLOBAL, EXT1 to 4, PERSID and BINPERSID make what can be called, too.
-      if (code == 0x93 || (code >= 0x82 && code <= 0x84) || code == 'P' || code == 'Q')
-        imports = true;
+      if (code == 0x93 || code == 'P' || code == 'Q') imports = true;
+      registered = registered || (code >= 0x82 && code <= 0x84);
       if (code == 'R' || code == 'i' || code == 'o' || code == 0x81 || code == 0x92 ||
           code == 'b') {
         out.calls = out.calls || out.names;
         out.acts = out.acts || imports;
+        called_registered = called_registered || registered;
       }
     }
     at += 1 + argument;
