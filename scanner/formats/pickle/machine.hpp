@@ -177,32 +177,23 @@ private:
   }
   static constexpr std::size_t k_short_text = 64;
   static constexpr std::size_t k_max_texts = std::size_t{1} << 20;
+  static constexpr std::string_view k_target = "_target_";
   static constexpr std::size_t k_max_stack = std::size_t{16} << 20;
   static constexpr std::uint64_t k_absurd_index = std::uint64_t{1} << 30;
 
-  [[gnu::always_inline]] Flags sum(const Word* items, std::size_t n, float& weight) const {
-    Flags flags = 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      const Word w = items[i];
-      if ((w & k_not_plain) == 0) continue;
-      const std::uint64_t position = payload_of(w);
-      if (tag_of(w) > Tag::set) {
-        flags |= flags_of(w);
-      } else if (heap_.alive(position)) {
-        const Word header = *heap_.at(position);
-        flags |= Heap::flags(header);
-        weight += Heap::weight(header);
-      } else {
-        flags |= heap_.flags_at(position);
-      }
-    }
-    return flags;
-  }
+  /// What lies in `items`; what they weigh is added to `weight`.
+  Flags sum(const Word* items, std::size_t n, float& weight) const;
+  /// The same of containers that are alive; false when there is anything else.
+  static bool sum_alive(const Heap& heap, const Word* items, std::size_t n, Flags& flags,
+                        float& weight);
   /// What GET of an empty memo slot gives, and the finding.
   Word unset_slot(std::uint64_t index, At at);
   Flags flags_of(Word) const;
   void note_recursion(Word target, const Word* items, std::size_t n);
   Word keep_text(const std::uint8_t* data, std::size_t n);
+  static bool is_target(const std::uint8_t* data, std::size_t n) {
+    return as_text({data, n}) == k_target;
+  }
   /// What a loader of configurations would call, of the value that STOP returns.
   void judge_configuration();
 

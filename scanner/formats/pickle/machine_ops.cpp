@@ -31,7 +31,7 @@ Word Machine::keep_text(const std::uint8_t* data, std::size_t n) {
   const std::uint64_t at = texts_.size();
   texts_ += static_cast<char>(n);
   texts_.append(as_text({data, n}));
-  names_target_ = names_target_ || as_text({data, n}) == "_target_";
+  names_target_ = names_target_ || is_target(data, n);
   return make_word(Tag::kept_text, at);
 }
 
@@ -61,6 +61,37 @@ Word Machine::unset_slot(std::uint64_t index, At at) {
     broken_memo_ = true;
   }
   return make_word(Tag::unknown);
+}
+
+// A function that calls none: all of the loop stays in registers.
+[[gnu::noinline]] bool Machine::sum_alive(const Heap& heap, const Word* items, std::size_t n,
+                                          Flags& flags, float& weight) {
+  Flags all = 0;
+  float more = 0;
+  bool others = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    const Word w = items[i];
+    if ((w & k_not_plain) == 0) continue;
+    const std::uint64_t position = payload_of(w);
+    if (tag_of(w) <= Tag::set && heap.alive(position)) {
+      const Word header = *heap.at(position);
+      all |= Heap::flags(header);
+      more += Heap::weight(header);
+    } else {
+      others = true;
+    }
+  }
+  flags |= all;
+  weight += more;
+  return !others;
+}
+
+Flags Machine::sum(const Word* items, std::size_t n, float& weight) const {
+  Flags flags = 0;
+  if (sum_alive(heap_, items, n, flags, weight)) return flags;
+  for (std::size_t i = 0; i < n; ++i)
+    if ((items[i] & k_not_plain) != 0) flags |= flags_of(items[i]);
+  return flags;
 }
 
 void Machine::note_recursion(Word target, const Word* items, std::size_t n) {

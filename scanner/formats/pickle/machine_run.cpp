@@ -136,6 +136,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
         break;
       } else {
         *sp++ = literal(Tag::text);
+        names_target_ = names_target_ || is_target(data, n);
       }
       if (n >= k_long_literal) goto long_literal;
       break;
@@ -156,6 +157,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
         break;
       }
       *sp++ = literal(code == 'B' ? Tag::bytes : code == 0x8b ? Tag::integer : Tag::text);
+      names_target_ = names_target_ || is_target(data, static_cast<std::size_t>(n));
       if (n >= k_long_literal) goto long_literal;
       break;
     }
@@ -168,6 +170,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
       if (n > static_cast<std::uint64_t>(end - p - 8)) goto need;
       p += 8 + n;
       *sp++ = literal(code == 0x8d ? Tag::text : Tag::bytes);
+      names_target_ = names_target_ || is_target(p - n, static_cast<std::size_t>(n));
       if (n >= k_long_literal) goto long_literal;
       break;
     }
@@ -359,7 +362,7 @@ template <bool k_trace> Machine::Step Machine::run_window(Bytes window) {
         return fail("a STRING without quotes");
       }
       *sp++ = literal(Tag::text);
-      if (text == "_target_" || text == "'_target_'") names_target_ = true;
+      if (text == k_target || text == "'_target_'") names_target_ = true;
       if (text.size() >= k_long_literal) goto long_literal;
       break;
     }

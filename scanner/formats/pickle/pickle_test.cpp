@@ -363,6 +363,23 @@ TEST(Pickle, AConfigurationInItIsJudgedAsOne) {
   EXPECT_TRUE(is_clean(made("torch.nn.Linear")));
 }
 
+// However the key is written, and behind more texts than are kept.
+TEST(Pickle, AConfigurationIsJudgedWhateverComesBeforeIt) {
+  const auto made = [](const std::string& before, const std::string& key) {
+    return test::scan_bytes(header() + before + "}(" + key + text("os.system") + "u.");
+  };
+  std::string many = "](";
+  for (int i = 0; i < 70'000; ++i)
+    many += text("0123456789abcdef");
+  many += "e0";
+  const std::string name = "_target_";
+  for (const std::string& key: {text(name), "X\x08" + std::string(3, '\0') + name, "U\x08" + name,
+                                "\x8d\x08" + std::string(7, '\0') + name})
+    for (const std::string& before: {std::string(), many})
+      EXPECT_NE(find_rule(made(before, key), "config-dangerous-target"), nullptr)
+          << static_cast<int>(key[0]) << " behind " << before.size();
+}
+
 TEST(Pickle, UnderTheNameOfSkopsItIsTold) {
   const Report report = scan_pickle_bytes(k_data);
   const Finding* finding = find_rule(report, "pickle-named-skops");

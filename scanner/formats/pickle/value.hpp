@@ -86,6 +86,41 @@ public:
     return position;
   }
 
+  /// The heap for a loop that makes nothing but what aged plainly: its end stays in a register.
+  class Tip {
+  public:
+    explicit Tip(Heap& heap) : heap_(heap) {
+      if (heap.ring_ == nullptr) heap.ring_ = std::make_unique_for_overwrite<Word[]>(k_size);
+      ring_ = heap.ring_.get();
+      head_ = heap.head_;
+      forgets_ = heap.aged_.empty() && heap.forgot_ == 0;
+    }
+    ~Tip() { heap_.head_ = head_; }
+    Tip(const Tip&) = delete;
+    Tip& operator=(const Tip&) = delete;
+
+    /// Where `n` <= k_block contiguous words would go; they are kept by keep(their end).
+    std::uint64_t place(std::uint32_t n) const {
+      const std::uint64_t used = head_ & (k_size - 1);
+      return used + n > k_size ? head_ + k_size - used : head_;
+    }
+    void keep(std::uint64_t end) { head_ = end; }
+    Word* at(std::uint64_t position) const { return ring_ + (position & (k_size - 1)); }
+    /// Adds the weight of a container; false when something in it is not plain, or may not be.
+    bool add_plain(std::uint64_t position, float& weight) const {
+      if (position + k_size - k_block <= head_ || position >= head_) return forgets_;
+      const Word header = ring_[position & (k_size - 1)];
+      weight += Heap::weight(header);
+      return Heap::flags(header) == 0;
+    }
+
+  private:
+    Heap& heap_;
+    Word* ring_;
+    std::uint64_t head_;
+    bool forgets_; ///< what aged out was plain, all of it
+  };
+
   static Word header(Flags flags, std::uint64_t count, float weight) {
     return flags | (std::min<std::uint64_t>(count, k_max_count) << 8) |
            (Word{std::bit_cast<std::uint32_t>(weight)} << 32);
@@ -203,6 +238,43 @@ public:
     const auto found = sparse_.find(index);
     return found == sparse_.end() ? k_unset : found->second;
   }
+
+  /// The memo for a loop of MEMOIZE and GET: where it ends stays in registers.
+  class Tip {
+  public:
+    explicit Tip(Memo& memo) : memo_(memo), begin_(memo.dense_size_) {
+      const std::uint64_t in_chunk = begin_ & (k_chunk - 1);
+      if (memo.used_ != begin_ || in_chunk == 0) return;
+      slot_ = first_ = memo.tail_ + in_chunk;
+      end_ = memo.tail_ + k_chunk;
+    }
+    ~Tip() { memo_.used_ += added(), memo_.dense_size_ += added(); }
+    Tip(const Tip&) = delete;
+    Tip& operator=(const Tip&) = delete;
+
+    /// False when Memo::append() has to do it.
+    bool append(Word value) {
+      if (slot_ == end_) return false;
+      *slot_++ = value;
+      return true;
+    }
+    /// PUT of the next index, as picklers number them; false when Memo::put() has to do it.
+    bool put(std::uint64_t index, Word value) { return index == begin_ + added() && append(value); }
+    /// k_unset when nothing is there or Memo::get() has to find it.
+    Word get(std::uint64_t index) const {
+      if (index >= begin_ + added()) return k_unset;
+      return memo_.chunks_[index >> k_chunk_bits][index & (k_chunk - 1)];
+    }
+
+  private:
+    std::uint64_t added() const { return static_cast<std::uint64_t>(slot_ - first_); }
+
+    Memo& memo_;
+    std::uint64_t begin_;
+    Word* slot_ = nullptr; ///< the next; all null when the next index is none of the tail
+    Word* first_ = nullptr;
+    Word* end_ = nullptr;
+  };
 
   bool lossy() const { return lossy_; }
   void reset() {
