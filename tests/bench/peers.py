@@ -86,13 +86,11 @@ def made_samples() -> Path:
     if stamp.exists() and stamp.read_text() == wanted:
         return out
     shutil.rmtree(out, ignore_errors=True)
-    from conftest import environment  # of tests/corpus
+    from environments import python_for
     for maker in makers:
         folder = out / maker.stem
         folder.mkdir(parents=True)
-        python = (Path("/usr/bin/python3") if maker.name == "make_torch.py" else
-                  environment("tables", "requirements-tables.txt") if maker.name == "make_tables.py" else environment("corpus", "requirements.txt"))
-        subprocess.run(["nice", "-n", "15", python, maker, folder], capture_output=True, check=True)
+        subprocess.run(["nice", "-n", "15", python_for(maker.name), maker, folder], capture_output=True, check=True)
     stamp.write_text(wanted)
     return out
 
