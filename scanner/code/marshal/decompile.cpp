@@ -258,10 +258,13 @@ void Decompiler::arrive(std::uint32_t offset) {
   close(offset);
   const bool lost = !frame.reachable;
   const std::uint32_t otherwise = std::exchange(frame.otherwise, 0);
-  if (const auto state = frame.states.find(offset); state != frame.states.end())
+  if (const auto state = frame.states.find(offset); state != frame.states.end()) {
     frame.stack = lost ? state->second : merged(state->second, frame.stack);
-  else if (lost)
+    frame.dead = false;
+  } else if (lost) {
     frame.stack = frame.bottom;
+    frame.dead = true;
+  }
   frame.reachable = true;
   if (lost && otherwise > offset) {
     const std::size_t mark =

@@ -43,9 +43,12 @@ void Decompiler::write_call(std::vector<Expression> arguments,
       arguments.insert(arguments.begin(), std::move(callee));
       callee = std::move(below);
     }
+  } else if (callee.kind == Kind::null && frame_->stack != frame_->bottom) {
+    callee = pop(); // a method that is called as a function: what goes with it is left below
   }
   // What lies below a handler of exceptions is not known.
-  if (callee.kind == Kind::lost && frame_->stack == frame_->bottom && !frame_->handlers)
+  if (callee.kind == Kind::lost && frame_->stack == frame_->bottom && !frame_->handlers &&
+      !frame_->dead)
     complete_ = false;
   if (callee.kind == Kind::build_class) return define_class(std::move(arguments), keywords);
   std::string text;
@@ -94,8 +97,16 @@ bool Decompiler::calls(const Step& step) {
     std::string text;
     Expression named;
     if ((argument & 1) != 0 || version_ >= 314) named = pop();
-    text = "*" + take();
-    if (!named.text.empty() && named.kind != Kind::null) text += ", **" + value(named);
+    const std::string given = take();
+    if (given != "()") text = "*" + given;
+    if (!named.text.empty() && named.kind != Kind::null) {
+      if (!text.empty()) text += ", ";
+      // "{**x}", which is how "**x" is handed over
+      const std::string& all = named.text;
+      const bool plain = all.starts_with("{**") && all.ends_with("}") &&
+                         all.find_first_of(",:([", 3) == std::string::npos;
+      text += "**" + (plain ? all.substr(3, all.size() - 4) : value(named));
+    }
     Expression callee = pop();
     if (version_ >= 311) {
       if (callee.kind == Kind::null)
@@ -133,7 +144,9 @@ bool Decompiler::calls(const Step& step) {
     return true;
   case set_function_attribute: {
     Expression function = pop();
-    pop(); // read when the function was made
+    const Expression attribute = pop(); // read when the function was made
+    constexpr std::uint32_t k_annotations = 4;
+    if (argument == k_annotations) discard(attribute);
     push(std::move(function));
     return true;
   }
@@ -264,6 +277,13 @@ void Decompiler::write_function(const Step& step) {
   if (called.empty()) called = fresh("f") + own_name(raw(object_.codes[index].name));
   if (count > 0) defaults += ":" + std::to_string(count);
   push_name(function(index, called, defaults, keyword_defaults));
+  // Since 3.14 a function gives the annotations of a class: the fields of a dataclass.
+  if (!frame_->klass || !called.starts_with("__annotate")) return;
+  const std::uint32_t texts = object_.codes[index].constants;
+  constexpr std::uint32_t k_most_fields = 256;
+  for (std::uint32_t i = 0; i < k_most_fields && item(texts, i) != k_no_node; ++i)
+    if (const std::string_view field = raw(item(texts, i)); !field.empty())
+      line(identifier(field) + ": None");
 }
 
 // Writes the function and returns its name.

@@ -8,6 +8,13 @@ namespace {
 
 constexpr std::size_t k_short_piece = 200; ///< of an f-string
 
+constexpr std::uint32_t k_flag_generator = 0x20;
+constexpr std::uint32_t k_most_targets = 8; ///< of a loop: for a, b in …
+
+bool yields_values(std::uint32_t flags) {
+  return (flags & k_flag_generator) != 0;
+}
+
 bool is_display(std::string_view text) {
   return !text.empty() && (text[0] == '[' || text[0] == '{' || text == "set()");
 }
@@ -41,6 +48,26 @@ void Decompiler::name_displays() {
     if (peek(depth).kind == Kind::plain && is_display(peek(depth).text)) spill_at(depth);
 }
 
+// "(a, b)" where the next instructions unpack into variables, else "".
+std::string Decompiler::stored_names() const {
+  const Step* const next = following();
+  if (next == nullptr || next->instruction != Instruction::unpack_sequence || next->argument == 0 ||
+      next->argument > k_most_targets || frame_->states.contains(next->offset))
+    return {};
+  std::string out = "(";
+  for (std::uint32_t i = 0; i < next->argument; ++i) {
+    const std::string one = stored_name(i + 2);
+    if (one.empty()) return {};
+    const Step* const store = following(i + 2);
+    if (store->instruction == Instruction::store_fast_store_fast && i + 1 < next->argument) {
+      out += one + ", " + local(store->argument & 15) + ", ";
+      return i + 2 == next->argument ? out + ")" : std::string();
+    }
+    out += one + ", ";
+  }
+  return out + ")";
+}
+
 void Decompiler::write_for(const Step& step) {
   if (peek(1).kind == Kind::plain && is_display(peek(1).text)) {
     const Expression iterable = pop();
@@ -59,11 +86,13 @@ void Decompiler::write_for(const Step& step) {
   } else {
     jump_to(step.target, outside);
   }
-  std::string element = stored_name();
+  std::string element = stored_names();
+  const Kind kind = element.empty() ? Kind::plain : Kind::targets;
+  if (element.empty()) element = stored_name();
   if (element.empty()) element = fresh("i");
   open(step.target, "for " + element + " in " + value(iterable) + ":",
        acts(iterable) ? value(iterable) : std::string(), false);
-  push_name(element);
+  push({.text = element, .kind = kind, .atom = true});
 }
 
 bool Decompiler::jumps(const Step& step) {
@@ -153,7 +182,9 @@ bool Decompiler::jumps(const Step& step) {
     if (frame_->generator) {
       line("_g.append(" + value(what) + ")");
       push_lost();
-    } else if (what.text == "None") {
+    } else if (what.text == "None" && !yields_values(frame_->code->flags)) {
+      push_lost(); // of an await
+    } else if (peek(1).text.starts_with("(yield from ")) {
       push_lost();
     } else {
       push("(yield " + value(what) + ")");
@@ -226,6 +257,15 @@ void Decompiler::unpack(std::uint32_t before, bool star, std::uint32_t after) {
     return;
   }
   Expression what = pop();
+  if (what.kind == Kind::targets) {
+    std::vector<std::string> names;
+    for (std::size_t at = 1, end = 0; (end = what.text.find(", ", at)) != std::string::npos;
+         at = end + 2)
+      names.push_back(what.text.substr(at, end - at));
+    for (std::size_t i = names.size(); i-- > 0;)
+      push_name(names[i]);
+    return;
+  }
   if (!what.atom || what.kind != Kind::plain) {
     const std::string called = fresh("v");
     line(called + " = " + value(what));

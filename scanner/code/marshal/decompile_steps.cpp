@@ -97,7 +97,12 @@ std::string Decompiler::stored_name(std::size_t n) const {
 void Decompiler::store(std::string target) {
   const Expression what = pop();
   if (what.kind == Kind::lost || what.kind == Kind::null || what.text == target) return;
-  if (what.kind == Kind::error) return;
+  if (what.kind == Kind::error) {
+    // The values of everything that was raised so far meet here.
+    line("try: pass");
+    line("except BaseException as " + target + ": pass");
+    return;
+  }
   spill_mentions(target);
   line(target + " = " + value(what));
 }
@@ -224,6 +229,11 @@ bool Decompiler::loads_and_stores(const Step& step) {
     const Expression key = pop();
     const Expression of = pop();
     const Expression what = pop();
+    // A field of a dataclass.
+    if (frame_->klass && of.text == "__annotations__" && key.node != k_no_node) {
+      line(identifier(raw(key.node)) + ": " + value(what));
+      return true;
+    }
     line(operand(of) + "[" + (key.kind == Kind::slice ? key.text : value(key)) +
          "] = " + value(what));
     return true;
@@ -318,10 +328,23 @@ bool Decompiler::operators(const Step& step) {
     if (version_ < 311) push_lost();
     return true;
   case match_class: {
-    pop();
-    pop();
-    const std::string subject = take();
-    push("(" + subject + ",)");
+    // The attributes that the pattern takes: by position, then by name.
+    const std::vector<std::string> named = names_in(pop().node);
+    const std::string klass = operand(pop());
+    Expression subject = pop();
+    if (!subject.atom) {
+      const std::string called = fresh("v");
+      line(called + " = " + value(subject));
+      subject = {.text = called, .atom = true};
+    }
+    std::string text = "(";
+    constexpr std::uint32_t k_most = 32;
+    for (std::uint32_t i = 0; i < std::min(argument, k_most); ++i)
+      text += "getattr(" + subject.text + ", " + klass + ".__match_args__[" + std::to_string(i) +
+              "]), ";
+    for (const std::string& one: named)
+      text += operand(subject) + "." + one + ", ";
+    push(argument == 0 && named.empty() ? "(" + subject.text + ",)" : text + ")");
     if (version_ < 311) push_lost();
     return true;
   }
@@ -470,7 +493,6 @@ bool Decompiler::blocks(const Step& step) {
   case pop_finally:
   case call_finally:
   case get_iter:
-  case get_yield_from_iter:
   case get_awaitable:
   case get_aiter:
   case async_gen_wrap:
@@ -491,6 +513,9 @@ bool Decompiler::blocks(const Step& step) {
   case exit_init_check:
   case interpreter_exit:
   case reserved:
+    return true;
+  case get_yield_from_iter:
+    push("(yield from " + take() + ")");
     return true;
   case get_anext:
     copy_up(1);

@@ -260,6 +260,16 @@ Decompiler::Expression Decompiler::constant(std::uint32_t node) {
     complete_ = false;
     return {.text = "_unknown", .kind = Kind::lost, .atom = true};
   }
+  if (object_.nodes[node].type == ':' && object_.nodes[node].count == 3) {
+    out = {.text = {}, .kind = Kind::slice};
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      const std::string part = constant(item(node, i)).text;
+      out.other += (i == 0 ? "" : ", ") + part;
+      if (i != 0) out.text += ':';
+      if (part != "None") out.text += part;
+    }
+    return out;
+  }
   const auto [at, fresh] = constants_.try_emplace(node);
   if (fresh) {
     render(at->second, node, 0);

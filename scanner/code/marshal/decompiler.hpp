@@ -31,6 +31,7 @@ private:
     module_root, ///< `import a.b as c` before its parts are taken
     from_module, ///< `from a import …` before names are taken
     error,       ///< what an exception handler finds on the stack
+    targets,     ///< "(a, b)": what a loop has stored already, before it is unpacked
     lost,        ///< nothing is known
   };
   struct Expression {
@@ -67,6 +68,7 @@ private:
     bool module = false;
     bool generator = false; ///< of a generator expression: becomes a list
     bool reachable = true;
+    bool dead = false;     ///< no way leads here, so what lies on the stack does not matter
     bool handlers = false; ///< the exception handlers at the end of a function have begun
     std::uint32_t bottom = 0;
     std::uint32_t stack = 0;
@@ -140,6 +142,7 @@ private:
   void store(std::string target);
   void binary(std::string_view op);
   void branch(const Step& step, std::string test, const Expression& condition);
+  std::string stored_names() const;
   void name_displays();
   void write_for(const Step& step);
   void method_on(std::uint32_t depth, std::string_view call);

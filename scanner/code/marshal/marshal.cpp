@@ -246,7 +246,7 @@ std::optional<std::uint32_t> Parser::code(std::uint32_t depth) {
     good = good && field(code.frees, depth, is_tuple) && field(code.cells, depth, is_tuple) &&
            field(code.filename, depth, is_text) && field(code.name, depth, is_text);
   }
-  good = good && number(ignored) && field(ignored, depth, is_bytes);
+  good = good && number(ignored) && field(code.lines, depth, is_bytes);
   if (layout == Layout::python311) good = good && field(ignored, depth, is_bytes);
   // What was read of a broken code object is listed all the same.
   if (code.names != k_no_node) out_.codes.push_back(code);

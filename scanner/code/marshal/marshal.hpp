@@ -47,6 +47,7 @@ struct Code {
   std::uint32_t kinds = k_no_node; ///< since 3.11: a byte for each of `locals`
   std::uint32_t filename = k_no_node;
   std::uint32_t name = k_no_node;
+  std::uint32_t lines = k_no_node; ///< co_lnotab, since 3.10 co_linetable
 };
 
 struct Object {

@@ -34,7 +34,10 @@ Value Evaluator::call(NodeId id) {
     return apply(attribute(object, method_name, callee_node), given, id);
   }
   const Value callee = evaluate(callee_node);
-  return apply(callee, arguments(argument_nodes), id);
+  const Arguments given = arguments(argument_nodes);
+  if (tree_[callee_node].kind == NodeKind::call && given.positional.size() == 1)
+    register_function(given.positional.front(), tree_.kid(callee_node, 0));
+  return apply(callee, given, id);
 }
 
 Value Evaluator::apply(const Value& callee, const Arguments& arguments, NodeId at) {
@@ -141,6 +144,7 @@ Labels Evaluator::call_callbacks(const Arguments& arguments, NodeId at) {
       for (const Value& part: std::vector<Value>(lists_[given.ref]))
         give(part.kind == Kind::list ? element_of(part, at) : part);
     }
+    if (own && functions_[value.ref].asked) return; // called later, with what somebody sends
     if (!matters && (!own || functions_[value.ref].called)) return;
     inner.open = !matters;
     if (!matters) inner.positional.clear();
@@ -210,6 +214,8 @@ bool Evaluator::call_builtin(const std::string& path, const Value& callee,
     for (std::size_t i = 0; i < columns.size(); ++i) {
       const Value& column = arguments.positional[i];
       if (column.kind == Kind::unknown || !reads_as_list(column, columns[i])) return false;
+      for (Value& value: columns[i])
+        value.labels |= column.labels & k_handed_on;
       if (path == "enumerate") {
         rows = columns[0].size();
         columns.insert(columns.begin(), std::vector<Value>());
@@ -252,6 +258,10 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
     }
   }
   note_call(path, arguments, tree_[at].begin);
+  for (const Value& value: arguments.positional)
+    hand_to_bot(value, path);
+  for (const auto& [name, value]: arguments.named)
+    hand_to_bot(value, path);
   if (Value known_here; call_about_modules(path, arguments, known_here)) return known_here;
   if (Value result; call_unbound(path, arguments, at, result)) return result;
   const Callable* known = find_callable(path);

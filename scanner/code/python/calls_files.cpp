@@ -102,7 +102,7 @@ Value Evaluator::call_other(const Callable& known, const std::string& path,
       report(R::destruction, at, &first, "deletes what a search through everything finds");
     return unknown(0, at);
   case Op::fork:
-    if (loops_ > 0 && calls_ == 0 && here_ == tree_[at].begin)
+    if (loops_ > 0 && here_ == tree_[at].begin && (calls_ == 0 || unit_.kind == UnitKind::weights))
       report(R::destruction, at, nullptr, "starts itself again and again", Severity::suspicious);
     return unknown(0, at);
   case Op::browse:

@@ -314,19 +314,30 @@ void Evaluator::define_function(NodeId id) {
   for (std::size_t i = tree_[id].count; i-- > 3;) {
     const NodeId node = tree_.kid(id, i);
     decorate(value, evaluate(node), id);
-    // @handle.register(type): what handle() may run instead
-    const NodeId callee = tree_[node].kind == NodeKind::call ? tree_.kid(node, 0) : node;
-    if (tree_[callee].kind == NodeKind::attribute &&
-        tree_.slice(tree_.kid(callee, 1)) == "register" && value.kind == Kind::function) {
-      const Value handle = evaluate(tree_.kid(callee, 0));
-      if (handle.kind == Kind::function && handle.ref != value.ref &&
-          functions_[handle.ref].also.size() < 64)
-        functions_[handle.ref].also.push_back(value.ref);
-    }
+    register_function(value, tree_[node].kind == NodeKind::call ? tree_.kid(node, 0) : node);
   }
   const unsigned outer = std::exchange(branches_, 0);
   assign_name(tree_.slice(tree_.kid(id, 0)), value);
   branches_ = outer;
+}
+
+// @handle.register(type), handle.register(type)(f): what handle() may run instead
+void Evaluator::register_function(const Value& value, NodeId callee) {
+  if (value.kind != Kind::function || tree_[callee].kind != NodeKind::attribute ||
+      tree_.slice(tree_.kid(callee, 1)) != "register")
+    return;
+  const Value handle = evaluate(tree_.kid(callee, 0));
+  if (handle.kind == Kind::function && handle.ref != value.ref &&
+      functions_[handle.ref].also.size() < 64)
+    functions_[handle.ref].also.push_back(value.ref);
+}
+
+// Functions that the library of a bot will call with what somebody sends.
+void Evaluator::hand_to_bot(const Value& value, std::string_view path) {
+  if (value.kind != Kind::function) return;
+  for (const std::string_view bot:
+       {"telebot.", "discord.", "telegram.", "aiogram.", "pyrogram.", "telethon.", "slack_bolt."})
+    if (path.starts_with(bot)) functions_[value.ref].asked = true;
 }
 
 void Evaluator::decorate(Value& value, const Value& decorator, NodeId at) {
@@ -335,9 +346,7 @@ void Evaluator::decorate(Value& value, const Value& decorator, NodeId at) {
   if (value.kind == Kind::function) {
     Function& function = functions_[value.ref];
     if (path.ends_with("property")) function.property = true;
-    for (const std::string_view bot:
-         {"telebot.", "discord.", "telegram.", "aiogram.", "pyrogram.", "telethon.", "slack_bolt."})
-      if (path.starts_with(bot)) function.asked = true;
+    hand_to_bot(value, path);
   }
   const bool runs = known != nullptr && runs_something(known->op);
   if (decorator.kind != Kind::function && decorator.kind != Kind::klass && !runs) return;

@@ -111,6 +111,8 @@ private:
   void loop(NodeId id);
   bool concrete_loop(NodeId target, const Value& iterable, NodeId body);
   void uncalled_functions();
+  void register_function(const Value& value, NodeId callee);
+  void hand_to_bot(const Value& value, std::string_view path);
   void decorate(Value& value, const Value& decorator, NodeId at);
   Value enter(const Value& manager, NodeId at);
   Value invoke(std::uint32_t function, const Value* self, const Arguments& arguments);

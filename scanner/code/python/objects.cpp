@@ -210,6 +210,21 @@ Value Evaluator::slice(const Value& object, NodeId index_node, NodeId at) {
     std::reverse(list.begin(), list.end());
     return make_list(std::move(list), labels);
   }
+  if (object.kind == Kind::list && stride.kind != Kind::integer &&
+      (begin.kind == Kind::integer || end.kind == Kind::integer)) {
+    const std::vector<Value>& all = lists_[object.ref];
+    const auto size = static_cast<std::int64_t>(all.size());
+    const auto clamp = [&](const Value& value, std::int64_t otherwise) {
+      const std::int64_t n = value.kind == Kind::integer ? value.number : otherwise;
+      return std::clamp<std::int64_t>(n < 0 ? n + size : n, 0, size);
+    };
+    const std::int64_t from = clamp(begin, 0);
+    const std::int64_t upto = clamp(end, size);
+    const bool known = (begin.kind == Kind::integer || tree_.kid(index_node, 0) == k_no_node) &&
+                       (end.kind == Kind::integer || tree_.kid(index_node, 1) == k_no_node);
+    if (known && from < upto && charge(static_cast<std::size_t>(upto - from) * 8))
+      return make_list(std::vector<Value>(all.begin() + from, all.begin() + upto), labels);
+  }
   return object.kind == Kind::list ? object : unknown(labels, at, object.step);
 }
 

@@ -345,7 +345,9 @@ void Evaluator::judge_send(const Arguments& arguments, NodeId at, std::string_vi
   const auto one = [&](const Value& value, bool body) {
     judge_sent(value, at, body);
     bodies |= value.labels;
-    if ((value.labels & k_host) != 0 && host == nullptr) host = &value;
+    // gethostbyname(gethostname()): one's own address
+    const bool own = callee.starts_with("socket.get") && !value.is_text();
+    if ((value.labels & k_host) != 0 && host == nullptr && !own) host = &value;
   };
   for (std::size_t i = 0; i < arguments.positional.size(); ++i)
     one(arguments.positional[i], true);
