@@ -2,9 +2,9 @@
 // Authority: whom a push asks. What its bytes are, what the policy makes of them, what is on record
 // already; and who keeps what came of it. Either this process (hook/local_authority.hpp) or the
 // daemon behind a socket (hook/daemon/client.hpp): the push can't tell. Thread safe.
-#include "hook/git/oid.hpp"
 #include "policy/gatekeeper.hpp"
 #include "scanner/code/python/repository.hpp"
+#include "scanner/gitstore/oid.hpp"
 #include "scanner/worker/worker.hpp"
 
 #include <functional>
