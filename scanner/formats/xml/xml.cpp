@@ -120,6 +120,7 @@ private:
   std::uint64_t doctype_at_ = 0;
   bool root_seen_ = false;
   bool html_ = false;
+  bool installed_ = false; ///< the doctype's declarations are a file of the machine
 };
 
 // "-//CES//DTD XML cesAlign//EN": the formal public identifier of a document type (ISO 8879). Those
@@ -143,6 +144,20 @@ bool names_machine(std::string_view address) {
          host.find_first_not_of("0123456789.xX") == std::string_view::npos;
 }
 
+// "file:///usr/share/xml/docbook/…/docbookx.dtd": where systems install the DTDs of published
+// vocabularies. A parser that reads it gets declarations that no document wrote, and what isn't
+// there is an error; neither says anything to anybody else.
+bool is_installed_dtd(std::string_view target) {
+  if (target.starts_with("file://")) target.remove_prefix(7);
+  constexpr std::array<std::string_view, 5> k_folders{"/usr/share/xml/", "/usr/share/sgml/",
+                                                      "/usr/local/share/xml/",
+                                                      "/usr/local/share/sgml/", "/etc/xml/"};
+  return target.ends_with(".dtd") && target.find("..") == std::string_view::npos &&
+         target.find('%') == std::string_view::npos &&
+         std::any_of(k_folders.begin(), k_folders.end(),
+                     [&](std::string_view folder) { return target.starts_with(folder); });
+}
+
 // Something that the parser reads for the document: from where decides.
 void Scan::outside(const Rule& rule, std::string_view what, const std::string& target) {
   const std::string evidence = std::string(what) + " \"" + target + "\"";
@@ -150,8 +165,9 @@ void Scan::outside(const Rule& rule, std::string_view what, const std::string& t
   // "../fonts.dtd" is how whole trees share their declarations; a DTD gives no content away.
   const bool shared =
       &rule == &k_external_dtd && kind == PathKind::traversal && target.ends_with(".dtd");
-  const bool harmless =
-      kind == PathKind::plain || shared || (kind == PathKind::url && is_published(target));
+  installed_ = &rule == &k_external_dtd && is_installed_dtd(target);
+  const bool harmless = kind == PathKind::plain || shared || installed_ ||
+                        (kind == PathKind::url && is_published(target));
   // With a public identifier the parser's catalogue knows the declarations, and the address is
   // where they once stood; a parser without a catalogue still fetches it.
   const bool public_type = &rule == &k_external_dtd && is_formal(reader_.public_id()) &&
@@ -174,7 +190,12 @@ void Scan::on_doctype() {
 
 void Scan::on_entity() {
   held_.settle();
-  const std::string shown = std::string(reader_.is_parameter() ? "%" : "") + reader_.name();
+  const std::string shown = std::string(reader_.is_parameter() ? "% " : "") + reader_.name();
+  // The document's own declarations come first: a DTD of the machine whose parameters are changed
+  // tells in its errors what is in a file (how XXE works without an outward connection).
+  if (installed_ && reader_.is_parameter())
+    held_.find(k_external_dtd, reader_.offset(),
+               "<!ENTITY " + shown + ", which changes what the DTD of the machine says");
   if (reader_.has_external())
     outside(k_external_entity, "<!ENTITY " + shown + " SYSTEM", reader_.system_id());
   else if (!reader_.is_parameter())

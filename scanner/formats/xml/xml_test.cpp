@@ -90,6 +90,16 @@ TEST(Xml, declarations_from_outside) {
   EXPECT_TRUE(is_clean(report)) << show(report);
   ASSERT_EQ(report.references.size(), 1U);
   EXPECT_EQ(report.references[0].target, "a.dtd");
+  // DTDs that the system installed, and documents that change what they say.
+  const std::string fonts =
+      "<!DOCTYPE fontconfig SYSTEM \"file:///usr/share/xml/fontconfig/fonts.dtd\"";
+  EXPECT_TRUE(is_clean(scan_bytes(fonts + "><fontconfig/>")));
+  expect_malicious(
+      fonts + " [<!ENTITY % constant 'aaa)><!ENTITY &#x25; f SYSTEM \"a\">'>]><fontconfig/>",
+      "xml-external-dtd");
+  for (const char* other: {"file:///etc/passwd", "file:///usr/share/xml/../../../etc/x.dtd",
+                           "file://host/usr/share/xml/a.dtd", "/home/a/a.dtd"})
+    expect_malicious("<!DOCTYPE a SYSTEM \"" + std::string(other) + "\"><a/>", "xml-external-dtd");
   expect_malicious("<!DOCTYPE PMML []><PMML version='4.4'></PMML>", "xml-doctype-in-model");
 }
 
