@@ -16,6 +16,7 @@ struct Item {
   Place place;
   git::Oid oid; ///< of the Git object
   std::string kind = "file";
+  std::string lfs;         ///< id under which an LFS object was asked for; "" for anything else
   bool whole_tree = false; ///< about the files of a tree together; its sha256 is the tree's key
   std::string advice;      ///< what to do, where it is something else than taking the file out
   Decision decision;

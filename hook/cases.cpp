@@ -139,6 +139,7 @@ void CaseMaker::of_pointer(const git::Pointer& pointer, PushCase& blob, Report& 
     PushCase one;
     one.item = blob.item;
     one.item.context.road = Road::lfs;
+    one.item.lfs = oid;
     one.item.context.sha256 = judged.digest.sha256;
     one.item.context.size = judged.digest.size;
     const std::string computed = hex(judged.digest.sha256);

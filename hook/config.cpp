@@ -1,6 +1,5 @@
 #include "hook/config.hpp"
 
-#include "hook/git/pointer.hpp"
 #include "policy/yaml.hpp"
 #include "scanner/core/evidence.hpp"
 
@@ -17,23 +16,6 @@ namespace {
 constexpr std::array<std::string_view, 10> k_of_the_proxy{
     "listen", "admin", "upstream", "public_url", "tls",
     "follow", "git",   "trickle",  "link_life",  "limits"};
-
-void read_lfs(yaml::Mapping& top, HookConfig& config) {
-  auto lfs = top.mapping("lfs");
-  if (!lfs) return;
-  if (const auto roots = lfs->list("roots"))
-    for (const auto& root: *roots) {
-      if (root.text.empty()) lfs->error("roots", root, "must not be empty");
-      config.lfs_roots.push_back(root.text);
-    }
-  if (const auto paths = lfs->list("paths"))
-    for (const auto& path: *paths) {
-      if (!git::expand_lfs_path(path.text, "", std::string(64, '0')))
-        lfs->error("paths", path, "is no template: it takes {root}, {oid}, {N} and {N:M}");
-      config.lfs_paths.push_back(path.text);
-    }
-  lfs->finish();
-}
 
 void read_hook(yaml::Mapping& top, HookConfig& config) {
   auto hook = top.mapping("hook");
@@ -59,7 +41,7 @@ Result<HookConfig> hook_config_from(std::string_view text, std::string_view sour
   auto top = document.top();
   config.data = top.text("data").value_or("");
   config.policy = top.text("policy").value_or("");
-  read_lfs(top, config);
+  config.lfs = read_lfs_config(top);
   read_hook(top, config);
   for (const auto key: k_of_the_proxy)
     top.skip(key);

@@ -2,6 +2,7 @@
 // The hook's part of hubgate.yaml: the sections `lfs` and `hook`. What belongs to the proxy is left
 // alone; keys that nobody knows are errors.
 #include "hook/environment.hpp"
+#include "hook/lfs/config.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -11,10 +12,7 @@ namespace hubgate {
 struct HookConfig {
   std::string data;   ///< "" = the default data directory
   std::string policy; ///< "" = the default preset
-  /// Places where the server keeps LFS objects, templates filled but for the object's id; see
-  /// git::expand_lfs_path().
-  std::vector<std::string> lfs_roots;
-  std::vector<std::string> lfs_paths;
+  LfsConfig lfs = default_lfs_config();
   /// judge: what a new ref names is judged unless a record says that it was. accept: whatever some
   /// ref named before the push is taken as it is.
   enum class History { judge, accept } history = History::judge;

@@ -70,8 +70,9 @@ TEST(Config, ReadsItsSectionsAndLeavesThoseOfTheProxy) {
                                        "       max_objects: 5, max_paths: 6}\n",
                                        "hubgate.yaml");
   ASSERT_TRUE(config) << config.error().message;
-  EXPECT_THAT(config->lfs_roots, ElementsAre("/srv/lfs"));
-  EXPECT_THAT(config->lfs_paths, ElementsAre("{root}/{oid}"));
+  ASSERT_EQ(config->lfs.sources.size(), 1u);
+  EXPECT_EQ(config->lfs.sources[0].place, "/srv/lfs");
+  EXPECT_THAT(config->lfs.sources[0].paths, ElementsAre("{root}/{oid}"));
   EXPECT_EQ(config->history, HookConfig::History::accept);
   EXPECT_EQ(config->big_blob, 1u << 20);
   EXPECT_EQ(config->timeout, 4);

@@ -192,12 +192,6 @@ Judged& Judge::fetch(Fetch fetch) {
   return out;
 }
 
-Judged& Judge::file(Fd fd) {
-  return fetch([file = std::make_shared<Fd>(std::move(fd))]() -> Result<Fetched> {
-    return Fetched{std::move(*file), std::nullopt};
-  });
-}
-
 Result<void> Judge::judge_file(Judged& judged, Fetched file) {
   // Readers of pointers look at the head of a file of any size.
   std::array<std::uint8_t, git::k_pointer_max> head{};

@@ -53,7 +53,6 @@ public:
   Judged& big(Pump pump);
   /// A file that somebody else keeps, or that has to come from somewhere.
   Judged& fetch(Fetch fetch);
-  Judged& file(Fd fd);
 
   /// Waits until all that was given is judged; the first failure, if there was one.
   Result<void> wait();

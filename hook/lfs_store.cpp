@@ -1,81 +1,88 @@
 #include "hook/lfs_store.hpp"
 
-#include "scanner/core/evidence.hpp"
-
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-
 namespace hubgate {
 
-LfsStore::LfsStore(const HookConfig& config, const HookEnvironment& environment)
-    : roots_(config.lfs_roots), templates_(config.lfs_paths), git_dir_(environment.git_dir) {
-  if (roots_.empty()) roots_.emplace_back("lfs/objects");
-  if (templates_.empty())
-    for (const auto shape: git::default_lfs_templates())
-      templates_.emplace_back(shape);
+LfsStore::LfsStore(const HookConfig& config, const HookEnvironment& environment,
+                   std::string scratch)
+    : config_(config.lfs),
+      world_{environment.git_dir, environment.repo, std::move(scratch), [] { return true; }} {
+  if (config.timeout <= 0) return;
+  // A source that hangs must not outlast the push.
+  const auto end = std::chrono::steady_clock::now() +
+                   std::chrono::milliseconds(static_cast<std::int64_t>(config.timeout * 1000));
+  world_.go_on = [end] { return std::chrono::steady_clock::now() < end; };
 }
 
-std::vector<std::string> LfsStore::places(const std::string& oid) const {
-  std::vector<std::string> out;
-  for (const auto& root: roots_)
-    for (const auto& shape: templates_)
-      if (const auto path = git::expand_lfs_path(shape, root, oid)) {
-        // Relative to the repository.
-        std::string place = std::filesystem::path(*path).is_absolute()
-                                ? *path
-                                : (git_dir_ / *path).lexically_normal().string();
-        if (std::find(out.begin(), out.end(), place) == out.end()) out.push_back(std::move(place));
-      }
-  return out;
+// At the first pointer: most pushes need no source at all.
+Result<void> LfsStore::make_sources() {
+  if (sources_.empty()) sources_ = HUBGATE_TRY(make_lfs_sources(config_, world_));
+  return {};
 }
 
-std::string LfsStore::example(const std::string& oid) const {
-  const auto all = places(oid);
-  return all.empty() ? std::string() : all.front();
-}
-
-Result<Fd> LfsStore::look(const std::string& oid) const {
-  for (const auto& place: places(oid)) {
-    Fd fd(::open(place.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    if (!fd) {
-      // A link is nobody's object: whoever made it decides what is behind it.
-      if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) continue;
-      return Error{"the LFS object " + oid.substr(0, 12) +
-                   " is there and can't be opened: " + std::strerror(errno)};
-    }
-    struct stat info{};
-    if (fstat(fd.get(), &info) == 0 && S_ISREG(info.st_mode)) return fd;
+Result<Judge::Fetched> LfsStore::fetch(const LfsWanted& wanted) {
+  for (const auto& source: sources_) {
+    auto fetched = source->fetch(wanted);
+    if (!fetched)
+      return Error{"the LFS object " + wanted.oid.substr(0, 12) + " can't be had from " +
+                   source->name() + ": " + fetched.error().message};
+    if (fetched->file) return fetched;
   }
-  return Fd();
+  return Judge::Fetched{};
 }
 
-Fd LfsStore::open(const std::string& oid) const {
-  auto fd = look(oid);
-  return fd ? std::move(fd).value() : Fd();
+// The verdict belongs to the hash: where the server refuses bytes under a wrong id, a record of the
+// id is a record of the object.
+Result<void> LfsStore::take_records(const std::vector<LfsWanted>& objects, Authority& authority) {
+  std::vector<ObjectKey> keys;
+  std::vector<const LfsWanted*> asked;
+  for (const auto& wanted: objects) {
+    const auto sha256 = sha256_from_hex(wanted.oid);
+    if (!sha256 || !wanted.size || objects_.contains(wanted.oid)) continue;
+    keys.push_back({*sha256, *wanted.size});
+    asked.push_back(&wanted);
+  }
+  if (keys.empty()) return {};
+  auto reports = HUBGATE_TRY(authority.known(keys));
+  for (std::size_t i = 0; i < reports.size() && i < keys.size(); ++i) {
+    if (!reports[i]) continue;
+    Object& object = objects_[asked[i]->oid];
+    object.from_record = std::make_unique<Judged>();
+    object.judged = object.from_record.get();
+    object.judged->digest.sha256 = keys[i].sha256;
+    object.judged->digest.size = keys[i].size;
+    object.judged->report = std::move(*reports[i]);
+  }
+  return {};
 }
 
-Result<void> LfsStore::want(const std::string& oid, Judge& judge) {
-  const auto [at, fresh] = objects_.try_emplace(oid);
-  if (!fresh) return {};
-  Fd fd = HUBGATE_TRY(look(oid));
-  if (!fd) return {};
-  at->second.found = true;
-  at->second.judged = &judge.file(std::move(fd));
+Result<void> LfsStore::want(const std::vector<LfsWanted>& objects, Judge& judge,
+                            Authority& authority) {
+  if (objects.empty()) return {};
+  if (config_.known == LfsConfig::Known::accept)
+    if (auto taken = take_records(objects, authority); !taken) return taken;
+  if (auto made = make_sources(); !made) return made;
+  for (const auto& wanted: objects)
+    if (const auto [at, fresh] = objects_.try_emplace(wanted.oid); fresh)
+      at->second.judged = &judge.fetch([this, wanted] { return fetch(wanted); });
   return {};
 }
 
 const LfsStore::Object* LfsStore::find(const std::string& oid) const {
   const auto at = objects_.find(oid);
-  return at == objects_.end() ? nullptr : &at->second;
+  if (at == objects_.end() || at->second.judged == nullptr || at->second.judged->absent)
+    return nullptr;
+  return &at->second;
 }
 
-void LfsStore::each(const std::function<void(const Judged&)>& visit) const {
+Result<Fd> LfsStore::open(const std::string& oid, std::uint64_t size) {
+  if (auto made = make_sources(); !made) return made.error();
+  auto fetched = HUBGATE_TRY(fetch({oid, size}));
+  return std::move(fetched.file);
+}
+
+void LfsStore::each(const std::function<void(const std::string& oid, const Judged&)>& visit) const {
   for (const auto& [oid, object]: objects_)
-    if (object.judged != nullptr) visit(*object.judged);
+    if (object.judged != nullptr && !object.judged->absent) visit(oid, *object.judged);
 }
 
 } // namespace hubgate

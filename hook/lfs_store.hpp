@@ -1,10 +1,12 @@
 #pragma once
-// LfsStore: where the server keeps the bytes of LFS objects. They are on the server before the hook
-// runs, in one of a few layouts (see git::expand_lfs_path()). What lies under an id is only
+// LfsStore: the LFS objects that a push points at, found by the sources of the configuration
+// (hook/lfs) and judged. They are on the server before the hook runs. What lies under an id is only
 // believed after it was hashed.
 #include "hook/config.hpp"
 #include "hook/judge.hpp"
+#include "hook/lfs/source.hpp"
 
+#include <chrono>
 #include <map>
 
 namespace hubgate {
@@ -12,31 +14,31 @@ namespace hubgate {
 class LfsStore {
 public:
   struct Object {
-    bool found = false;
-    Judged* judged = nullptr; ///< null: not found
+    Judged* judged = nullptr;            ///< never null in what find() gives
+    std::unique_ptr<Judged> from_record; ///< what `judged` is when no bytes were read
   };
 
-  LfsStore(const HookConfig& config, const HookEnvironment& environment);
+  /// `scratch`: an owner-only folder for bytes that come over the network.
+  LfsStore(const HookConfig& config, const HookEnvironment& environment, std::string scratch);
 
-  /// Gives the object's bytes to the judge, once. An error when they are there and can't be read;
-  /// not being there is none.
-  Result<void> want(const std::string& oid, Judge& judge);
-  /// What came of it, after the judge has waited; null when it was never wanted.
+  /// Gives the objects' bytes to the judge, each once. That a source can't be asked is an error of
+  /// judge.wait(); not being there is none.
+  Result<void> want(const std::vector<LfsWanted>& objects, Judge& judge, Authority& authority);
+  /// What came of it, after the judge has waited; null when it was never wanted or nobody has it.
   const Object* find(const std::string& oid) const;
-  /// The file of an object that was wanted; a closed Fd when it is gone. Links are not followed.
-  Fd open(const std::string& oid) const;
-  /// Every object that was found.
-  void each(const std::function<void(const Judged&)>& visit) const;
-  /// The first place where an object would be, for a person.
-  std::string example(const std::string& oid) const;
+  /// The bytes of an object once more; a closed Fd when they are gone.
+  Result<Fd> open(const std::string& oid, std::uint64_t size);
+  /// Every object that was found, by id.
+  void each(const std::function<void(const std::string& oid, const Judged&)>& visit) const;
 
 private:
-  Result<Fd> look(const std::string& oid) const;
-  std::vector<std::string> places(const std::string& oid) const;
+  Result<void> make_sources();
+  Result<void> take_records(const std::vector<LfsWanted>& objects, Authority& authority);
+  Result<Judge::Fetched> fetch(const LfsWanted& wanted);
 
-  std::vector<std::string> roots_;
-  std::vector<std::string> templates_;
-  std::filesystem::path git_dir_;
+  const LfsConfig& config_;
+  LfsWorld world_;
+  std::vector<std::unique_ptr<LfsSource>> sources_;
   std::map<std::string, Object> objects_;
 };
 

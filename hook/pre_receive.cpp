@@ -42,10 +42,10 @@ private:
   std::vector<git::RefUpdate> updates_;
   Clock::time_point started_ = Clock::now();
   std::unique_ptr<ObjectStore> objects_;
+  std::unique_ptr<LfsStore> lfs_; ///< threads of the judge use it
   std::unique_ptr<Judge> judge_;
   std::unique_ptr<PushWalk> walk_;
   std::vector<Judged*> judged_; ///< as walk_->blobs()
-  std::unique_ptr<LfsStore> lfs_;
   std::unique_ptr<TipTrees> trees_;
   std::vector<Item> items_; ///< what is not plainly allowed
   std::size_t allowed_ = 0;
@@ -68,7 +68,7 @@ Result<void> Push::prepare() {
   options.jobs = std::max(1u, std::thread::hardware_concurrency());
   options.tick = [this] { return tick(); };
   judge_ = std::make_unique<Judge>(hook_.authority, options);
-  lfs_ = std::make_unique<LfsStore>(hook_.config, hook_.environment);
+  lfs_ = std::make_unique<LfsStore>(hook_.config, hook_.environment, hook_.scratch.string());
   walk_ = std::make_unique<PushWalk>(
       *objects_, updates_, hook_.config, [this](std::size_t index) { return want_blob(index); },
       [this](const git::Oid& oid) { return hook_.authority.is_judged(oid, {}); });
@@ -105,13 +105,15 @@ Result<void> Push::want_blob(std::size_t index) {
 
 // Pointers at paths: their objects are on the server already, or should be.
 Result<void> Push::read_lfs() {
+  std::vector<LfsWanted> wanted;
   for (std::size_t i = 0; i < judged_.size(); ++i) {
     if (!judged_[i]->pointer || walk_->blobs()[i].uses.empty()) continue;
     const git::Pointer& pointer = *judged_[i]->pointer;
-    if (auto read = lfs_->want(pointer.oid, *judge_); !read) return read;
+    wanted.push_back({pointer.oid, pointer.size});
     for (const auto& other: pointer.other_oids)
-      if (auto read = lfs_->want(other, *judge_); !read) return read;
+      wanted.push_back({other, {}});
   }
+  if (auto read = lfs_->want(wanted, *judge_, hook_.authority); !read) return read;
   return judge_->wait();
 }
 
@@ -177,7 +179,7 @@ Result<void> Push::keep_quarantined() {
     if (item.whole_tree) continue; // no object has what was found
     Fd file;
     if (item.context.road == Road::lfs) {
-      file = lfs_->open(hex(*item.context.sha256));
+      file = HUBGATE_TRY(lfs_->open(item.lfs, item.context.size));
       if (!file) continue;
     } else if (item.context.size > hook_.config.big_blob) {
       file = HUBGATE_TRY(unlinked_file(hook_.scratch.string()));

@@ -234,11 +234,18 @@ Result<void> Run::lfs_of_store() {
                                     pointer(absent, 9), absent.substr(0, 8));
       !refused)
     return refused;
-  const std::string root =
-      test_.config.lfs_roots.empty() ? "lfs/objects" : test_.config.lfs_roots.front();
+  const auto& sources = test_.config.lfs.sources;
+  const auto source = std::find_if(sources.begin(), sources.end(), [](const auto& one) {
+    return one.kind == LfsSourceConfig::Kind::folder && !names_repository(one.place);
+  });
+  if (source == sources.end()) {
+    tell(Mark::unknown, "the server's LFS store was not tested: none of lfs.sources is a folder "
+                        "for every repository (--url tests a running server)");
+    return {};
+  }
   const std::string shape =
-      test_.config.lfs_paths.empty() ? "{root}/{0:2}/{2:4}/{4:}" : test_.config.lfs_paths.front();
-  const auto place = git::expand_lfs_path(shape, root, oid);
+      source->paths.empty() ? "{root}/{0:2}/{2:4}/{4:}" : source->paths.front();
+  const auto place = git::expand_lfs_path(shape, source->place, oid);
   if (!place) return Error{"lfs.paths in the configuration is no template"};
   const fs::path path = fs::path(target_) / *place;
   std::error_code error;
