@@ -292,22 +292,23 @@ def hook_memory(stop, peak):
 
 
 @pytest.mark.parametrize("loose", [False, True])
-def test_a_blob_of_600_megabytes_in_bounded_memory(server, work, loose):
+def test_a_blob_of_256_megabytes_in_bounded_memory(server, work, loose):
     server.git("config", "receive.unpackLimit", "100" if loose else "1")
     work.git("config", "core.compression", "0")
     path = work.path / "model.safetensors"
     head = safetensors({"w": 256})[:8]
-    size = 600 << 20
+    size = 256 << 20
     header = b'{"w":{"dtype":"U8","shape":[%d],"data_offsets":[0,%d]}}' % (size, size)
     header += b" " * (-len(header) % 8)
     with path.open("wb") as file:
         file.write(len(header).to_bytes(8, "little") + header)
         block = hashlib.shake_128(head).digest(1 << 20)
-        for _ in range(600):
+        for _ in range(256):
             file.write(block)
     stop, peak = threading.Event(), [0]
     work.git("add", "-A")
     work.git("commit", "-q", "-m", "big")
+    path.unlink()  # the disk of a CI machine is small
     watcher = threading.Thread(target=hook_memory, args=(stop, peak))
     watcher.start()
     try:
@@ -316,7 +317,7 @@ def test_a_blob_of_600_megabytes_in_bounded_memory(server, work, loose):
         stop.set()
         watcher.join()
     assert run.ok, run.output
-    assert 0 < peak[0] < 150 << 20, peak
+    assert 0 < peak[0] < 128 << 20, peak
 
 
 def test_a_large_poisoned_blob_in_a_pack(server, work):
