@@ -15,9 +15,9 @@ ENVIRONMENT = {"PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONF
                "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
 
 
-def wait_for_port(port: int) -> None:
+def wait_for_port(port: int, seconds: int = 10) -> None:
     import socket
-    for _ in range(200):
+    for _ in range(20 * seconds):
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
