@@ -195,6 +195,19 @@ bool Evaluator::call_builtin(const std::string& path, const Value& callee,
     if (first.kind != Kind::name) return false;
     return out = make_name(raw(first) + ".__dict__", first.labels, first.step), true;
   }
+  if (path == "dict" && arguments.positional.empty() && !arguments.named.empty() &&
+      !arguments.open) {
+    std::vector<Value> pairs;
+    Labels labels = 0;
+    for (const auto& [name, value]: arguments.named) {
+      pairs.push_back(make_text(std::string(name), 0, false));
+      pairs.push_back(value);
+      labels |= value.labels & k_handed_on;
+    }
+    out = make_list(std::move(pairs), labels);
+    out.kind = Kind::dict;
+    return true;
+  }
   if (path == "dir" && first.kind == Kind::name) {
     const std::string& module = raw(first);
     for (const std::string_view one:
@@ -258,6 +271,7 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
     }
   }
   note_call(path, arguments, tree_[at].begin);
+  note_split(path, arguments);
   for (const Value& value: arguments.positional)
     hand_to_bot(value, path);
   for (const auto& [name, value]: arguments.named)

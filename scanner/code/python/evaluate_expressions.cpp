@@ -253,6 +253,14 @@ Value Evaluator::items(NodeId id, Kind kind) {
       out.insert(out.end(), lists_[value.ref].begin(), lists_[value.ref].end());
       continue;
     }
+    // {**x}: what is known of x, and nothing else, so that keys and values stay pairs.
+    if (kind == Kind::dict && tree_[kid].kind == NodeKind::star) {
+      if (value.kind == Kind::dict && out.size() + lists_[value.ref].size() < k_max_items) {
+        const std::vector<Value> pairs = lists_[value.ref];
+        out.insert(out.end(), pairs.begin(), pairs.end());
+      }
+      continue;
+    }
     if (out.size() < 4 * k_max_items)
       out.push_back(value);
     else

@@ -453,16 +453,28 @@ void Evaluator::import_from(NodeId id) {
 void Evaluator::uncalled_functions() {
   current_ = 0;
   uncalled_ = true;
-  for (std::size_t i = 0; i < functions_.size() && !over_budget_; ++i) {
-    if (functions_[i].called) continue;
+  configure_builders();
+  const auto run = [this](std::size_t i) {
     Value self{.kind = Kind::instance};
     const bool method = functions_[i].klass != k_nowhere;
     if (method) self.ref = functions_[i].klass;
     Arguments arguments;
+    if (method) arguments = given_to_method(functions_[i], self.ref);
     arguments.open = true;
     here_ = tree_[functions_[i].node].begin;
     invoke(static_cast<std::uint32_t>(i), method ? &self : nullptr, arguments);
+  };
+  // What _split_generators() hands over is known before _generate_examples() gets it.
+  std::vector<std::size_t> generators;
+  for (std::size_t i = 0; i < functions_.size() && !over_budget_; ++i) {
+    if (functions_[i].called) continue;
+    if (functions_[i].klass != k_nowhere && is_generator_method(functions_[i]))
+      generators.push_back(i);
+    else
+      run(i);
   }
+  for (const std::size_t i: generators)
+    if (!functions_[i].called && !over_budget_) run(i);
   uncalled_ = false;
 }
 

@@ -83,6 +83,7 @@ private:
     Map attributes;
     std::vector<Value> bases;
     std::uint32_t metaclass = k_nowhere;
+    std::optional<bool> builder; ///< is_builder_class(), once it was asked
     std::vector<std::string_view> fields; ///< annotated names, in order: of a dataclass
   };
   struct KeptCommand {
@@ -138,8 +139,6 @@ private:
   Value module_called(const std::string& name, bool whole);
   Value module_attribute(const Value& module, std::string_view name);
   void run_module(std::uint32_t module);
-  void load_builders();
-  bool is_builder_class(std::uint32_t klass, unsigned depth = 0) const;
   void enter_module(std::uint32_t module);
   std::uint32_t module_of(NodeId id) const;
   bool call_about_modules(const std::string& path, const Arguments& arguments, Value& result);
@@ -149,6 +148,16 @@ private:
   bool in_a_program(std::uint32_t offset) const;
   std::string callers(std::uint32_t step, std::uint32_t sink) const;
   std::string place(std::uint32_t offset) const;
+
+  // builders.cpp
+  bool is_builder_class(std::uint32_t klass, unsigned depth = 0);
+  void note_split(std::string_view path, const Arguments& arguments);
+  Arguments split_arguments(std::uint32_t klass) const;
+  bool is_generator_method(const Function& function) const;
+  Arguments given_to_method(const Function& function, std::uint32_t klass) const;
+  void give_configuration(std::uint32_t klass);
+  void configure_builders();
+  void load_builders();
 
   // objects.cpp
   Value attribute(const Value& object, std::string_view name, NodeId at);
@@ -319,6 +328,8 @@ private:
   unsigned loops_ = 0;
   unsigned depth_ = 0; ///< of the expression
   bool main_guard_ = false;
+  bool loading_ = false; ///< several files: what loading the repository runs
+  std::unordered_map<std::uint32_t, Arguments> splits_; ///< gen_kwargs, by builder
   bool uncalled_ = false;       ///< the function that runs was called by nobody here
   bool environ_picked_ = false; ///< names of variables are compared with a long prefix
   std::uint32_t here_ = 0;      ///< offset of the statement that runs

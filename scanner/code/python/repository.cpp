@@ -14,11 +14,6 @@ constexpr unsigned k_max_blocks = 3000; ///< where an import is still followed: 
 constexpr std::size_t k_program = 100;  ///< files of a repository that is a program
 constexpr std::uint64_t k_fold_base = std::uint64_t{24} << 20;
 
-/// Methods that a builder's users call by loading the data set.
-constexpr std::array<std::string_view, 8> k_builder_methods{
-    "_info",          "_split_generators",  "_generate_examples",     "_generate_tables",
-    "_prepare_split", "_build_pcollection", "_create_builder_config", "_download_and_prepare"};
-
 // Adds the nodes of a file's tree to those of the repository's.
 NodeId append(Tree& all, const Tree& tree, std::uint32_t begin) {
   const auto shift = static_cast<std::uint32_t>(all.nodes.size() - 1);
@@ -275,43 +270,17 @@ std::string Evaluator::callers(std::uint32_t from, std::uint32_t sink) const {
   return out;
 }
 
-bool Evaluator::is_builder_class(std::uint32_t klass, unsigned depth) const {
-  for (const Value& base: classes_[klass].bases) {
-    if (base.kind == Kind::name && is_builder(raw(base))) return true;
-    if (base.kind == Kind::klass && depth < 8 && is_builder_class(base.ref, depth + 1)) return true;
-  }
-  return false;
-}
-
-// datasets makes the builder and calls its methods.
-void Evaluator::load_builders() {
-  current_ = 0;
-  for (std::uint32_t klass = 0; klass < classes_.size() && !over_budget_; ++klass) {
-    const NodeId node = classes_[klass].node;
-    if (modules_->all()[module_of(node)].when != When::at_load || !is_builder_class(klass))
-      continue;
-    Value self{.kind = Kind::instance};
-    self.ref = klass;
-    Arguments unknowns;
-    unknowns.open = true;
-    enter_module(module_of(node));
-    here_ = tree_[node].begin;
-    construct(klass, unknowns);
-    for (const std::string_view name: k_builder_methods)
-      if (const Value method = class_attribute(klass, name); method.kind == Kind::function)
-        invoke(method.ref, &self, unknowns);
-  }
-}
-
 bool Evaluator::run_repository() {
   const auto run_all = [this](When when) {
     for (std::uint32_t i = 0; i < modules_->files(); ++i)
       if (modules_->all()[i].when == when) run_module(i);
   };
   unit_.title = "runs when the repository is loaded";
+  loading_ = true;
   run_all(When::at_load);
   load_builders();
   const bool loaded = !over_budget_ && !skipped_;
+  loading_ = false;
   unit_.title = "";
   run_all(When::on_call);
   uncalled_functions();

