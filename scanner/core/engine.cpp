@@ -174,6 +174,8 @@ void Engine::add(Reference reference) {
   }
   if (referred_.contains(key)) return;
   if (report_.references.size() >= k_max_references) {
+    // What members import is for who reads the report: no verdict follows it.
+    if (reference.kind == "import" && !reference.where.empty()) return;
     add(Gap{Reason::budget, Reach::data, reference.where, reference.offset,
             "names more than " + std::to_string(k_max_references) + " other objects"});
     return;

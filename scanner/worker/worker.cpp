@@ -258,7 +258,8 @@ void AnswerReader::frame(std::uint8_t type, std::uint32_t item, Bytes payload) {
   }
   Report& report = reports_[item];
   ReportSink* sink = item == 0 ? sink_ : nullptr;
-  const std::size_t most = std::size_t{2} * Limits{}.findings;
+  // Worse findings take the places of milder ones: each place may be filled once a severity.
+  const std::size_t most = std::size_t{3} * Limits{}.findings;
   switch (static_cast<Type>(type)) {
   case Type::finding: {
     auto finding = frames::decode_finding(payload);

@@ -1,4 +1,5 @@
 #include "scanner/core/reader.hpp"
+#include "scanner/formats/git_object/tree.hpp"
 #include "scanner/formats/zip/zip_scan.hpp"
 
 #include <array>
@@ -51,6 +52,9 @@ constexpr std::array<Rule, 15> k_rules{{
 
 Claim probe(const Probe& probe) {
   if (zip::begins_like_zip(probe.head)) return Claim::yes;
+  // What a loose object of Git unpacks to: the archive behind its few words is scanned as it is.
+  const auto object = git::read_prefix(probe.head);
+  if (object && probe.size_known && probe.size == object->length + object->size) return Claim::no;
   return zip::ends_like_zip(probe) ? Claim::maybe : Claim::no;
 }
 
