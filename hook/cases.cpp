@@ -81,18 +81,25 @@ std::optional<Finding> link_finding(std::string_view path, std::string_view targ
   return std::nullopt;
 }
 
+Context context_of(const HookEnvironment& environment) {
+  Context out;
+  out.direction = Direction::push;
+  out.road = Road::git;
+  out.repo = environment.repo;
+  out.user = environment.user;
+  out.groups = environment.groups;
+  out.from = environment.from;
+  out.client = "pre-receive " + environment.server;
+  return out;
+}
+
 Item CaseMaker::item_at(Place place, const git::Oid& oid, const std::string& path) const {
   Item out;
   out.place = place;
   out.oid = oid;
-  out.context.direction = Direction::push;
-  out.context.road = Road::git;
-  out.context.repo = environment_.repo;
+  out.context = context_of(environment_);
   out.context.path = path;
-  out.context.user = environment_.user;
-  out.context.from = environment_.from;
-  out.context.client = "pre-receive " + environment_.server;
-  if (place.ref != Place::k_no_ref) out.context.revision = updates_[place.ref].name;
+  out.context.revision = updates_[place.rules].name;
   return out;
 }
 

@@ -14,6 +14,9 @@ struct PushCase {
   Item item;
 };
 
+/// What is known of a push whatever the object; no revision, no path.
+Context context_of(const HookEnvironment& environment);
+
 /// The hook's own rules: links, trees, pointers.
 std::vector<Rule> hook_rules();
 

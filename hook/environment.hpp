@@ -20,7 +20,8 @@ struct HookEnvironment {
   /// The repository's own object directories, for everything that was there before; empty when
   /// nothing was.
   std::vector<std::filesystem::path> objects;
-  std::string repo;   ///< canonical name, without ".git"
+  std::string repo;                ///< canonical name, without ".git"
+  std::vector<std::string> groups; ///< of the user, as the server says
   std::string user;   ///< who pushes, as the server says; else the owner of this process
   std::string from;   ///< client's address, "" when local
   std::string server; ///< "gitolite", "forgejo", "http-backend", …; "git" when it says nothing

@@ -53,7 +53,11 @@ LocalAuthority::known(const std::vector<ObjectKey>& objects) {
 }
 
 Result<std::vector<Decision>> LocalAuthority::decide(const std::vector<Gatekeeper::Case>& cases) {
-  return keeper_.decide_all(cases);
+  auto decisions = keeper_.decide_all(cases);
+  const std::lock_guard lock(mutex_);
+  for (const Decision& decision: decisions)
+    if (decision.waiver) leaned_on_.insert(std::to_string(*decision.waiver));
+  return decisions;
 }
 
 Result<void> LocalAuthority::quarantine(const Decision& decision, const Context& context, Fd file) {
@@ -82,7 +86,22 @@ std::string LocalAuthority::tree_record_key(const git::Oid& root) const {
 
 bool LocalAuthority::is_judged(const git::Oid& oid, std::string_view terms) {
   const auto record = keeper_.store().tree(judged_key(oid, terms));
-  return record && *record && (*record)->current;
+  if (!record || !*record || !(*record)->current) return false;
+  // What passed by waivers is judged again when they are over.
+  const auto& needed = (*record)->report.references;
+  if (needed.empty()) return true;
+  const std::lock_guard lock(mutex_);
+  if (!waivers_) {
+    waivers_.emplace();
+    if (const auto all = keeper_.store().waivers())
+      for (const Waiver& waiver: *all)
+        if (waiver.active(now())) waivers_->insert(std::to_string(waiver.id));
+  }
+  for (const auto& waiver: needed)
+    if (!waivers_->contains(waiver.target)) return false;
+  for (const auto& waiver: needed)
+    leaned_on_.insert(waiver.target);
+  return true;
 }
 
 std::optional<Report> LocalAuthority::tree_verdict(const git::Oid& root) {
@@ -93,12 +112,23 @@ std::optional<Report> LocalAuthority::tree_verdict(const git::Oid& root) {
 
 Result<void> LocalAuthority::remember(const std::vector<TreeVerdict>& trees,
                                       const std::vector<Judgement>& judged) {
+  // A policy that came in between may have decided some of it.
+  const bool same_policy = keeper_.policy().digest() == policy_.digest();
+  Report record;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& waiver: leaned_on_)
+      record.references.push_back({"waiver", waiver, "", 0, ""});
+  }
   const auto batch = HUBGATE_TRY(keeper_.store().batch());
   for (const auto& tree: trees)
     if (auto kept = keeper_.store().remember_tree(tree_record_key(tree.root), *tree.report); !kept)
       return kept;
   for (const auto& one: judged)
-    if (auto kept = keeper_.store().remember_tree(judged_key(one.oid, one.terms), Report{}); !kept)
+    if (auto kept = same_policy
+                        ? keeper_.store().remember_tree(judged_key(one.oid, one.terms), record)
+                        : Result<void>();
+        !kept)
       return kept;
   return batch->commit();
 }

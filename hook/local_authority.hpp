@@ -3,6 +3,9 @@
 // the daemon itself for each of its peers.
 #include "hook/analyst.hpp"
 
+#include <mutex>
+#include <set>
+
 namespace hubgate {
 
 class LocalAuthority final : public Authority {
@@ -43,6 +46,10 @@ private:
   Analyst& analyst_;
   Scope scope_;
   Policy policy_; ///< as it was when the push began: what it judged by holds for its records
+  std::mutex mutex_;
+  std::optional<std::set<std::string>> waivers_; ///< ids of those that hold now
+  /// Waivers without which this push, or what it builds on, would not pass.
+  std::set<std::string> leaned_on_;
 };
 
 } // namespace hubgate

@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 class Push {
 public:
   Push(const PreReceive& hook, std::vector<git::RefUpdate> updates)
-      : hook_(hook), updates_(std::move(updates)) {}
+      : hook_(hook), updates_(std::move(updates)), policy_(hook.authority.policy()) {}
 
   Result<PushVerdict> run();
 
@@ -35,11 +35,14 @@ private:
   Result<void> tell_log(std::string_view outcome);
   Result<void> keep_quarantined();
   bool tick();
+  RefClasses classes();
   Judge::Pump pump_of(const git::Oid& oid);
   PushVerdict answer();
 
   const PreReceive& hook_;
   std::vector<git::RefUpdate> updates_;
+  Policy policy_; ///< as it was when the push came
+  std::vector<std::string> class_names_;
   Clock::time_point started_ = Clock::now();
   std::unique_ptr<ObjectStore> objects_;
   std::unique_ptr<LfsStore> lfs_; ///< threads of the judge use it
@@ -50,6 +53,28 @@ private:
   std::vector<Item> items_; ///< what is not plainly allowed
   std::size_t allowed_ = 0;
 };
+
+RefClasses Push::classes() {
+  Context context = context_of(hook_.environment);
+  RefClasses out = RefClasses::one(0);
+  out.first.clear();
+  for (std::size_t ref = 0; ref < updates_.size(); ++ref) {
+    context.revision = updates_[ref].name;
+    std::string name = policy_.class_of(context);
+    const auto at = std::find(class_names_.begin(), class_names_.end(), name);
+    out.of.push_back(static_cast<std::size_t>(at - class_names_.begin()));
+    if (at != class_names_.end()) continue;
+    class_names_.push_back(std::move(name));
+    out.first.push_back(ref);
+  }
+  // Empty: no rule asks for any of it.
+  if (class_names_.size() > 1 || !class_names_.front().empty())
+    out.same = [this, context](std::string_view ref, std::size_t of_class) mutable {
+      context.revision = ref;
+      return policy_.class_of(context) == class_names_[of_class];
+    };
+  return out;
+}
 
 bool Push::tick() {
   hook_.terminal.progress("hubgate: " + std::to_string(judge_->done()) + " of " +
@@ -69,15 +94,19 @@ Result<void> Push::prepare() {
   options.tick = [this] { return tick(); };
   judge_ = std::make_unique<Judge>(hook_.authority, options);
   lfs_ = std::make_unique<LfsStore>(hook_.config, hook_.environment, hook_.scratch.string());
+  const RefClasses refs = classes();
   walk_ = std::make_unique<PushWalk>(
-      *objects_, updates_, hook_.config, [this](std::size_t index) { return want_blob(index); },
-      [this](const git::Oid& oid) { return hook_.authority.is_judged(oid, {}); });
-  trees_ = std::make_unique<TipTrees>(TipTrees::World{hook_.environment, hook_.config, updates_,
-                                                      *objects_, *judge_, *lfs_, hook_.authority,
-                                                      [this](const git::Oid& oid) -> const Judged* {
-                                                        const auto index = walk_->find_blob(oid);
-                                                        return index ? judged_[*index] : nullptr;
-                                                      }});
+      *objects_, updates_, hook_.config, refs,
+      [this](std::size_t index) { return want_blob(index); },
+      [this](const git::Oid& oid, std::size_t of_class) {
+        return hook_.authority.is_judged(oid, class_names_[of_class]);
+      });
+  trees_ = std::make_unique<TipTrees>(
+      TipTrees::World{hook_.environment, hook_.config, updates_, refs.of, *objects_, *judge_, *lfs_,
+                      hook_.authority, [this](const git::Oid& oid) -> const Judged* {
+                        const auto index = walk_->find_blob(oid);
+                        return index ? judged_[*index] : nullptr;
+                      }});
   return {};
 }
 
@@ -122,7 +151,6 @@ Result<void> Push::decide() {
   std::vector<PushCase> cases;
   for (const auto& problem: walk_->problems())
     cases.push_back(maker.of_problem(problem));
-  const Policy policy = hook_.authority.policy();
   const auto add = [&](PushCase one) {
     // What is plainly allowed is counted; a record for each of 20,000 configuration files would
     // bury the others.
@@ -132,7 +160,7 @@ Result<void> Push::decide() {
       return verdict.findings.empty() && verdict.gaps.empty();
     };
     if (one.item.whole_tree || says_nothing()) {
-      const Decision decision = policy.decide(*one.report, one.item.context);
+      const Decision decision = policy_.decide(*one.report, one.item.context);
       if (decision.action == Action::allow && decision.would_be == Action::allow) {
         ++allowed_;
         return;
@@ -168,7 +196,7 @@ Result<void> Push::remember() {
   std::vector<Authority::Judgement> judged;
   if (passes)
     for (const auto& tip: walk_->judged_tips())
-      judged.push_back({tip, {}});
+      judged.push_back({tip.oid, class_names_[tip.of_class]});
   return hook_.authority.remember(trees_->verdicts(), judged);
 }
 

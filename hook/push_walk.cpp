@@ -20,8 +20,8 @@ constexpr std::uint64_t k_tree_cache = std::uint64_t{8} << 20;
 constexpr std::size_t k_tag_depth = 64;
 constexpr std::size_t k_path_max = 4096;
 constexpr std::size_t k_tree_depth = 512;
-/// Problems kept; a push with more is refused for the first ones.
-constexpr std::size_t k_problems_max = 1000;
+/// A push with more is refused: what is not listed is not judged.
+constexpr std::size_t k_problems_max = 100'000;
 
 std::string key_of(const git::Oid& oid, std::string_view path, char kind) {
   std::string out(as_text(oid.view()));
@@ -32,25 +32,35 @@ std::string key_of(const git::Oid& oid, std::string_view path, char kind) {
 
 } // namespace
 
+RefClasses RefClasses::one(std::size_t refs) {
+  return {std::vector<std::size_t>(refs, 0), {0}, nullptr};
+}
+
 PushWalk::PushWalk(ObjectStore& objects, const std::vector<git::RefUpdate>& updates,
-                   const HookConfig& config, WantBlob want, IsJudged judged)
-    : objects_(objects), updates_(updates), config_(config), want_(std::move(want)),
-      is_judged_(std::move(judged)) {}
+                   const HookConfig& config, RefClasses classes, WantBlob want, IsJudged judged)
+    : objects_(objects), updates_(updates), config_(config), classes_(std::move(classes)),
+      want_(std::move(want)), is_judged_(std::move(judged)), walked_(classes_.first.size()) {}
 
 void PushWalk::problem(const git::Oid& oid, git::Kind kind, Bytes bytes, const Rule* rule,
                        std::string text) {
-  if (problems_.size() >= k_problems_max) return;
+  if (problems_.size() > k_problems_max) return; // walk() refuses them all
   problems_of_[oid].push_back(problems_.size());
   problems_.push_back({oid, kind, sha256(bytes), bytes.size(), rule, std::move(text), "", Place{}});
 }
 
-// Problems are found when an object is read, and told where it is first named.
+// Problems are found when an object is read, and told where each class of refs first names it.
 void PushWalk::place_problems(const git::Oid& oid, const std::string& path, Place place) {
   const auto found = problems_of_.find(oid);
   if (found == problems_of_.end()) return;
   for (const std::size_t index: found->second) {
-    ObjectProblem& problem = problems_[index];
-    if (problem.place.ref != Place::k_no_ref) continue;
+    if (!walked_[class_].problems.insert(index).second) continue;
+    if (problems_[index].place.ref != Place::k_no_ref) {
+      if (problems_.size() > k_problems_max) return;
+      const ObjectProblem again = problems_[index];
+      problems_.push_back(again);
+    }
+    ObjectProblem& problem =
+        problems_[index].place.ref == Place::k_no_ref ? problems_[index] : problems_.back();
     problem.path = path;
     problem.place = place;
   }
@@ -185,7 +195,7 @@ Result<void> PushWalk::count_path() {
 }
 
 Result<void> PushWalk::use_blob(const git::Oid& oid, std::string path, bool symlink, Place place) {
-  if (!seen_.insert(key_of(oid, path, symlink ? 'l' : 'f')).second) return {};
+  if (!walked_[class_].seen.insert(key_of(oid, path, symlink ? 'l' : 'f')).second) return {};
   if (auto counted = count_path(); !counted) return counted;
   const std::size_t index = HUBGATE_TRY(blob(oid));
   blobs_[index].uses.push_back({std::move(path), symlink, place});
@@ -207,7 +217,7 @@ Result<void> PushWalk::walk_tree(const git::Oid& root, const std::vector<git::Oi
     steps.pop_back();
     if (std::find(step.parents.begin(), step.parents.end(), step.oid) != step.parents.end())
       continue;
-    if (!seen_.insert(key_of(step.oid, step.path, 't')).second) continue;
+    if (!walked_[class_].seen.insert(key_of(step.oid, step.path, 't')).second) continue;
     if (auto counted = count_path(); !counted) return counted;
     const auto current = HUBGATE_TRY(tree(step.oid, Note::yes));
     place_problems(step.oid, step.path, place);
@@ -262,7 +272,25 @@ Result<void> PushWalk::walk_commit(std::size_t ref, const git::Oid& oid,
     // A parent that can't be read gives nothing for free.
     if (auto other = commit(parent, Note::no); other && *other != nullptr)
       before.push_back((*other)->tree);
-  return walk_tree(commit_of.tree, before, Place{ref, oid});
+  return walk_tree(commit_of.tree, before, place_at(ref, oid));
+}
+
+// What the refs name that are judged as the walked one is, for `git rev-list` to leave out.
+Result<std::string> PushWalk::accepted_refs() {
+  std::string listed;
+  auto ran = run_git({"for-each-ref", "--format=%(refname)"}, "", [&](Bytes bytes) -> Result<void> {
+    listed += as_text(bytes);
+    return {};
+  });
+  if (!ran) return ran.error();
+  std::string out;
+  for (std::size_t at = 0; at < listed.size();) {
+    const std::size_t end = std::min(listed.find('\n', at), listed.size());
+    const std::string_view name = std::string_view(listed).substr(at, end - at);
+    if (classes_.same(name, class_)) out += "^" + std::string(name) + "\n";
+    at = end + 1;
+  }
+  return out;
 }
 
 // Which of the commits that lie outside of the push are not known history, and what is behind them.
@@ -271,11 +299,13 @@ PushWalk::unknown_commits(const git::Oid& before, const std::vector<git::Oid>& u
   std::string input;
   for (const auto& oid: unsure)
     input += oid.hex() + "\n";
+  if (!before.is_zero()) input += "^" + before.hex() + "\n";
   std::vector<std::string> arguments{"rev-list", "--stdin"};
   if (config_.history == HookConfig::History::accept) {
-    arguments.insert(arguments.end(), {"--not", "--all"});
-  } else {
-    input += "^" + before.hex() + "\n";
+    if (classes_.same == nullptr)
+      arguments.insert(arguments.end(), {"--not", "--all"});
+    else
+      input += HUBGATE_TRY(accepted_refs());
   }
   std::string output;
   auto ran = run_git(arguments, input, [&](Bytes bytes) -> Result<void> {
@@ -298,8 +328,8 @@ Result<void> PushWalk::walk_commits(std::size_t ref, const git::Oid& tip) {
   const git::Oid before = commit_before(updates_[ref]).value_or(git::Oid{});
   const bool baseline = config_.history == HookConfig::History::accept || !before.is_zero();
   const auto is_closed = [&](const git::Oid& oid) {
-    const auto known = walked_.find(oid);
-    return known != walked_.end() && known->second.closed;
+    const auto known = walked_[class_].commits.find(oid);
+    return known != walked_[class_].commits.end() && known->second.closed;
   };
 
   // First only through what the push brought, to see where it touches older history.
@@ -312,7 +342,7 @@ Result<void> PushWalk::walk_commits(std::size_t ref, const git::Oid& tip) {
       open.pop_back();
       if (is_closed(oid) || oid == before) continue;
       if (!is_incoming(oid)) {
-        if (!is_judged_(oid)) unsure.push_back(oid);
+        if (!is_judged_(oid, class_)) unsure.push_back(oid);
         continue;
       }
       const git::Commit* found = HUBGATE_TRY(commit(oid, Note::yes));
@@ -341,7 +371,7 @@ Result<void> PushWalk::walk_commits(std::size_t ref, const git::Oid& tip) {
         continue;
       }
       if (!is_incoming(step.oid)) {
-        if (is_judged_(step.oid)) {
+        if (is_judged_(step.oid, class_)) {
           done[step.oid] = true;
           continue;
         }
@@ -354,7 +384,7 @@ Result<void> PushWalk::walk_commits(std::size_t ref, const git::Oid& tip) {
         continue;
       }
       const git::Commit* found = HUBGATE_TRY(commit(step.oid, Note::yes));
-      place_problems(step.oid, "", Place{ref, step.oid});
+      place_problems(step.oid, "", place_at(ref, step.oid));
       if (found == nullptr) {
         done[step.oid] = false;
         continue;
@@ -366,7 +396,7 @@ Result<void> PushWalk::walk_commits(std::size_t ref, const git::Oid& tip) {
       continue;
     }
     const git::Commit* found = HUBGATE_TRY(commit(step.oid, Note::yes));
-    const auto [known, fresh] = walked_.emplace(step.oid, Known{});
+    const auto [known, fresh] = walked_[class_].commits.emplace(step.oid, Known{});
     if (fresh)
       if (auto walked = walk_commit(ref, step.oid, *found); !walked) return walked;
     const bool closed =
@@ -374,33 +404,34 @@ Result<void> PushWalk::walk_commits(std::size_t ref, const git::Oid& tip) {
           const auto at = done.find(parent);
           return at != done.end() && at->second;
         });
-    // walk_commit() doesn't add to walked_, so the iterator is good.
+    // walk_commit() adds no commits, so the iterator is good.
     known->second.closed = known->second.closed || closed;
     done[step.oid] = known->second.closed;
   }
-  closed_tips_[tip] = done[tip];
+  walked_[class_].closed_tips[tip] = done[tip];
   return {};
 }
 
 Result<void> PushWalk::walk_ref(std::size_t ref) {
   const git::RefUpdate& update = updates_[ref];
   if (update.deletes()) return {};
+  class_ = classes_.of[ref];
   git::Oid oid = update.after;
   for (std::size_t depth = 0; depth <= k_tag_depth; ++depth) {
     const auto known = kinds_.find(oid);
-    if (known == kinds_.end() && is_judged_(oid)) return {};
+    if (known == kinds_.end() && is_judged_(oid, class_)) return {};
     const git::Kind kind =
         known != kinds_.end() ? known->second : HUBGATE_TRY(objects_.header(oid)).kind;
     switch (kind) {
     case git::Kind::commit:
       return walk_commits(ref, oid);
     case git::Kind::tree:
-      if (auto walked = walk_tree(oid, {}, Place{ref, {}}); !walked) return walked;
-      closed_tips_[oid] = true;
+      if (auto walked = walk_tree(oid, {}, place_at(ref, {})); !walked) return walked;
+      walked_[class_].closed_tips[oid] = true;
       return {};
     case git::Kind::blob:
-      closed_tips_[oid] = true;
-      return use_blob(oid, "", false, Place{ref, {}});
+      walked_[class_].closed_tips[oid] = true;
+      return use_blob(oid, "", false, place_at(ref, {}));
     case git::Kind::tag:
       break;
     }
@@ -409,7 +440,7 @@ Result<void> PushWalk::walk_ref(std::size_t ref) {
     if (!tag) {
       if (!problems_of_.contains(oid))
         problem(oid, git::Kind::tag, object.bytes(), nullptr, tag.error().message);
-      place_problems(oid, "", Place{ref, {}});
+      place_problems(oid, "", place_at(ref, {}));
       return {};
     }
     oid = tag->object;
@@ -425,20 +456,35 @@ Result<void> PushWalk::walk() {
   for (const auto& [oid, kind]: kinds_)
     if (kind == git::Kind::tree && !checked_trees_.contains(oid))
       if (const auto read = tree(oid, Note::yes); !read) return read.error();
-  // A pack may repeat old objects as bases of deltas: those change nothing.
+  // A pack may repeat old objects as bases of deltas: those change nothing. What else nothing names
+  // is judged by the rules of every ref that came with it.
   for (auto& entry: blobs_)
     if (entry.incoming && entry.uses.empty() && !objects_.was_there(entry.oid))
-      entry.uses.push_back({"", false, Place{}});
+      for (const std::size_t ref: classes_.first)
+        entry.uses.push_back({"", false, Place{Place::k_no_ref, {}, ref}});
   std::erase_if(problems_, [&](const ObjectProblem& found) {
     return found.place.ref == Place::k_no_ref && objects_.was_there(found.oid);
   });
+  for (std::size_t i = 0, found = problems_.size(); i < found; ++i) {
+    if (problems_[i].place.ref != Place::k_no_ref) continue;
+    problems_[i].place.rules = classes_.first.front();
+    for (std::size_t other = 1; other < classes_.first.size(); ++other) {
+      ObjectProblem again = problems_[i];
+      again.place.rules = classes_.first[other];
+      problems_.push_back(std::move(again));
+    }
+  }
+  if (problems_.size() > k_problems_max)
+    return Error{"more than " + std::to_string(k_problems_max) +
+                 " things are wrong with the commits, tags and trees of the push"};
   return {};
 }
 
-std::vector<git::Oid> PushWalk::judged_tips() const {
-  std::vector<git::Oid> out;
-  for (const auto& [oid, closed]: closed_tips_)
-    if (closed) out.push_back(oid);
+std::vector<PushWalk::Tip> PushWalk::judged_tips() const {
+  std::vector<Tip> out;
+  for (std::size_t i = 0; i < walked_.size(); ++i)
+    for (const auto& [oid, closed]: walked_[i].closed_tips)
+      if (closed) out.push_back({oid, i});
   return out;
 }
 

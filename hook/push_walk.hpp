@@ -7,6 +7,10 @@
 // Known history: a commit that a record says was judged with everything behind it; what the updated
 // ref itself named before; with History::accept whatever any ref named before. A new ref gets
 // nothing for free (law 5: a reference is not an object).
+//
+// A policy may judge refs differently. Those that it judges alike are a class; each class is walked
+// by itself, with records and baselines of its own, so that what one branch may bring is judged
+// again when another one names it.
 #include "hook/config.hpp"
 #include "hook/git/ref_lines.hpp"
 #include "hook/git/tree_check.hpp"
@@ -28,6 +32,18 @@ struct Place {
   static constexpr std::size_t k_no_ref = ~std::size_t{0};
   std::size_t ref = k_no_ref; ///< index of the ref update; k_no_ref: named by nothing
   git::Oid commit;            ///< zero: not by a commit
+  std::size_t rules = 0;      ///< index of the ref update whose rules decide; `ref` if that is one
+};
+
+/// What the policy makes of the refs of a push.
+struct RefClasses {
+  std::vector<std::size_t> of;    ///< the class of each ref update
+  std::vector<std::size_t> first; ///< of each class, a ref update that has it
+  /// Whether a ref of the repository is judged as those of the class are; null: all are.
+  std::function<bool(std::string_view ref, std::size_t of_class)> same;
+
+  /// All are judged alike.
+  static RefClasses one(std::size_t refs);
 };
 
 /// A blob under one path.
@@ -60,11 +76,12 @@ class PushWalk {
 public:
   /// Called for each blob as soon as it is known that its bytes are wanted; `index` in blobs().
   using WantBlob = std::function<Result<void>(std::size_t index)>;
-  /// Whether a record says that this commit (or tag, tree, blob) was judged with all behind it.
-  using IsJudged = std::function<bool(const git::Oid&)>;
+  /// Whether a record says that this commit (or tag, tree, blob) was judged with all behind it, by
+  /// the rules for a class of refs.
+  using IsJudged = std::function<bool(const git::Oid&, std::size_t of_class)>;
 
   PushWalk(ObjectStore& objects, const std::vector<git::RefUpdate>& updates,
-           const HookConfig& config, WantBlob want, IsJudged judged);
+           const HookConfig& config, RefClasses classes, WantBlob want, IsJudged judged);
 
   /// Lists what the push brought; then the blobs' sizes and counts are known.
   Result<void> list();
@@ -83,14 +100,25 @@ public:
   std::size_t objects() const { return incoming_.size(); }
   std::uint64_t submodules() const { return submodules_; }
   std::uint64_t commits() const { return commits_walked_; }
+  struct Tip {
+    git::Oid oid;
+    std::size_t of_class = 0;
+  };
   /// Tips behind which everything is judged once this push is: worth a record.
-  std::vector<git::Oid> judged_tips() const;
+  std::vector<Tip> judged_tips() const;
 
 private:
   struct Tree;
   enum class Note { no, yes }; ///< whether what is wrong with it is a problem of this push
   struct Known {
     bool closed = false; ///< everything behind it is judged
+  };
+  /// What was walked for the refs of one class.
+  struct Walked {
+    std::unordered_map<git::Oid, Known> commits; ///< those whose trees were walked
+    std::unordered_set<std::string> seen;        ///< object id + path
+    std::unordered_map<git::Oid, bool> closed_tips;
+    std::unordered_set<std::size_t> problems; ///< of those found, the ones placed
   };
 
   Result<void> add_incoming(const git::Oid& oid);
@@ -104,17 +132,20 @@ private:
   Result<void> walk_commits(std::size_t ref, const git::Oid& tip);
   Result<std::unordered_set<git::Oid>> unknown_commits(const git::Oid& before,
                                                        const std::vector<git::Oid>& unsure);
+  Result<std::string> accepted_refs();
   Result<void> walk_commit(std::size_t ref, const git::Oid& oid, const git::Commit& commit);
   Result<void> walk_tree(const git::Oid& root, const std::vector<git::Oid>& parents, Place place);
   Result<void> use_blob(const git::Oid& oid, std::string path, bool symlink, Place place);
   Result<void> count_path();
   void problem(const git::Oid& oid, git::Kind kind, Bytes bytes, const Rule* rule,
                std::string text);
+  Place place_at(std::size_t ref, const git::Oid& commit) const { return {ref, commit, ref}; }
   void place_problems(const git::Oid& oid, const std::string& path, Place place);
 
   ObjectStore& objects_;
   const std::vector<git::RefUpdate>& updates_;
   const HookConfig& config_;
+  RefClasses classes_;
   WantBlob want_;
   IsJudged is_judged_;
 
@@ -129,9 +160,8 @@ private:
   std::unordered_map<git::Oid, std::vector<std::size_t>> problems_of_;
   std::unordered_set<git::Oid> checked_trees_;
 
-  std::unordered_map<git::Oid, Known> walked_; ///< commits whose trees were walked
-  std::unordered_set<std::string> seen_;       ///< object id + path
-  std::unordered_map<git::Oid, bool> closed_tips_;
+  std::vector<Walked> walked_; ///< by class
+  std::size_t class_ = 0;      ///< of the ref that is being walked
   std::uint64_t paths_ = 0;
   std::uint64_t submodules_ = 0;
   std::uint64_t commits_walked_ = 0;

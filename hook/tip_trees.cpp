@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 
 namespace hubgate {
 namespace {
@@ -230,9 +231,10 @@ void TipTrees::account(PushCase& one) const {
 
 std::vector<PushCase> TipTrees::cases() const {
   std::vector<PushCase> out;
-  std::set<git::Oid> told; // one tree under many refs is told once
+  // One tree under many refs is told once, where they are judged alike and stood alike before.
+  std::set<std::tuple<git::Oid, std::size_t, std::optional<git::Oid>>> told;
   for (const Tip& tip: tips_) {
-    if (!told.insert(tip.tree).second) continue;
+    if (!told.insert({tip.tree, world_.classes[tip.ref], tip.before}).second) continue;
     const Tree& tree = trees_.at(tip.tree);
     std::set<std::string> before;
     if (tip.before && *tip.before != tip.tree) {
@@ -249,7 +251,7 @@ std::vector<PushCase> TipTrees::cases() const {
       if (!before.contains(gap_key(gap))) by_path[gap.where].gaps.push_back(gap);
     for (auto& [path, report]: by_path) {
       PushCase one;
-      one.item.place = {tip.ref, tip.commit};
+      one.item.place = {tip.ref, tip.commit, tip.ref};
       one.item.kind = path.empty() ? "tree" : "file";
       one.item.oid = tip.tree;
       one.item.whole_tree = true;
@@ -257,13 +259,8 @@ std::vector<PushCase> TipTrees::cases() const {
                         (tip.commit.is_zero() ? "the tree" : "commit " + tip.commit.brief()) +
                         " together: change or remove the one that the finding names";
       Context& context = one.item.context;
-      context.direction = Direction::push;
-      context.road = Road::git;
-      context.repo = world_.environment.repo;
+      context = context_of(world_.environment);
       context.path = path;
-      context.user = world_.environment.user;
-      context.from = world_.environment.from;
-      context.client = "pre-receive " + world_.environment.server;
       context.revision = world_.updates[tip.ref].name;
       context.sha256 = sha256_from_hex(tree.key);
       report.format = tree.report.format;

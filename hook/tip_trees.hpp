@@ -17,6 +17,7 @@ public:
     const HookEnvironment& environment;
     const HookConfig& config;
     const std::vector<git::RefUpdate>& updates;
+    std::vector<std::size_t> classes; ///< of the updates, see RefClasses
     ObjectStore& objects;
     Judge& judge;
     const LfsStore& lfs;

@@ -50,16 +50,62 @@ std::string_view organisation_of(std::string_view repo) {
   return slash == std::string_view::npos ? std::string_view() : repo.substr(0, slash);
 }
 
+constexpr std::string_view k_heads = "refs/heads/";
+
 std::string_view short_revision(std::string_view revision) {
-  for (const std::string_view prefix: {"refs/heads/", "refs/tags/"})
+  for (const std::string_view prefix: {k_heads, std::string_view("refs/tags/")})
     if (revision.substr(0, prefix.size()) == prefix) return revision.substr(prefix.size());
   return revision;
 }
 
+// Of a pull only the short name is known: it may be a branch.
+std::string_view branch_of(std::string_view revision) {
+  if (revision.substr(0, k_heads.size()) == k_heads) return revision.substr(k_heads.size());
+  return revision.substr(0, 5) == "refs/" ? std::string_view() : revision;
+}
+
+std::string ref_of(std::string_view revision) {
+  if (revision.empty() || revision.substr(0, 5) == "refs/") return std::string(revision);
+  return std::string(k_heads) + std::string(revision);
+}
+
+bool in_any_group(const Match& match, std::span<const Group> groups, const Context& context) {
+  const auto wanted = [&](const std::string& group) {
+    return any_glob(match.group, group, Case::sensitive);
+  };
+  if (std::any_of(context.groups.begin(), context.groups.end(), wanted)) return true;
+  return std::any_of(groups.begin(), groups.end(), [&](const Group& group) {
+    return wanted(group.name) && !context.user.empty() &&
+           any_glob(group.users, context.user, Case::sensitive);
+  });
+}
+
+// The fields that a push or pull has of itself, whatever the object.
+std::string_view who_or_where_mismatch(const Match& match, std::span<const Group> groups,
+                                       const Context& context) {
+  if (!any_of(match.revision, [&](const std::string& p) {
+        return p == "*" || glob_matches(p, context.revision, Case::sensitive) ||
+               glob_matches(p, short_revision(context.revision), Case::sensitive);
+      }))
+    return "revision";
+  if (!any_of(match.branch, [&](const std::string& p) {
+        const std::string_view branch = branch_of(context.revision);
+        return !branch.empty() && (p == "*" || glob_matches(p, branch, Case::sensitive));
+      }))
+    return "branch";
+  if (!any_of(match.ref, [&](const std::string& p) {
+        return p == "*" || glob_matches(p, ref_of(context.revision), Case::sensitive);
+      }))
+    return "ref";
+  if (!any_glob(match.user, context.user, Case::sensitive)) return "user";
+  if (!match.group.empty() && !in_any_group(match, groups, context)) return "group";
+  return {};
+}
+
 // The part of a match that is the same for every item of an object: the first field that does not
 // agree, "" when all do.
-std::string_view context_mismatch(const Match& match, const Report& report,
-                                  const Context& context) {
+std::string_view context_mismatch(const Match& match, std::span<const Group> groups,
+                                  const Report& report, const Context& context) {
   if (!holds(match.direction, context.direction)) return "direction";
   if (!holds(match.road, context.road)) return "road";
   if (!any_glob(match.hub, context.hub, Case::insensitive)) return "hub";
@@ -67,11 +113,8 @@ std::string_view context_mismatch(const Match& match, const Report& report,
     return "repo";
   if (!any_glob(match.organisation, organisation_of(context.repo), Case::insensitive))
     return "organisation";
-  if (!any_of(match.revision, [&](const std::string& p) {
-        return p == "*" || glob_matches(p, context.revision, Case::sensitive) ||
-               glob_matches(p, short_revision(context.revision), Case::sensitive);
-      }))
-    return "revision";
+  if (const auto field = who_or_where_mismatch(match, groups, context); !field.empty())
+    return field;
   if (!any_of(match.path, [&](const std::string& p) { return path_glob_matches(p, context.path); }))
     return "path";
   const std::string_view format =
@@ -80,15 +123,9 @@ std::string_view context_mismatch(const Match& match, const Report& report,
   const std::uint64_t size = std::max(context.size, report.size);
   if (match.size_min && size < *match.size_min) return "size";
   if (match.size_max && size > *match.size_max) return "size";
-  if (!any_glob(match.user, context.user, Case::sensitive)) return "user";
-  const auto in_group = [&](const std::string& group) {
-    return any_glob(match.group, group, Case::sensitive);
-  };
   // As the gate computed it: what is not hashed to its end yet is no known object.
   if (!match.sha256.empty() && (!context.sha256 || !holds(match.sha256, *context.sha256)))
     return "sha256";
-  if (!match.group.empty() && std::none_of(context.groups.begin(), context.groups.end(), in_group))
-    return "group";
   return {};
 }
 
@@ -181,7 +218,7 @@ public:
       : model_(model) {
     for (const auto& rule: model.rules)
       if (rule.mode.value_or(model.mode) != Mode::off &&
-          context_mismatch(rule.match, report, context).empty())
+          context_mismatch(rule.match, model.groups, report, context).empty())
         rules_.push_back(&rule);
   }
 
@@ -311,6 +348,14 @@ Decision Policy::decide(const Report& report, const Context& context) const {
   return out;
 }
 
+std::string Policy::class_of(const Context& context) const {
+  std::string bits;
+  for (const PolicyRule& rule: model_->rules)
+    if (rule.match.asks_who_or_where())
+      bits += who_or_where_mismatch(rule.match, model_->groups, context).empty() ? '1' : '0';
+  return bits.size() <= 64 ? bits : hex(sha256(as_bytes(bits)));
+}
+
 std::vector<RuleTrace> Policy::explain(const Report& report, const Context& context) const {
   const Items items(report, context);
   std::vector<RuleTrace> out;
@@ -320,7 +365,7 @@ std::vector<RuleTrace> Policy::explain(const Report& report, const Context& cont
     if (model_->mode == Mode::off || trace.mode == Mode::off)
       trace.mismatch = "it is off";
     else
-      trace.mismatch = context_mismatch(rule.match, report, context);
+      trace.mismatch = context_mismatch(rule.match, model_->groups, report, context);
     std::string_view nearest;
     for (std::size_t i = 0; i < items.list.size() && trace.mismatch.empty(); ++i) {
       const Item& item = items.list[i];

@@ -24,6 +24,8 @@ struct Match {
   std::vector<std::string> repo;
   std::vector<std::string> organisation;
   std::vector<std::string> revision;
+  std::vector<std::string> branch;
+  std::vector<std::string> ref;
   std::vector<std::string> path;
   std::vector<std::string> format;
   std::vector<VerdictKind> verdict;
@@ -45,6 +47,16 @@ struct Match {
     return asks_finding() || !verdict.empty() || !reason.empty() || !reach.empty();
   }
   bool asks_nothing() const;
+  /// Asks for what a push or pull says of itself: to what it goes and who it is.
+  bool asks_who_or_where() const {
+    return !revision.empty() || !branch.empty() || !ref.empty() || !user.empty() || !group.empty();
+  }
+};
+
+/// Users that the policy itself puts into a group.
+struct Group {
+  std::string name;
+  std::vector<std::string> users; ///< globs
 };
 
 struct PolicyRule {
@@ -61,6 +73,7 @@ struct Policy::Model {
   std::string name;
   std::string digest;
   Mode mode = Mode::enforce;
+  std::vector<Group> groups;
   std::vector<PolicyRule> rules;
 };
 

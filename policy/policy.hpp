@@ -97,6 +97,10 @@ public:
   static std::vector<yaml::Problem> check(std::string_view text, std::string_view source);
 
   Decision decide(const Report& report, const Context& context) const;
+  /// Names what the rules make of the context's revision, user and groups: whatever the object, two
+  /// contexts that differ in these alone and have the same class are decided alike. Empty where no
+  /// rule asks for any of them. A record that something was let pass holds for one class.
+  std::string class_of(const Context& context) const;
   /// One trace a rule, in their order.
   std::vector<RuleTrace> explain(const Report& report, const Context& context) const;
 

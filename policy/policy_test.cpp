@@ -243,6 +243,16 @@ TEST(Match, EachFieldOfTheContext) {
        with([](Context& c) { c.repo = "other/acme"; })},
       {"revision: main", with([](Context& c) { c.revision = "refs/heads/main"; }),
        with([](Context& c) { c.revision = "dev"; })},
+      {"branch: main", with([](Context& c) { c.revision = "refs/heads/main"; }),
+       with([](Context& c) { c.revision = "refs/tags/main"; })},
+      {"branch: 'feature/**'", with([](Context& c) { c.revision = "refs/heads/feature/a/b"; }),
+       with([](Context& c) { c.revision = "refs/notes/feature/a"; })},
+      {"branch: '*'", with([](Context& c) { c.revision = "refs/heads/a/b"; }),
+       with([](Context& c) { c.revision = "refs/for/main"; })},
+      {"ref: 'refs/tags/*'", with([](Context& c) { c.revision = "refs/tags/v1"; }),
+       with([](Context& c) { c.revision = "v1"; })},
+      {"ref: refs/heads/main", with([](Context& c) { c.revision = "main"; }),
+       with([](Context& c) { c.revision = "refs/heads/main2"; })},
       {"path: '*.PKL'", same, with([](Context& c) { c.path = "deep/model.bin"; })},
       {"path: 'deep/**'", same, with([](Context& c) { c.path = "model.pkl"; })},
       {"size: {min: 1KB}", with([](Context& c) { c.size = 1000; }),
@@ -260,6 +270,47 @@ TEST(Match, EachFieldOfTheContext) {
     EXPECT_THAT(tested.explain(report({}), each.differs).front().mismatch,
                 HasSubstr(std::string(each.match).substr(0, 3)));
   }
+}
+
+Policy policy_of_groups(const std::string& groups, const std::string& rules) {
+  const auto read = Policy::from_yaml("version: 1\n" + groups + "rules:\n" + rules, "test");
+  if (!read) throw std::runtime_error(read.error().message);
+  return *read;
+}
+
+TEST(Match, GroupsOfThePolicyItself) {
+  const Policy tested = policy_of_groups("groups:\n  ops: [ali*, carol]\n",
+                                         "  - {id: it, match: {group: ops}, action: allow}\n");
+  const auto passes = [&](const char* user, std::vector<std::string> groups) {
+    Context where = context();
+    where.user = user;
+    where.groups = std::move(groups);
+    return tested.decide(report({}), where).passes();
+  };
+  EXPECT_TRUE(passes("alice", {}));
+  EXPECT_TRUE(passes("carol", {}));
+  EXPECT_FALSE(passes("bob", {}));
+  EXPECT_FALSE(passes("", {}));
+  EXPECT_TRUE(passes("bob", {"ops"}));
+}
+
+TEST(Class, TellsWhatTheRulesMakeOfRefAndPusher) {
+  const Policy blind = policy("  - {id: it, match: {repo: 'a/*', path: x}, action: allow}\n");
+  EXPECT_EQ(blind.class_of(context()), "");
+  const Policy tested =
+      policy_of_groups("groups: {ops: alice}\n",
+                       "  - {id: a, match: {branch: main}, action: block}\n"
+                       "  - {id: b, match: {group: ops, severity: suspicious}, action: allow}\n");
+  const auto of = [&](const char* revision, const char* user) {
+    Context where = context();
+    where.revision = revision;
+    where.user = user;
+    return tested.class_of(where);
+  };
+  EXPECT_EQ(of("refs/heads/a", "bob"), of("refs/heads/b", "carol"));
+  EXPECT_NE(of("refs/heads/a", "bob"), of("refs/heads/main", "bob"));
+  EXPECT_NE(of("refs/heads/main", "bob"), of("refs/heads/main", "alice"));
+  EXPECT_NE(of("refs/heads/a", "alice"), of("refs/heads/main", "alice"));
 }
 
 TEST(Match, EachFieldOfTheContent) {

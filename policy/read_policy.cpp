@@ -63,6 +63,8 @@ public:
     patterns("repo", out.repo);
     patterns("organisation", out.organisation);
     patterns("revision", out.revision);
+    patterns("branch", out.branch);
+    patterns("ref", out.ref);
     patterns("path", out.path);
     patterns("format", out.format, &words_.formats);
     named("verdict", out.verdict, verdict_kind_from,
@@ -186,6 +188,23 @@ bool valid_id(std::string_view id) {
   });
 }
 
+void read_groups(yaml::Mapping& groups, std::vector<Group>& out) {
+  for (const std::string& name: groups.keys()) {
+    Group group{printable(name, 100), {}};
+    if (const auto users = groups.list(name)) {
+      for (const auto& user: *users) {
+        if (user.text.empty() || user.text.size() > k_pattern_max)
+          groups.error(name, user, "a pattern has 1 to 500 characters");
+        else
+          group.users.push_back(user.text);
+      }
+    }
+    // Without users it would be everybody's.
+    if (!group.users.empty()) out.push_back(std::move(group));
+  }
+  groups.finish();
+}
+
 PolicyRule read_rule(yaml::Mapping& rule, const Vocabulary& words) {
   PolicyRule out;
   out.line = rule.line();
@@ -230,8 +249,9 @@ PolicyRule read_rule(yaml::Mapping& rule, const Vocabulary& words) {
 
 bool Match::asks_nothing() const {
   return direction.empty() && road.empty() && hub.empty() && repo.empty() && organisation.empty() &&
-         revision.empty() && path.empty() && format.empty() && user.empty() && group.empty() &&
-         sha256.empty() && !size_min && !size_max && !asks_content();
+         revision.empty() && branch.empty() && ref.empty() && path.empty() && format.empty() &&
+         user.empty() && group.empty() && sha256.empty() && !size_min && !size_max &&
+         !asks_content();
 }
 
 Policy::Model read_policy(yaml::Document& document, std::string_view name) {
@@ -247,6 +267,7 @@ Policy::Model read_policy(yaml::Document& document, std::string_view name) {
   out.name = printable(top.text("name").value_or(std::string(name)), 100);
   top.text("description");
   if (const auto mode = top.choice("mode", k_modes)) out.mode = static_cast<Mode>(*mode);
+  if (auto groups = top.mapping("groups")) read_groups(*groups, out.groups);
   std::set<std::string> ids;
   bool catch_all = false;
   if (auto rules = top.mappings("rules")) {

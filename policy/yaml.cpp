@@ -322,6 +322,13 @@ bool Mapping::has(std::string_view key) const {
                      [&](const auto& entry) { return entry.key == key; });
 }
 
+std::vector<std::string> Mapping::keys() const {
+  std::vector<std::string> out;
+  for (const auto& entry: value_->entries)
+    out.push_back(entry.key);
+  return out;
+}
+
 void Mapping::error(std::string_view key, std::string message) {
   note(key, line(key), std::move(message), false);
 }

@@ -80,6 +80,8 @@ public:
   std::optional<std::vector<Mapping>> mappings(std::string_view key);
 
   bool has(std::string_view key) const;
+  /// In their order.
+  std::vector<std::string> keys() const;
   /// Leaves a key to another part of the program that reads the same file.
   void skip(std::string_view key) { known_.emplace_back(key); }
   /// Notes every key that no getter asked for.

@@ -185,8 +185,10 @@ bool is_dot_git(std::string_view name) {
 
 std::vector<TreeProblem> check_tree(std::span<const TreeEntry> entries, std::size_t most) {
   std::vector<TreeProblem> out;
+  // Of each rule by itself: many of a harmless one must not hide what is worse.
+  std::map<const Rule*, std::size_t> told;
   const auto report = [&](const Rule& rule, std::string evidence) {
-    if (out.size() < most) out.push_back({&rule, std::move(evidence)});
+    if (++told[&rule] <= most) out.push_back({&rule, std::move(evidence)});
   };
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const TreeEntry& entry = entries[i];

@@ -20,7 +20,8 @@ struct TreeProblem {
   std::string evidence; ///< raw text with names from the tree
 };
 
-/// All problems of one tree, at most `most`. Linear in the tree but for the sort of its names.
+/// The problems of one tree, at most `most` of each rule. Linear in the tree but for the sort of
+/// its names.
 std::vector<TreeProblem> check_tree(std::span<const TreeEntry> entries, std::size_t most = 20);
 
 /// The order of a tree: names as bytes, a directory as if its name ended in a slash.
