@@ -1,8 +1,11 @@
 """SCA: attacks on the scanner itself. Each test shows one property of the gate; the ledger names them."""
 import bz2
 import gzip
+import hashlib
+import importlib.util
 import io
 import json
+import marshal
 import os
 import signal
 import subprocess
@@ -275,3 +278,27 @@ def test_callables_of_other_systems_and_versions_count(tmp_path, module, name):
     run = scan(tmp_path / "model.pkl")
     assert run.returncode == 1, run.stdout
     assert reports(scan("--policy", "guarded", tmp_path / "model.pkl"))["model.pkl"]["decision"] == "block"
+
+
+def test_a_known_bad_hash_is_blocked_under_any_name(tmp_path):
+    """POL-013: what is known to be bad by its hash is named in the policy; the bytes decide, not the name, and not the scan."""
+    text = b"# A model card\n"
+    known = hashlib.sha256(text).hexdigest()
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: 1\nrules:\n"
+                      f"  - {{id: known-bad, match: {{sha256: ['{known}']}}, action: block, reason: on our list}}\n"
+                      "  - {id: rest, match: {verdict: clean}, action: allow}\n")
+    folder = write(tmp_path / "repository", README__md=text, notes__txt=text, other__md=text + b"\n")
+    run = scan(folder, "--policy", policy)
+    blocked = {Path(report["path"]).name for report in map(json.loads, run.stdout.splitlines())
+               if report.get("decision") == "block"}
+    assert run.returncode == 1 and blocked == {"README.md", "notes.txt"}
+
+
+def test_bytecode_is_told_and_only_strict_refuses_it(tmp_path):
+    """CFG-021: a cache of an honest module is read in full; `strict` takes no bytecode at all."""
+    code = compile("import math\n\n\ndef area(radius):\n    return math.pi * radius ** 2\n", "area.py", "exec")
+    cached = write(tmp_path, area__pyc=importlib.util.MAGIC_NUMBER + bytes(12) + marshal.dumps(code)) / "area.pyc"
+    assert scan(cached).returncode == 0
+    assert scan(cached, "--policy", "guarded").returncode == 0
+    assert scan(cached, "--policy", "strict").returncode == 1

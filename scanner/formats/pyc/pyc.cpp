@@ -115,7 +115,22 @@ Reading scan(Source& source, Session& session) {
   marshal::Object object = marshal::read(code, magic->layout);
   if (object.state == marshal::Object::State::malformed) object = marshal::read_any(code);
   const marshal::Listing listing = marshal::list(code, object, magic->version);
-  session.find(k_bytecode, 0, size, listing.text);
+
+  python::Unit unit;
+  unit.offset = magic->header;
+  unit.title = "compiled code";
+  const python::Summary summary =
+      python::analyse_bytecode(code, object, unit, session, magic->version);
+  const bool whole = object.state == marshal::Object::State::complete;
+  if (!summary.complete && listing.version >= 306 && whole)
+    session.gap(Reason::unsupported, Reach::load, magic->header,
+                "compiled code that can't be followed in full");
+  // What became source again in full was judged as any module is: that nobody could read it is no
+  // reproach then.
+  FindOptions as_source;
+  if (summary.complete && whole && magic->version != 0)
+    as_source.severity = Severity::informational;
+  session.find(k_bytecode, 0, size, listing.text, as_source);
 
   std::size_t told = 0;
   for (const marshal::Call& call: listing.calls) {
@@ -126,18 +141,9 @@ Reading scan(Source& source, Session& session) {
     }
     const std::string_view effect = marshal::effect_of(call.module, call.name);
     if (effect.empty() || ++told > k_told) continue;
-    session.find(k_dangerous, magic->header + call.offset, 1,
-                 call.text + " " + std::string(effect));
+    session.find(k_dangerous, magic->header + call.offset, 1, call.text + " " + std::string(effect),
+                 as_source);
   }
-  python::Unit unit;
-  unit.offset = magic->header;
-  unit.title = "compiled code";
-  const python::Summary summary =
-      python::analyse_bytecode(code, object, unit, session, magic->version);
-  if (!summary.complete && listing.version >= 306 &&
-      object.state == marshal::Object::State::complete)
-    session.gap(Reason::unsupported, Reach::load, magic->header,
-                "compiled code that can't be followed in full");
   for (const std::string& text: listing.strings)
     constant(session, text, magic->header);
 

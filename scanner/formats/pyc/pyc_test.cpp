@@ -8,6 +8,7 @@ namespace {
 
 using test::find_rule;
 using test::has_gap;
+using test::is_clean;
 using test::scan_bytes;
 using test::show;
 
@@ -24,7 +25,7 @@ std::string flags(char value) {
   return std::string{value, 0, 0, 0} + std::string(8, 'h');
 }
 
-TEST(Pyc, is_suspicious_in_every_version) {
+TEST(Pyc, is_told_in_every_version) {
   const std::map<unsigned, std::string> versions{{3394, "37"},  {3413, "38"},  {3425, "39"},
                                                  {3439, "310"}, {3495, "311"}, {3531, "312"},
                                                  {3571, "313"}};
@@ -44,6 +45,18 @@ TEST(Pyc, is_suspicious_in_every_version) {
   EXPECT_NE(
       find_rule(scan_bytes(pyc(62211, std::string(4, 't'), code("module_27"))), "pyc-bytecode"),
       nullptr);
+}
+
+// What could be made source again has been judged as source.
+TEST(Pyc, is_suspicious_when_it_was_not_read_in_full) {
+  const std::string honest = pyc(3495, flags(0), code("honest_311"));
+  EXPECT_TRUE(is_clean(scan_bytes(honest))) << show(scan_bytes(honest));
+  const Report unknown = scan_bytes(pyc(3699, flags(0), code("honest_311")));
+  ASSERT_NE(find_rule(unknown, "pyc-bytecode"), nullptr);
+  EXPECT_EQ(find_rule(unknown, "pyc-bytecode")->severity, Severity::suspicious);
+  const Report cut = scan_bytes(honest.substr(0, honest.size() - 1));
+  ASSERT_NE(find_rule(cut, "pyc-bytecode"), nullptr);
+  EXPECT_EQ(find_rule(cut, "pyc-bytecode")->severity, Severity::suspicious);
 }
 
 TEST(Pyc, unchecked_hash_is_malicious) {
