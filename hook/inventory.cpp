@@ -164,7 +164,7 @@ Result<int> survey(const Flags& flags, bool whole_server) {
   const ScanFormat format = flags.format == "jsonl"   ? ScanFormat::jsonl
                             : flags.format == "sarif" ? ScanFormat::sarif
                                                       : ScanFormat::text;
-  const auto output = make_scan_output(format, out, rules_digest(all_formats()), false);
+  const auto output = make_scan_output(format, out, gate->keeper().store().rules(), false);
   output->begin();
   Survey survey(*gate, config, *output);
   for (const fs::path& repository: repositories)

@@ -1,5 +1,6 @@
 #include "policy/gatekeeper.hpp"
 
+#include "policy/yara_rules.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/glob.hpp"
 
@@ -99,9 +100,13 @@ std::filesystem::path default_data_dir() {
 Result<std::unique_ptr<Gatekeeper>> Gatekeeper::open(Options options) {
   if (options.data_dir.empty()) options.data_dir = default_data_dir();
   auto out = std::unique_ptr<Gatekeeper>(new Gatekeeper());
+  out->rules_ = options.rules;
+  out->workers_ = options.workers;
+  if (const auto given = out->give_rules(options.policy); !given) return given.error();
+  out->store_ =
+      HUBGATE_TRY(Store::open({options.data_dir, options.engine,
+                               with_yara(options.rules, options.policy), options.sync, false}));
   out->policy_ = std::move(options.policy);
-  out->store_ = HUBGATE_TRY(
-      Store::open({options.data_dir, options.engine, options.rules, options.sync, false}));
   const AuditHead head = HUBGATE_TRY(out->store_->audit_head());
   AuditLog::Options audit;
   audit.dir = options.data_dir / "audit";
@@ -141,9 +146,19 @@ Policy Gatekeeper::policy() const {
   return *policy_;
 }
 
-void Gatekeeper::replace_policy(Policy policy) {
+// Nobody must believe to have YARA rules that nobody looks with.
+Result<void> Gatekeeper::give_rules(const Policy& policy) {
+  if (workers_ != nullptr) return hubgate::give_rules(*workers_, policy);
+  if (policy.yara()) return Error{"policy " + policy.name() + " has YARA rules and no workers"};
+  return {};
+}
+
+Result<void> Gatekeeper::replace_policy(Policy policy) {
   const std::lock_guard lock(policy_mutex_);
+  if (const auto given = give_rules(policy); !given) return given;
+  store_->set_rules(with_yara(rules_, policy));
   policy_ = std::move(policy);
+  return {};
 }
 
 std::optional<StoredAnalysis> Gatekeeper::lookup(const Sha256& sha256, std::uint64_t size) {
@@ -253,8 +268,9 @@ Decision Gatekeeper::record(Decision decision, const Report* report, const Conte
   return decision;
 }
 
-Result<void> Gatekeeper::remember(const ObjectDigest& object, const Report& report) {
-  if (Store::storable(report)) return store_->remember(object, report);
+Result<void> Gatekeeper::remember(const ObjectDigest& object, const Report& report,
+                                  std::optional<std::string> rules) {
+  if (Store::storable(report)) return store_->remember(object, report, std::move(rules));
   const auto failed = std::find_if(report.gaps.begin(), report.gaps.end(), [](const Gap& gap) {
     Report alone;
     alone.gaps.push_back(gap);

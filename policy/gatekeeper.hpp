@@ -16,6 +16,8 @@
 
 namespace hubgate {
 
+class WorkerPool;
+
 /// Where the data lies when --data is not given: $HUBGATE_DATA, else $STATE_DIRECTORY (systemd),
 /// else $XDG_STATE_HOME/hubgate, else ~/.local/state/hubgate.
 std::filesystem::path default_data_dir();
@@ -26,7 +28,10 @@ public:
     std::filesystem::path data_dir; ///< empty: default_data_dir()
     Policy policy;
     std::string engine{engine_version()};
-    std::string rules; ///< rules_digest(all_formats())
+    std::string rules; ///< rules_digest(all_formats()); the policy's YARA rules come on top
+    /// Who scans for it, and gets the YARA rules of the policy: without them a policy that has some
+    /// is an error. Outlives it.
+    WorkerPool* workers = nullptr;
     std::uint64_t quarantine_bytes = std::uint64_t{10} << 30;
     std::chrono::hours quarantine_keep{24 * 30};
     bool sync = false; ///< survive power loss, see Store and AuditLog
@@ -61,7 +66,9 @@ public:
 
   /// Keeps the analysis; one that must not become a record (see Store::storable) notes the failure
   /// for the back-off instead.
-  Result<void> remember(const ObjectDigest& object, const Report& report);
+  /// `rules`: store().rules() when the scan began, if the policy may have been replaced since.
+  Result<void> remember(const ObjectDigest& object, const Report& report,
+                        std::optional<std::string> rules = std::nullopt);
 
   /// Puts the bytes of an object that decide() quarantined aside. The decision stands either way;
   /// the record says whether the bytes were kept.
@@ -78,7 +85,9 @@ public:
   Result<void> event(std::string_view what, const boost::json::object& fields);
 
   Policy policy() const;
-  void replace_policy(Policy policy);
+  /// Objects whose scan begins from here on are scanned with the YARA rules of this policy, and
+  /// records of other ones are stale. An error: nothing is changed.
+  Result<void> replace_policy(Policy policy);
   Store& store() { return *store_; }
   AuditLog& audit() { return *audit_; }
   Quarantine& quarantine_space() { return *quarantine_; }
@@ -86,12 +95,15 @@ public:
 private:
   Gatekeeper() = default;
   Result<void> settle();
+  Result<void> give_rules(const Policy& policy);
   Decision judge(const Report& report, const Context& context);
   DecisionRecord record_of(const Decision& decision, const Report* report, const Context& context);
   Decision record(Decision decision, const Report* report, const Context& context);
 
   mutable std::mutex policy_mutex_;
   std::optional<Policy> policy_;
+  std::string rules_; ///< of the program alone
+  WorkerPool* workers_ = nullptr;
   std::unique_ptr<Store> store_;
   std::unique_ptr<AuditLog> audit_;
   std::unique_ptr<Quarantine> quarantine_;

@@ -296,7 +296,7 @@ TEST(Gatekeeper, ManyThreadsAndPolicyReload) {
         if (gate->decide(report({unknown_class()}), hashed(t)).id.empty()) ++unrecorded;
     });
   for (int i = 0; i < 50; ++i)
-    gate->replace_policy(*Policy::preset(i % 2 == 0 ? "strict" : "audit"));
+    EXPECT_TRUE(gate->replace_policy(*Policy::preset(i % 2 == 0 ? "strict" : "audit")).ok());
   for (auto& thread: threads)
     thread.join();
   EXPECT_EQ(unrecorded, 0);

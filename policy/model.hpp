@@ -75,9 +75,11 @@ struct Policy::Model {
   Mode mode = Mode::enforce;
   std::vector<Group> groups;
   std::vector<PolicyRule> rules;
+  std::shared_ptr<const yara::Compiled> yara;
 };
 
-/// Reads a model; problems go to the document.
-Policy::Model read_policy(yaml::Document& document, std::string_view name);
+/// Reads a model; problems go to the document. `folder`: where names of files in it begin.
+Policy::Model read_policy(yaml::Document& document, std::string_view name,
+                          const std::filesystem::path& folder);
 
 } // namespace hubgate

@@ -1,6 +1,7 @@
 #include "policy/policy.hpp"
 
 #include "policy/model.hpp"
+#include "policy/yara_rules.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/word_table.hpp"
 
@@ -38,22 +39,27 @@ std::vector<std::string_view> preset_names() {
   return out;
 }
 
-Result<Policy> Policy::from_yaml(std::string_view text, std::string_view source) {
+Result<Policy> Policy::from_yaml(std::string_view text, std::string_view source,
+                                 const std::filesystem::path& folder) {
   yaml::Document document = yaml::parse(text, source);
-  auto model = std::make_shared<Model>(read_policy(document, source));
+  auto model = std::make_shared<Model>(read_policy(document, source, folder));
   if (auto error = document.first_error()) return *error;
-  model->digest = hex(sha256(as_bytes(text)));
+  std::string all(text);
+  if (model->yara) all += '\0' + model->yara->digest;
+  model->digest = hex(sha256(as_bytes(all)));
   return Policy(std::move(model));
 }
 
-std::vector<yaml::Problem> Policy::check(std::string_view text, std::string_view source) {
+std::vector<yaml::Problem> Policy::check(std::string_view text, std::string_view source,
+                                         const std::filesystem::path& folder) {
   yaml::Document document = yaml::parse(text, source);
-  read_policy(document, source);
+  read_policy(document, source, folder);
   return document.problems();
 }
 
 Result<Policy> Policy::load(const std::filesystem::path& file) {
-  return from_yaml(HUBGATE_TRY(yaml::read_file(file, k_file_max)), file.string());
+  return from_yaml(HUBGATE_TRY(yaml::read_file(file, k_file_max)), file.string(),
+                   file.parent_path());
 }
 
 Result<Policy> Policy::preset(std::string_view name) {
@@ -85,6 +91,9 @@ Mode Policy::mode() const {
 }
 std::size_t Policy::rules() const {
   return model_->rules.size();
+}
+std::shared_ptr<const yara::Compiled> Policy::yara() const {
+  return model_->yara;
 }
 
 std::string_view to_string(Direction value) {

@@ -20,6 +20,10 @@
 
 namespace hubgate {
 
+namespace yara {
+struct Compiled;
+}
+
 enum class Direction { pull, push };
 
 /// By which way the object came.
@@ -90,11 +94,13 @@ public:
   static Result<Policy> preset(std::string_view name);
   /// What a --policy flag names: a preset, or else a file. Empty: the default preset.
   static Result<Policy> named(std::string_view name_or_file);
-  /// `source` names the text in errors.
-  static Result<Policy> from_yaml(std::string_view text, std::string_view source);
+  /// `source` names the text in errors; `folder` is where relative names of YARA files begin.
+  static Result<Policy> from_yaml(std::string_view text, std::string_view source,
+                                  const std::filesystem::path& folder = {});
   /// All problems at once, warnings (unknown format or finding rule, a rule that can't be reached)
   /// among them; a text without errors loads.
-  static std::vector<yaml::Problem> check(std::string_view text, std::string_view source);
+  static std::vector<yaml::Problem> check(std::string_view text, std::string_view source,
+                                          const std::filesystem::path& folder = {});
 
   Decision decide(const Report& report, const Context& context) const;
   /// Names what the rules make of the context's revision, user and groups: whatever the object, two
@@ -105,10 +111,12 @@ public:
   std::vector<RuleTrace> explain(const Report& report, const Context& context) const;
 
   const std::string& name() const;
-  /// sha256 (hex) of the text it was read from.
+  /// sha256 (hex) of the text it was read from, and of its YARA rules.
   const std::string& digest() const;
   Mode mode() const;
   std::size_t rules() const; ///< how many
+  /// The YARA rules that it brings, or null. They must be given to the workers: give_rules().
+  std::shared_ptr<const yara::Compiled> yara() const;
 
   struct Model;
 

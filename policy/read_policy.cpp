@@ -1,6 +1,7 @@
 // YAML to Policy::Model. Everything that can be wrong is noted, not only the first.
 #include "policy/model.hpp"
 #include "policy/store.hpp"
+#include "policy/yara_rules.hpp"
 #include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/core/engine.hpp"
 #include "scanner/core/evidence.hpp"
@@ -254,9 +255,10 @@ bool Match::asks_nothing() const {
          !asks_content();
 }
 
-Policy::Model read_policy(yaml::Document& document, std::string_view name) {
+Policy::Model read_policy(yaml::Document& document, std::string_view name,
+                          const std::filesystem::path& folder) {
   Policy::Model out;
-  const Vocabulary words;
+  Vocabulary words;
   yaml::Mapping top = document.top();
   const bool broken = document.first_error().has_value();
   if (const auto version = top.number("version")) {
@@ -266,6 +268,12 @@ Policy::Model read_policy(yaml::Document& document, std::string_view name) {
   }
   out.name = printable(top.text("name").value_or(std::string(name)), 100);
   top.text("description");
+  out.yara = read_yara(top, folder);
+  if (out.yara)
+    for (const yara::RuleFacts& rule: out.yara->rules) {
+      words.rules.insert(rule.id);
+      words.classes.insert(rule.klass);
+    }
   if (const auto mode = top.choice("mode", k_modes)) out.mode = static_cast<Mode>(*mode);
   if (auto groups = top.mapping("groups")) read_groups(*groups, out.groups);
   std::set<std::string> ids;

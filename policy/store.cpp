@@ -166,8 +166,14 @@ std::optional<Sha256> sha256_from_hex(std::string_view text) {
 Store::Store(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Store::~Store() = default;
 
-const std::string& Store::rules() const {
+std::string Store::rules() const {
+  const std::lock_guard lock(impl_->mutex);
   return impl_->options.rules;
+}
+
+void Store::set_rules(std::string rules) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->options.rules = std::move(rules);
 }
 
 Result<std::unique_ptr<Store>> Store::open(Options options) {
@@ -229,10 +235,12 @@ Result<std::optional<Report>> Store::Impl::report(std::string_view digest) {
   return std::optional<Report>(HUBGATE_TRY(report_from_json(value)));
 }
 
-Result<void> Store::remember(const ObjectDigest& object, const Report& report) {
+Result<void> Store::remember(const ObjectDigest& object, const Report& report,
+                             std::optional<std::string> rules) {
   if (!storable(report))
     return Error{"store: a scan that crashed, timed out or could not read is no analysis"};
   const std::lock_guard lock(impl_->mutex);
+  if (rules && *rules != impl_->options.rules) return {};
   const auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->db(), "keep an analysis"));
   const std::string digest = HUBGATE_TRY(impl_->keep_report(report));
   sql::Statement insert(impl_->db(), "INSERT OR REPLACE INTO analyses VALUES(?,?,?,?,?,?,?)",
@@ -272,9 +280,11 @@ Result<std::optional<StoredAnalysis>> Store::analysis(const ObjectKey& key) {
   return std::optional<StoredAnalysis>(std::move(out));
 }
 
-Result<void> Store::remember_tree(std::string_view tree, const Report& report) {
+Result<void> Store::remember_tree(std::string_view tree, const Report& report,
+                                  std::optional<std::string> rules) {
   if (!storable(report)) return Error{"store: an unfinished scan is no tree verdict"};
   const std::lock_guard lock(impl_->mutex);
+  if (rules && *rules != impl_->options.rules) return {};
   const auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->db(), "keep a tree verdict"));
   const std::string digest = HUBGATE_TRY(impl_->keep_report(report));
   sql::Statement insert(impl_->db(), "INSERT OR REPLACE INTO trees VALUES(?,?,?,?,?)",

@@ -115,7 +115,10 @@ public:
 
   // Analyses. Crash, timeout and out-of-memory results and unreadable sources are refused by
   // remember(): they say nothing of the bytes. They go to note_failure().
-  Result<void> remember(const ObjectDigest& object, const Report& report);
+  // `rules`: those that the object was scanned with, if they may not be today's any more; then
+  // nothing is kept.
+  Result<void> remember(const ObjectDigest& object, const Report& report,
+                        std::optional<std::string> rules = std::nullopt);
   /// The record of this engine and these rules, else the newest other one, marked as not current.
   Result<std::optional<StoredAnalysis>> analysis(const ObjectKey& key);
   static bool storable(const Report& report);
@@ -127,7 +130,8 @@ public:
   Result<std::optional<Time>> retry_after(const ObjectKey& key);
 
   // Tree verdicts, by the digest of the sorted (path, mode, sha256) list.
-  Result<void> remember_tree(std::string_view tree, const Report& report);
+  Result<void> remember_tree(std::string_view tree, const Report& report,
+                             std::optional<std::string> rules = std::nullopt);
   Result<std::optional<StoredAnalysis>> tree(std::string_view tree);
 
   // Decisions.
@@ -173,8 +177,9 @@ public:
   };
   Result<std::unique_ptr<Batch>> batch();
 
-  /// Digest of the rules this store was opened with.
-  const std::string& rules() const;
+  /// Digest of the rules that records are made with: those it was opened with, or set since.
+  std::string rules() const;
+  void set_rules(std::string rules);
 
 private:
   struct Impl;

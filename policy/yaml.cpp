@@ -15,6 +15,7 @@
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <tuple>
 
 namespace hubgate::yaml {
 
@@ -341,6 +342,9 @@ void Mapping::error(std::string_view key, const Item& item, std::string message)
 void Mapping::warning(std::string_view key, const Item& item, std::string message) {
   note(key, item.line, std::move(message), true);
 }
+void Mapping::note_in(std::string source, std::size_t at, std::string message, bool is_warning) {
+  state_->problems.push_back({std::move(source), at, "", std::move(message), is_warning});
+}
 
 std::optional<std::string> Mapping::text(std::string_view key) {
   const Value* value = find(key);
@@ -477,8 +481,11 @@ Mapping Document::top() {
 
 std::vector<Problem> Document::problems() const {
   std::vector<Problem> out = state_->problems;
-  std::stable_sort(out.begin(), out.end(),
-                   [](const Problem& a, const Problem& b) { return a.line < b.line; });
+  const auto elsewhere = [&](const Problem& problem) { return problem.source != state_->source; };
+  std::stable_sort(out.begin(), out.end(), [&](const Problem& a, const Problem& b) {
+    return std::tuple(elsewhere(a), std::string_view(elsewhere(a) ? a.source : ""), a.line) <
+           std::tuple(elsewhere(b), std::string_view(elsewhere(b) ? b.source : ""), b.line);
+  });
   return out;
 }
 

@@ -96,6 +96,8 @@ public:
   /// Notes a problem in an item of a list.
   void error(std::string_view key, const Item& item, std::string message);
   void warning(std::string_view key, const Item& item, std::string message);
+  /// Notes a problem in another file that this one names.
+  void note_in(std::string source, std::size_t line, std::string message, bool warning);
 
 private:
   friend class Document;
@@ -113,7 +115,7 @@ class Document {
 public:
   /// The top mapping; empty when the file is not one (a problem says so).
   Mapping top();
-  /// Sorted by line.
+  /// Sorted by line; those in other files come last.
   std::vector<Problem> problems() const;
   /// The first error in words with the number of the others, or nothing.
   std::optional<Error> first_error() const;

@@ -85,8 +85,10 @@ void say_hello(const ServeConfig& config, const Server& server, const Gatekeeper
 }
 
 // SIGTERM and SIGINT drain; SIGHUP reads policy and certificate again.
-Task<void> obey_signals(Loop& loop, Server& server, Gatekeeper& keeper, const ServeConfig& config,
-                        std::filesystem::path data) {
+Task<void> obey_signals(Gate& gate, Server& server, std::filesystem::path data) {
+  Loop& loop = gate.loop;
+  Gatekeeper& keeper = gate.keeper;
+  const ServeConfig& config = gate.config;
   asio::signal_set signals(loop.context(), SIGTERM, SIGINT, SIGHUP);
   for (;;) {
     auto [failed, number] = co_await signals.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -98,17 +100,23 @@ Task<void> obey_signals(Loop& loop, Server& server, Gatekeeper& keeper, const Se
     }
     std::optional<OwnCertificate> own;
     auto tls = load_server_tls(config, data, own);
-    auto policy = Policy::named(config.policy);
-    if (!tls || !policy) {
-      std::cerr << "hubgate: not reloaded: " << (tls ? policy.error().message : tls.error().message)
-                << "\n";
+    auto policy = co_await loop.offload([&] { return Policy::named(config.policy); });
+    boost::json::object fields;
+    std::string failure = !tls ? tls.error().message : !policy ? policy.error().message : "";
+    if (failure.empty()) {
+      fields["policy"] = policy->name();
+      fields["digest"] = policy->digest();
+      // Nothing else runs on this loop meanwhile: what begins before is remembered under the old
+      // rules, what begins afterwards is scanned with the new ones.
+      const auto replaced = keeper.replace_policy(std::move(*policy));
+      if (!replaced) failure = replaced.error().message;
+    }
+    if (!failure.empty()) {
+      std::cerr << "hubgate: not reloaded: " << failure << "\n";
       continue;
     }
+    gate.rules = keeper.store().rules();
     server.replace_tls(std::move(*tls));
-    boost::json::object fields;
-    fields["policy"] = policy->name();
-    fields["digest"] = policy->digest();
-    keeper.replace_policy(std::move(*policy));
     const bool noted =
         co_await loop.offload([&] { return keeper.event("policy-reloaded", fields).ok(); });
     std::cerr << "hubgate: reloaded policy and certificate" << (noted ? "" : " (not logged)")
@@ -136,7 +144,8 @@ int run_serve(const ServeFlags& flags) {
 
   Gatekeeper::Options options{.data_dir = config->data.empty() ? default_data_dir() : config->data,
                               .policy = std::move(*policy),
-                              .rules = rules_digest(all_formats())};
+                              .rules = rules_digest(all_formats()),
+                              .workers = pool->get()};
   const std::filesystem::path data = options.data_dir;
   auto keeper = Gatekeeper::open(std::move(options));
   if (!keeper) return complain(keeper.error().message, exit_error);
@@ -157,6 +166,7 @@ int run_serve(const ServeFlags& flags) {
   loop.on_error = [](const std::string& what) { std::cerr << "hubgate: " << what << "\n"; };
   Gate gate(loop, *config, **keeper, **pool, client_tls->get());
   gate.link_key = *key;
+  gate.rules = (*keeper)->store().rules();
   gate.spool_directory = data / "spool";
   gate.hub_name = config->upstream.origin.host;
   Server server(gate, std::move(*server_tls));
@@ -170,7 +180,7 @@ int run_serve(const ServeFlags& flags) {
     return complain(noted.error().message, exit_error);
   say_hello(*config, server, **keeper, data, own);
   server.start();
-  loop.spawn([&] { return obey_signals(loop, server, **keeper, *config, data); });
+  loop.spawn([&] { return obey_signals(gate, server, data); });
   loop.run();
   const Result<void> noted = (*keeper)->event("stop", {});
   const int code = noted ? exit_ok : complain(noted.error().message, exit_error);

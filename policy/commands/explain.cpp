@@ -2,6 +2,7 @@
 // what was found in a file was recovered.
 #include "policy/commands/explain_output.hpp"
 #include "policy/commands/shared.hpp"
+#include "policy/yara_rules.hpp"
 #include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/core/engine.hpp"
 #include "scanner/core/evidence.hpp"
@@ -74,6 +75,34 @@ int explain_rule(const std::string& id) {
   return complain(message + " (hubgate explain --list shows all rules)", exit_found);
 }
 
+int explain_yara_rule(const std::string& id, const std::string& policy_name) {
+  if (policy_name.empty())
+    return complain("'" + printable(id, 80) + "' is a rule of a policy: name it with --policy",
+                    exit_usage);
+  const auto policy = Policy::named(policy_name);
+  if (!policy) return complain(policy.error().message, exit_usage);
+  std::vector<std::string_view> names;
+  const auto rules = policy->yara();
+  for (std::size_t i = 0; rules && i < rules->rules.size(); ++i) {
+    const yara::RuleFacts& rule = rules->rules[i];
+    names.push_back(rule.id);
+    if (rule.id != id) continue;
+    std::cout << printable(rule.id) << "\n";
+    if (!rule.description.empty()) std::cout << "  " << printable(rule.description) << "\n";
+    std::cout << "  YARA rule at " << printable(rule.file, 300) << ":" << rule.line << ", class "
+              << rule.klass << ", " << to_string(rule.severity) << "\n";
+    for (const auto& [name, value]:
+         {std::pair{"CWE", rule.cwe}, std::pair{"MITRE ATLAS", rule.atlas}})
+      if (!value.empty()) std::cout << "  " << name << ": " << value << "\n";
+    return exit_ok;
+  }
+  std::string message =
+      "policy " + policy->name() + " has no YARA rule '" + printable(id, 80) + "'";
+  if (const auto near = yaml::nearest(id, names); !near.empty())
+    message += ": did you mean '" + std::string(near) + "'?";
+  return complain(message, exit_found);
+}
+
 struct Explain {
   ExplainPath how;
   bool list = false;
@@ -90,6 +119,7 @@ int explain(const Explain& flags) {
   if (std::filesystem::exists(what, failure)) return explain_path(flags.how);
   if (what.starts_with("HG-") || what.starts_with("hg-"))
     return show_decision(flags.data, what, "text");
+  if (what.starts_with("yara:")) return explain_yara_rule(what, flags.how.policy);
   if (what.find_first_of("/.") != std::string::npos)
     return complain("there is no file '" + printable(what, 200) + "'", exit_error);
   return explain_rule(what);
@@ -111,6 +141,8 @@ void set_up(CLI::App& app, int& exit_code) {
   app.add_option("--format", flags->how.format, "of a file: text, or json (one object a line)")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
+  app.add_option("--policy", flags->how.policy,
+                 "of a file or a YARA rule: the policy whose YARA rules it is about");
   app.add_flag("--list", flags->list, "all rules with their meaning");
   add_data_flag(app, flags->data);
   app.callback([flags, &exit_code] { exit_code = explain(*flags); });

@@ -2,6 +2,7 @@
 #include "policy/commands/explain_output.hpp"
 #include "policy/commands/scan_tree.hpp"
 #include "policy/commands/verb.hpp"
+#include "policy/yara_rules.hpp"
 #include "scanner/core/digest.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/listings.hpp"
@@ -183,6 +184,12 @@ private:
 int explain_path(const ExplainPath& options) {
   auto pool = WorkerPool::start(all_formats());
   if (!pool) return complain(pool.error().message, exit_error);
+  if (!options.policy.empty()) {
+    const auto policy = Policy::named(options.policy);
+    if (!policy) return complain(policy.error().message, exit_usage);
+    if (const auto given = give_rules(**pool, *policy); !given)
+      return complain(given.error().message, exit_error);
+  }
   Explanation explanation(**pool, options);
   struct stat info{};
   if (stat(options.path.c_str(), &info) == 0 && S_ISDIR(info.st_mode))

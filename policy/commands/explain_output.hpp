@@ -38,6 +38,7 @@ struct ExplainPath {
   std::string stage;
   std::uint32_t lines = 2000; ///< of each stage of a file; 0: as many as there can be
   bool all = false;
+  std::string policy; ///< whose YARA rules look too; "" = none
 };
 int explain_path(const ExplainPath& options);
 

@@ -1,5 +1,6 @@
 // `hubgate policy check|explain|simulate`.
 #include "policy/commands/simulate.hpp"
+#include "policy/yara_rules.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/worker/worker.hpp"
 
@@ -31,8 +32,9 @@ int check(const std::vector<std::string>& files) {
       code = complain(text.error().message, exit_usage);
       continue;
     }
+    const std::filesystem::path folder = std::filesystem::path(file).parent_path();
     bool bad = false;
-    for (const auto& problem: Policy::check(*text, printable(file, 300))) {
+    for (const auto& problem: Policy::check(*text, printable(file, 300), folder)) {
       std::cerr << to_string(problem) << "\n";
       bad = bad || !problem.warning;
     }
@@ -40,11 +42,13 @@ int check(const std::vector<std::string>& files) {
       code = exit_usage;
       continue;
     }
-    const auto policy = Policy::from_yaml(*text, file);
+    const auto policy = Policy::from_yaml(*text, file, folder);
     if (!policy) return complain(policy.error().message, exit_usage);
     std::cout << printable(file, 300) << ": fine: policy " << policy->name() << ", "
-              << policy->rules() << " rules, mode " << to_string(policy->mode()) << ", digest "
-              << policy->digest() << "\n";
+              << policy->rules() << " rules, mode " << to_string(policy->mode()) << ", "
+              << (policy->yara() ? std::to_string(policy->yara()->rules.size()) + " YARA rules, "
+                                 : std::string())
+              << "digest " << policy->digest() << "\n";
   }
   return code;
 }
@@ -164,6 +168,8 @@ int explain(const Explain& flags) {
   if (!pool) return complain(pool.error().message, exit_error);
   const auto policy = Policy::named(flags.policy);
   if (!policy) return complain(policy.error().message, exit_usage);
+  if (const auto given = give_rules(**pool, *policy); !given)
+    return complain(given.error().message, exit_error);
   if (flags.files.empty() && flags.report.empty())
     return complain("name files, or a report with --report", exit_usage);
   if (!flags.path.empty() && flags.files.size() > 1)

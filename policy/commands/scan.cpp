@@ -3,6 +3,7 @@
 #include "policy/commands/scan_tree.hpp"
 #include "policy/commands/verb.hpp"
 #include "policy/store.hpp"
+#include "policy/yara_rules.hpp"
 #include "scanner/core/digest.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/worker/worker.hpp"
@@ -352,6 +353,12 @@ int run_scan(const Options& options) {
   }
   auto pool = WorkerPool::start(all_formats());
   if (!pool) return complain(pool.error().message, exit_error);
+  std::string rules = rules_digest(all_formats());
+  if (policy) {
+    if (const auto given = give_rules(**pool, *policy); !given)
+      return complain(given.error().message, exit_error);
+    rules = with_yara(rules, *policy);
+  }
 
   std::vector<Target> targets;
   std::deque<ScannedTree> trees;
@@ -365,7 +372,7 @@ int run_scan(const Options& options) {
   const bool colour = isatty(STDOUT_FILENO) != 0 && getenv("NO_COLOR") == nullptr;
   // Progress would tear lines that go to the same terminal.
   const bool progress = isatty(STDERR_FILENO) != 0 && isatty(STDOUT_FILENO) == 0 && total > 1;
-  const auto output = make_scan_output(format, std::cout, rules_digest(all_formats()), colour);
+  const auto output = make_scan_output(format, std::cout, rules, colour);
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
 
   ScanTotals totals;

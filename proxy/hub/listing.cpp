@@ -46,11 +46,11 @@ std::string error_text(const std::string& body) {
 } // namespace
 
 Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::string name,
-                       std::string& digest_hex) {
+                       std::string& key) {
   Gate& gate = visit.gate;
   const Sha256 digest = sha256(as_bytes(body));
-  digest_hex = hex(digest);
-  if (gate.clean_pages.find(digest_hex)) co_return true;
+  key = gate.with_rules(hex(digest));
+  if (gate.clean_pages.find(key)) co_return true;
   ++gate.metrics.scans_total;
   const Report report = co_await scan_bytes(gate.loop, gate.pool, as_bytes(body),
                                             gate.spool_directory, gate.config.limits.scan);
@@ -59,7 +59,7 @@ Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::st
   context.sha256 = digest;
   context.size = body.size();
   if (gate.keeper.preview(report, context).passes()) {
-    if (Store::storable(report)) gate.clean_pages.put(digest_hex, PassedPage{});
+    if (Store::storable(report)) gate.clean_pages.put(key, PassedPage{});
     co_return true;
   }
   Gatekeeper& keeper = gate.keeper;
@@ -125,11 +125,10 @@ Task<void> serve_listing(Visit& visit) {
   const int status = head.status;
   got.last.reset();
   gate.metrics.bytes_in += body->size();
-  std::string digest;
-  const bool passes =
-      co_await page_passes(visit, *body, Road::hub, visit.asked.target.path(), digest);
+  std::string key;
+  const bool passes = co_await page_passes(visit, *body, Road::hub, visit.asked.target.path(), key);
   if (!passes) co_return;
-  PassedPage* known = gate.clean_pages.find(digest);
+  PassedPage* known = gate.clean_pages.find(key);
   if (kind == Kind::json && !(known && known->as_it_is)) {
     const auto rewrite = [&] {
       return rewrite_json(*body, gate.config.upstream.origin, visit.gate_url);
@@ -143,7 +142,7 @@ Task<void> serve_listing(Visit& visit) {
       co_await reply_error(visit, 502, rewritten.error().message);
       co_return;
     }
-    known = gate.clean_pages.find(digest);
+    known = gate.clean_pages.find(key);
     if (known) known->as_it_is = *rewritten == *body;
     *body = std::move(*rewritten);
   } else if (kind == Kind::html) {

@@ -20,6 +20,7 @@ struct TreeJob {
   std::string repo; ///< canonical
   std::string revision;
   std::string user;
+  std::string rules; ///< Gate::rules when it began
   Headers fields;
   TimePoint until = Clock::now() + k_tree_time;
 
@@ -175,10 +176,11 @@ Task<void> fetch_one(Gate& gate, std::shared_ptr<TreeJob> job, std::size_t index
     report = std::move(stored->report);
   } else {
     ++gate.metrics.scans_total;
+    const std::string rules = gate.rules;
     report = co_await scan_bytes(gate.loop, gate.pool, as_bytes(*body), gate.spool_directory,
                                  gate.config.limits.scan);
     const Result<void> kept =
-        co_await gate.loop.offload([&] { return keeper.remember(digest, report); });
+        co_await gate.loop.offload([&] { return keeper.remember(digest, report, rules); });
     if (!kept && gate.loop.on_error) gate.loop.on_error("store: " + kept.error().message);
   }
   if (job->closed) co_return;
@@ -252,7 +254,8 @@ std::shared_ptr<const TreeVerdict> verdict_of_job(Gatekeeper& keeper, TreeJob& j
                                    "this file was not read ahead of the weights",
                                    {}});
   // An incomplete one is judged anew; it must not stand for the next.
-  if (out->report.complete()) (void)keeper.store().remember_tree("tree:" + key, out->report);
+  if (out->report.complete())
+    (void)keeper.store().remember_tree("tree:" + key, out->report, job.rules);
   return out;
 }
 
@@ -332,6 +335,7 @@ std::shared_ptr<TreeJob> job_for(Visit& visit, const std::string& key,
   job->repo = visit.asked.repo;
   job->revision = revision;
   job->user = user;
+  job->rules = gate.rules;
   job->fields = forwarded_fields(visit);
   gate.tree_jobs[key] = job;
   gate.loop.spawn([&gate, job] { return run(gate, job); });
@@ -356,7 +360,7 @@ Task<bool> tree_permits(Visit& visit, Described& what) {
   std::string revision = visit.asked.revision;
   if (const auto commit = what.passed.get("x-repo-commit"); commit && is_commit(*commit))
     revision = std::string(*commit);
-  const std::string key = visit.asked.repo + "\n" + revision;
+  const std::string key = gate.with_rules(visit.asked.repo + "\n" + revision);
   std::shared_ptr<const TreeVerdict> verdict = known_verdict(gate, key, is_commit(revision));
   // What decides is judged by itself and fetched for the others; only code waits for what it does
   // together with other code.

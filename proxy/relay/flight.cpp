@@ -178,6 +178,7 @@ Task<void> Flight::run(std::shared_ptr<Flight>) {
     outcome->report = scan_->report();
     outcome->digest = hasher_.finish();
     outcome->mismatch = options_.claimed && *options_.claimed != outcome->digest.sha256;
+    outcome->rules = options_.rules;
     outcome->made = Clock::now();
     outcome_ = std::move(outcome);
     state_ = State::done;

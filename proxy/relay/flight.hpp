@@ -18,6 +18,7 @@ struct Outcome {
   ObjectDigest digest;
   /// The upstream named another sha256 than the bytes have.
   bool mismatch = false;
+  std::string rules; ///< Gate::rules when it was scanned
   TimePoint made = Clock::now();
 };
 
@@ -42,6 +43,7 @@ public:
     std::string user;
     std::string spool_directory;
     std::optional<Sha256> claimed;
+    std::string rules; ///< of Gate
     Duration longest_silence{};
     ServeLimits limits;
   };

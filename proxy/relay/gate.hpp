@@ -43,13 +43,17 @@ struct Gate {
   Upstream upstream;
   Metrics metrics;
   Quota quota;
-  std::map<std::string, std::shared_ptr<Flight>> flights;  ///< running, by key
-  Recent<std::shared_ptr<const Outcome>> outcomes{20'000}; ///< of finished flights, by key
-  Recent<PassedPage> clean_pages{4096}; ///< by sha256 (hex) of listings and pages
+  std::map<std::string, std::shared_ptr<Flight>> flights;    ///< running, by key
+  Recent<std::shared_ptr<const Outcome>> outcomes{20'000};   ///< of finished flights, by key
+  Recent<PassedPage> clean_pages{4096};                      ///< by sha256 of listings and pages
   std::map<std::string, std::shared_ptr<TreeJob>> tree_jobs; ///< running, by key
   Recent<std::shared_ptr<const TreeVerdict>> trees{20'000};  ///< by repository and commit
   std::string link_key;                                      ///< for the HMAC of LFS links
   std::string spool_directory;
+  /// Store::rules(): what is scanned now is scanned with these. Only they make what is remembered
+  /// of an object true, so keys of all that is remembered end in them.
+  std::string rules;
+  std::string with_rules(std::string key) const { return std::move(key) + "\n" + rules; }
   std::string hub_name;  ///< host of the upstream, as policies match it
   bool draining = false; ///< no further requests on kept connections
 };

@@ -46,8 +46,8 @@ Task<void> settle(Gate& gate, std::shared_ptr<Flight> flight) {
   gate.outcomes.put(flight->key(), outcome, weight_of(*outcome));
   if (outcome->mismatch) co_return;
   Gatekeeper& keeper = gate.keeper;
-  const Result<void> stored =
-      co_await gate.loop.offload([&] { return keeper.remember(outcome->digest, outcome->report); });
+  const Result<void> stored = co_await gate.loop.offload(
+      [&] { return keeper.remember(outcome->digest, outcome->report, outcome->rules); });
   if (!stored && gate.loop.on_error) gate.loop.on_error("store: " + stored.error().message);
 }
 
@@ -157,7 +157,7 @@ Task<void> start_and_put_off(Visit& visit, Ask ask, Described what) {
       co_await reply_error(visit, 502, got.error);
       co_return;
     }
-    const Described again = describe(got, ask);
+    const Described again = describe(visit.gate, got, ask);
     if (again.key != what.key || is_encoded(got.last->head)) {
       co_await reply_error(visit, 502, "the upstream's answers contradict each other");
       co_return;
@@ -216,7 +216,7 @@ Headers forwarded_fields(const Visit& visit) {
   return out;
 }
 
-Described describe(const Fetched& fetched, const Ask& ask) {
+Described describe(const Gate& gate, const Fetched& fetched, const Ask& ask) {
   Described out;
   const Headers& fields = fetched.meta.headers;
   out.etag = std::string(fields.get("x-linked-etag").value_or(fields.get("etag").value_or("")));
@@ -237,8 +237,9 @@ Described describe(const Fetched& fetched, const Ask& ask) {
   // Text types are shown by browsers, in the gate's own origin.
   out.passed.set("Content-Type", "application/octet-stream");
   out.passed.set("X-Content-Type-Options", "nosniff");
-  out.key = fetched.meta_url.without_query() + "\n" + out.etag + "\n" +
-            (ask.oid ? hex(*ask.oid) : "") + "\n" + (out.size ? std::to_string(*out.size) : "?");
+  out.key = gate.with_rules(fetched.meta_url.without_query() + "\n" + out.etag + "\n" +
+                            (ask.oid ? hex(*ask.oid) : "") + "\n" +
+                            (out.size ? std::to_string(*out.size) : "?"));
   return out;
 }
 
@@ -263,6 +264,7 @@ std::shared_ptr<Flight> flight_for(Visit& visit, const Described& what,
   options.user = user;
   options.spool_directory = gate.spool_directory;
   options.claimed = what.claimed;
+  options.rules = gate.rules;
   options.longest_silence = limits.scan;
   options.limits = limits;
   auto flight =
@@ -293,6 +295,7 @@ Task<std::shared_ptr<const Outcome>> known_outcome(Visit& visit, const Described
       co_await gate.loop.offload([&] { return keeper.lookup(claimed, size); });
   if (!stored || !stored->current) co_return nullptr;
   auto outcome = std::make_shared<Outcome>();
+  outcome->rules = stored->rules;
   outcome->report = std::move(stored->report);
   outcome->digest.sha256 = claimed;
   outcome->digest.size = size;
@@ -332,7 +335,7 @@ Task<std::shared_ptr<const Outcome>> judge_object(Visit& visit, Ask ask, std::st
             "should be";
     co_return nullptr;
   }
-  const Described what = describe(got, ask);
+  const Described what = describe(visit.gate, got, ask);
   std::shared_ptr<const Outcome> outcome = co_await known_outcome(visit, what);
   if (outcome && !outcome->mismatch) co_return outcome;
   const auto flight = flight_for(visit, what, std::move(got.last), error, busy);
@@ -448,7 +451,7 @@ Task<void> serve_object(Visit& visit, Ask ask) {
     co_return;
   }
   if (!(got.meta_url.target == ask.fetch.url.target)) adopt_renamed(visit, got.meta_url);
-  Described what = describe(got, ask);
+  Described what = describe(visit.gate, got, ask);
   if (!what.size) {
     // The size is only in the answer to a GET, perhaps another host's.
     if (!whole_get) {
@@ -459,7 +462,7 @@ Task<void> serve_object(Visit& visit, Ask ask) {
     }
     const bool open = co_await open_body(visit, ask.road, got);
     if (!open) co_return;
-    what = describe(got, ask);
+    what = describe(visit.gate, got, ask);
   }
   if (ask.permit) {
     const bool permitted = co_await ask.permit(visit, what);

@@ -11,8 +11,8 @@ namespace hubgate::proxy {
 
 /// What the upstream says of an object. Claims: they choose a record, nothing more.
 struct Described {
-  std::string key;                   ///< of flights and outcomes: URL without query, ETags, size
-  std::optional<Sha256> claimed;     ///< from X-Linked-Etag or the ETag, or an LFS oid
+  std::string key;               ///< of flights and outcomes: URL without query, ETags, size, rules
+  std::optional<Sha256> claimed; ///< from X-Linked-Etag or the ETag, or an LFS oid
   std::optional<std::uint64_t> size; ///< bytes
   std::string etag;                  ///< as sent, with quotes
   Headers passed;                    ///< fields that clients of this road need
@@ -38,7 +38,7 @@ Task<void> serve_object(Visit& visit, Ask ask);
 Headers forwarded_fields(const Visit& visit);
 
 /// Claims of an answer; `meta` as in Fetched.
-Described describe(const Fetched& fetched, const Ask& ask);
+Described describe(const Gate& gate, const Fetched& fetched, const Ask& ask);
 
 /// A flight for the object: the running one, or a new one that reads `source` (which may be null
 /// if one is running). Null with a line in `error` when quotas or the worker forbid it.

@@ -3,12 +3,15 @@
 #include "scanner/code/behaviour/behaviour.hpp"
 #include "scanner/core/digest.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/core/kept.hpp"
 #include "scanner/core/opaque.hpp"
 #include "scanner/generic/generic.hpp"
 
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <new>
+#include <utility>
 
 namespace hubgate {
 
@@ -30,6 +33,7 @@ struct EngineStream {
   std::vector<Claimant> claimants;
   std::vector<std::string> raw_members; ///< full `where` of members that a format vouches for
   std::size_t current = 0;              ///< claimant whose scan runs
+  bool inspected = false;
 };
 
 namespace {
@@ -102,6 +106,32 @@ bool only_padding(Source& source, std::uint64_t begin, std::uint64_t end) {
   return true;
 }
 
+// An object that still arrives, whose inspector reads along: whoever waits for the end lets it.
+class InspectedSource final : public KeepingSource {
+public:
+  InspectedSource(Source& inner, std::function<void()> inspect)
+      : inner_(inner), inspect_(std::move(inspect)) {}
+  std::optional<std::uint64_t> size() override { return inner_.size(); }
+  Bytes view(std::uint64_t offset, std::size_t n) override { return inner_.view(offset, n); }
+  Bytes some(std::uint64_t offset, std::size_t n) override { return inner_.some(offset, n); }
+  bool random_access() override { return inner_.random_access(); }
+  std::uint64_t wait_end() override {
+    if (const auto inspect = std::exchange(inspect_, nullptr)) inspect();
+    return inner_.wait_end();
+  }
+  Fault fault() const override { return inner_.fault(); }
+
+private:
+  Source& inner_;
+  std::function<void()> inspect_;
+};
+
+double cpu_now() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
 std::string hex_offset(std::uint64_t offset) {
   static constexpr std::string_view k_digits = "0123456789abcdef";
   std::string out;
@@ -118,8 +148,10 @@ std::span<const Rule> engine_rules() {
   return k_rules;
 }
 
-Engine::Engine(FormatTable formats, const Limits& limits, ReportSink* sink)
-    : formats_(formats), budget_(limits), sink_(sink), listings_(limits, sink) {}
+Engine::Engine(FormatTable formats, const Limits& limits, ReportSink* sink,
+               StreamInspector* inspector)
+    : formats_(formats), budget_(limits), sink_(sink), inspector_(inspector),
+      listings_(limits, sink) {}
 
 void Engine::add(Finding finding) {
   // A refinement and its base format see the same thing.
@@ -186,7 +218,7 @@ void Engine::add(Reference reference) {
 }
 
 void Engine::release_moved(Stream& stream) {
-  if (stream.depth != 0 || sink_ == nullptr) return;
+  if (stream.depth != 0 || sink_ == nullptr || inspector_ != nullptr) return;
   std::uint64_t settled = ~std::uint64_t{0};
   for (const auto& claimant: stream.claimants)
     if (!claimant.done) settled = std::min(settled, claimant.released);
@@ -251,6 +283,7 @@ void Engine::scan_stream(Stream& stream, Opaque opaque) {
   if (stream.depth == 0) report_.size = probe.size;
 
   judge(stream, probe.size, opaque);
+  inspect(stream, stream.source);
 
   if (const Fault fault = stream.source.fault(); fault != Fault::none)
     add(Gap{reason_of(fault), Reach::load, stream.where, probe.size, std::string(words_of(fault))});
@@ -261,6 +294,23 @@ void Engine::scan_stream(Stream& stream, Opaque opaque) {
               "more than " + std::to_string(budget_.decoded_bytes() >> 20) +
                   " MiB were unpacked when the limit was reached");
   }
+}
+
+void Engine::inspect(Stream& stream, Source& source) {
+  if (inspector_ == nullptr || std::exchange(stream.inspected, true)) return;
+  // What is read here was read and paid for before, and the inspector bounds its own time: the
+  // budget goes on afterwards as if nothing had happened.
+  const Budget before = budget_;
+  const double began = cpu_now();
+  Limits free = before.limits();
+  free.decoded_bytes = ~std::uint64_t{0};
+  free.ratio = ~std::uint64_t{0};
+  free.cpu_seconds = 1e9;
+  budget_ = Budget(free);
+  Session session(*this, stream);
+  inspector_->inspect(source, session);
+  budget_ = before;
+  const_cast<Limits&>(budget_.limits()).cpu_seconds += cpu_now() - began;
 }
 
 void Engine::judge(Stream& stream, std::uint64_t size, Opaque opaque) {
@@ -349,7 +399,12 @@ void Engine::scan_member(Stream& parent, std::string_view name, Source& source, 
 
 Report Engine::scan(Source& source) {
   if (const auto size = source.size()) budget_.set_object_size(*size);
-  Stream stream{source, "", 0, {}, {}, 0};
+  std::function<void()> read_along;
+  InspectedSource inspected(source, [&] { read_along(); });
+  const bool arrives = inspector_ != nullptr && !source.random_access();
+  Stream stream{arrives ? inspected : source, "", 0, {}, {}, 0};
+  read_along = [&] { inspect(stream, source); };
+  if (inspector_ != nullptr) inspector_->begin();
   try {
     scan_stream(stream, Opaque::is_gap);
   } catch (const std::bad_alloc&) {
@@ -426,7 +481,8 @@ void Session::rest_is_inert(std::uint64_t from) {
   if (!is_object() || !size || (end && *end != *size)) return;
   if (stream_.current + 1 != stream_.claimants.size()) return;
   release(*size > k_held_tail ? *size - k_held_tail : 0);
-  if (engine_.sink_ != nullptr) engine_.sink_->on_rest_is_inert(from);
+  if (engine_.sink_ != nullptr && engine_.inspector_ == nullptr)
+    engine_.sink_->on_rest_is_inert(from);
 }
 
 void Session::raw_member(std::string_view name) {
@@ -454,12 +510,17 @@ std::uint32_t Session::depth() const {
 }
 
 Report scan_object(FormatTable formats, Source& source, const Limits& limits, ReportSink* sink) {
+  return scan_object(formats, source, limits, sink, nullptr);
+}
+
+Report scan_object(FormatTable formats, Source& source, const Limits& limits, ReportSink* sink,
+                   StreamInspector* inspector) {
   if (limits.listings == 0 || (limits.listings & k_list_all) != 0)
-    return Engine(formats, limits, sink).scan(source);
+    return Engine(formats, limits, sink, inspector).scan(source);
   Limits quiet = limits;
   quiet.listings = 0;
-  const Report found = Engine(formats, quiet, nullptr).scan(source);
-  Engine engine(formats, limits, sink);
+  const Report found = Engine(formats, quiet, nullptr, inspector).scan(source);
+  Engine engine(formats, limits, sink, inspector);
   engine.listings().show_near(found);
   return engine.scan(source);
 }

@@ -1,6 +1,7 @@
 #pragma once
 // Engine: runs every format that claims a stream, recurses into members, compares the readings.
 // Internal to scanner/core; callers use scan_object() and formats use Session.
+#include "scanner/core/inspector.hpp"
 #include "scanner/core/listings.hpp"
 #include "scanner/core/session.hpp"
 
@@ -10,7 +11,8 @@ namespace hubgate {
 
 class Engine {
 public:
-  Engine(FormatTable formats, const Limits& limits, ReportSink* sink);
+  /// `inspector` may be null.
+  Engine(FormatTable formats, const Limits& limits, ReportSink* sink, StreamInspector* inspector);
   Report scan(Source& source);
   Listings& listings() { return listings_; }
 
@@ -32,10 +34,12 @@ private:
   void scan_stream(Stream& stream, Opaque opaque);
   void scan_member(Stream& parent, std::string_view name, Source& source, Opaque opaque);
   void judge(Stream& stream, std::uint64_t size, Opaque opaque);
+  void inspect(Stream& stream, Source& source);
 
   FormatTable formats_;
   Budget budget_;
   ReportSink* sink_;
+  StreamInspector* inspector_;
   Report report_;
   std::uint64_t released_ = 0;
   bool bomb_reported_ = false;

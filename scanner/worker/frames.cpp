@@ -20,9 +20,19 @@ std::optional<std::string> text(Reader& reader) {
 }
 
 // Ids go into policies, SQL parameters and headers: keep them to their alphabet.
+constexpr std::size_t k_max_yara_id = 200; // libyara: 128 for the name; 60 for the space
+
 bool is_id(std::string_view id) {
   return id.size() <= 100 &&
          id.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == std::string_view::npos;
+}
+
+// "yara:SPACE.NAME" of scanner/yara.
+bool is_yara_id(std::string_view id) {
+  constexpr std::string_view k_prefix = "yara:";
+  return id.starts_with(k_prefix) && id.size() <= k_max_yara_id &&
+         id.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.",
+                              k_prefix.size()) == std::string_view::npos;
 }
 
 } // namespace
@@ -122,7 +132,7 @@ std::optional<Finding> decode_finding(Bytes payload) {
     if (!value) return std::nullopt;
     *field = escaped(*value);
   }
-  if (!is_id(out.rule) || !is_id(out.klass)) return std::nullopt;
+  if (!(is_id(out.rule) || is_yara_id(out.rule)) || !is_id(out.klass)) return std::nullopt;
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include "scanner/worker/frames.hpp"
 #include "scanner/worker/sandbox.hpp"
 #include "scanner/worker/worker.hpp"
+#include "scanner/yara/yara.hpp"
 
 #include <cerrno>
 #include <csignal>
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <new>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -21,6 +23,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <memory>
 
 namespace hubgate {
 namespace {
@@ -76,15 +79,22 @@ private:
   const KeepingSource* keeper_;
 };
 
-void scan_whole(FormatTable formats, Source& source, const Limits& limits, std::uint32_t item,
+/// What every worker of a job inherits.
+struct Means {
+  FormatTable formats;
+  StreamInspector* inspector; ///< may be null
+};
+
+void scan_whole(const Means& means, Source& source, const Limits& limits, std::uint32_t item,
                 const KeepingSource* keeper) {
   FrameSink sink(item, keeper);
-  sink.done(scan_object(formats, source, limits, &sink));
+  sink.done(scan_object(means.formats, source, limits, &sink, means.inspector));
 }
 
-[[noreturn]] void run_worker(const JobMessage& message, FormatTable formats) {
+[[noreturn]] void run_worker(const JobMessage& message, const Means& means) {
   std::set_new_handler([] { throw std::bad_alloc(); });
-  const std::string complaint = enter_sandbox(message.limits);
+  const std::string complaint =
+      enter_sandbox(message.limits, means.inspector == nullptr ? 0 : yara::k_seconds_max);
   frames::Writer ready(frames::Type::ready, 0);
   for (const char c: complaint.substr(0, 200))
     ready.u8(static_cast<std::uint8_t>(c));
@@ -94,22 +104,23 @@ void scan_whole(FormatTable formats, Source& source, const Limits& limits, std::
       auto source = ArrivingSource::from_spool(Fd(k_first_source), Fd(k_first_source + 1),
                                                Fd(k_first_source + 2));
       if (!source) _exit(1);
-      scan_whole(formats, **source, message.limits, 0, source->get());
+      scan_whole(means, **source, message.limits, 0, source->get());
     } else if (message.kind == JobMessage::k_file) {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
-      scan_whole(formats, *source, message.limits, 0, nullptr);
+      scan_whole(means, *source, message.limits, 0, nullptr);
     } else if (message.kind == JobMessage::k_repository) {
       // The gate wrote this one: nothing that comes from outside is ever read as a bundle.
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
       const std::array<const Format*, 1> only{&python::format_repository};
-      scan_whole(only, *source, message.limits, 0, nullptr);
+      // The rules see each of its files by itself.
+      scan_whole({only, nullptr}, *source, message.limits, 0, nullptr);
     } else {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
       BatchItem item;
       std::uint32_t index = 0;
       while (read(k_first_source + 1, &item, sizeof item) == sizeof item) {
         SubSource part(*source, item.offset, item.length);
-        scan_whole(formats, part, message.limits, index++, nullptr);
+        scan_whole(means, part, message.limits, index++, nullptr);
       }
     }
   } catch (const std::bad_alloc&) {
@@ -120,7 +131,7 @@ void scan_whole(FormatTable formats, Source& source, const Limits& limits, std::
 
 // Between fork and the sandbox: keep the job's descriptors, drop all others.
 [[noreturn]] void become_worker(const JobMessage& message, const std::vector<int>& fds,
-                                FormatTable formats, pid_t parent) {
+                                const Means& means, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(1);
   sigset_t none;
@@ -135,7 +146,7 @@ void scan_whole(FormatTable formats, Source& source, const Limits& limits, std::
   for (std::size_t i = 0; i < high.size(); ++i)
     dup2(high[i], k_answer + static_cast<int>(i));
   close_range(static_cast<unsigned>(k_answer) + static_cast<unsigned>(fds.size()), ~0u, 0);
-  run_worker(message, formats);
+  run_worker(message, means);
 }
 
 struct Child {
@@ -185,6 +196,19 @@ private:
   std::vector<Waiting> waiting_;
 };
 
+// Rules that the gate compiled; in their place, if they can't be had, what fails every object.
+std::unique_ptr<StreamInspector> load_rules(int fd, std::uint64_t size) {
+  const auto n = static_cast<std::size_t>(size);
+  void* const map = fd < 0 ? MAP_FAILED : mmap(nullptr, n, PROT_READ, MAP_PRIVATE, fd, 0);
+  std::unique_ptr<StreamInspector> out;
+  if (map != MAP_FAILED) {
+    out = yara::Rules::load({static_cast<const std::uint8_t*>(map), n});
+    munmap(map, n);
+  }
+  if (!out) out = std::make_unique<yara::NoRules>();
+  return out;
+}
+
 } // namespace
 
 void run_worker_parent(int control, FormatTable formats) {
@@ -200,6 +224,7 @@ void run_worker_parent(int control, FormatTable formats) {
   const pid_t self = getpid();
   std::map<pid_t, Child> children;
   Exits exits;
+  std::unique_ptr<StreamInspector> inspector;
 
   for (;;) {
     std::array<pollfd, 2> ready{{{control, POLLIN, 0}, {child_signals, POLLIN, 0}}};
@@ -235,9 +260,12 @@ void run_worker_parent(int control, FormatTable formats) {
     if (n == sizeof message && message.kind == JobMessage::k_kill) {
       for (const auto& [pid, child]: children)
         if (child.id == message.id) ::kill(pid, SIGKILL);
+    } else if (n == sizeof message && message.kind == JobMessage::k_rules) {
+      inspector.reset(); // libyara's own memory first
+      if (message.size != 0) inspector = load_rules(fds.empty() ? -1 : fds[0], message.size);
     } else if (n == sizeof message && fds.size() >= 2) {
       const pid_t pid = fork();
-      if (pid == 0) become_worker(message, fds, formats, self);
+      if (pid == 0) become_worker(message, fds, {formats, inspector.get()}, self);
       if (pid > 0) {
         children[pid] = {message.id, fds[0]};
         fds.erase(fds.begin()); // stays open until the exit is announced

@@ -97,14 +97,14 @@ bool filter() {
 
 } // namespace
 
-std::string enter_sandbox(const Limits& limits) {
+std::string enter_sandbox(const Limits& limits, double inspector_seconds) {
   const auto failed = [](const char* what) {
     return std::string(what) + ": " + std::strerror(errno);
   };
   if (!limit(RLIMIT_CORE, 0)) return failed("RLIMIT_CORE");
   if (!limit(RLIMIT_FSIZE, 0)) return failed("RLIMIT_FSIZE");
   const unsigned scans = limits.listings == 0 ? 1 : 2; // see Listings
-  if (!limit(RLIMIT_CPU, scans * static_cast<rlim_t>(limits.cpu_seconds) + 5))
+  if (!limit(RLIMIT_CPU, scans * static_cast<rlim_t>(limits.cpu_seconds + inspector_seconds) + 5))
     return failed("RLIMIT_CPU");
 #ifndef HUBGATE_SANITIZED
   // RLIMIT_DATA counts what the worker allocates and not what it maps of the object.

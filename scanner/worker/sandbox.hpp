@@ -7,7 +7,8 @@
 namespace hubgate {
 
 /// Sets rlimits, no_new_privs and the seccomp filter on the calling process, which must have one
-/// thread. A system call outside the filter then kills it. Returns "" or what could not be set up.
-std::string enter_sandbox(const Limits& limits);
+/// thread. A system call outside the filter then kills it. `inspector_seconds`: CPU time on top of
+/// that of the limits. Returns "" or what could not be set up.
+std::string enter_sandbox(const Limits& limits, double inspector_seconds);
 
 } // namespace hubgate

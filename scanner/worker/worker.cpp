@@ -39,6 +39,21 @@ Fd reopen_read_only(int fd) {
   return Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
 }
 
+// The bytes in a file of memory, open for reading only.
+Result<Fd> memory_file(const char* name, Bytes bytes) {
+  const Fd memory(memfd_create(name, MFD_CLOEXEC));
+  if (!memory) return system_error(name);
+  while (!bytes.empty()) {
+    const ssize_t n = write(memory.get(), bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return system_error(name);
+    bytes = bytes.subspan(static_cast<std::size_t>(n));
+  }
+  Fd read_only = reopen_read_only(memory.get());
+  if (!read_only) return system_error(name);
+  return read_only;
+}
+
 void drain(WorkerJob& job, AnswerReader& reader, double deadline, bool until_exit) {
   std::array<std::uint8_t, 16384> buffer{};
   while (until_exit || !reader.done()) {
@@ -136,27 +151,47 @@ Result<WorkerJob> WorkerPool::send(std::uint32_t kind, std::uint64_t size, const
   message.limits = limits;
   std::vector<int> all = {answer_end.get()};
   all.insert(all.end(), fds.begin(), fds.end());
-
-  std::array<std::uint8_t, CMSG_SPACE(sizeof(int) * k_max_job_fds)> control{};
-  iovec part{&message, sizeof message};
-  msghdr header{};
-  header.msg_iov = &part;
-  header.msg_iovlen = 1;
-  header.msg_control = control.data();
-  header.msg_controllen = CMSG_SPACE(sizeof(int) * all.size());
-  cmsghdr* rights = CMSG_FIRSTHDR(&header);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof(int) * all.size());
-  std::memcpy(CMSG_DATA(rights), all.data(), sizeof(int) * all.size());
-
   const std::lock_guard lock(mutex_);
   message.id = next_id_++;
-  if (sendmsg(control_.get(), &header, MSG_NOSIGNAL) < 0)
-    return system_error("the workers' parent is gone");
+  if (const auto sent = send_message(message, all); !sent) return sent.error();
   job.pool_ = this;
   job.id_ = message.id;
   return job;
+}
+
+// With mutex_ held.
+Result<void> WorkerPool::send_message(const JobMessage& message, const std::vector<int>& fds) {
+  std::array<std::uint8_t, CMSG_SPACE(sizeof(int) * k_max_job_fds)> control{};
+  iovec part{const_cast<JobMessage*>(&message), sizeof message};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (!fds.empty()) {
+    header.msg_control = control.data();
+    header.msg_controllen = CMSG_SPACE(sizeof(int) * fds.size());
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int) * fds.size());
+    std::memcpy(CMSG_DATA(rights), fds.data(), sizeof(int) * fds.size());
+  }
+  if (sendmsg(control_.get(), &header, MSG_NOSIGNAL) < 0)
+    return system_error("the workers' parent is gone");
+  return {};
+}
+
+Result<void> WorkerPool::set_rules(Bytes compiled) {
+  JobMessage message;
+  message.kind = JobMessage::k_rules;
+  message.size = compiled.size();
+  Fd memory;
+  std::vector<int> fds;
+  if (!compiled.empty()) {
+    memory = HUBGATE_TRY(memory_file("hubgate-rules", compiled));
+    fds.push_back(memory.get());
+  }
+  const std::lock_guard lock(mutex_);
+  return send_message(message, fds);
 }
 
 void WorkerPool::kill(std::uint64_t id) {
@@ -192,16 +227,8 @@ Result<WorkerJob> WorkerPool::submit(int fd, std::uint64_t size,
 }
 
 Result<WorkerJob> WorkerPool::submit(const python::BundleWriter& bundle, const Limits& limits) {
-  const Fd memory(memfd_create("hubgate-repository", MFD_CLOEXEC));
-  if (!memory) return system_error("the code of a repository");
-  const std::string& bytes = bundle.bytes();
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t n = write(memory.get(), bytes.data() + done, bytes.size() - done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return system_error("the code of a repository");
-    done += static_cast<std::size_t>(n);
-  }
-  return submit_bundle(memory.get(), bytes.size(), limits);
+  const Fd memory = HUBGATE_TRY(memory_file("hubgate-repository", as_bytes(bundle.bytes())));
+  return submit_bundle(memory.get(), bundle.bytes().size(), limits);
 }
 
 Result<WorkerJob> WorkerPool::submit_bundle(int fd, std::uint64_t size, const Limits& limits) {

@@ -23,6 +23,8 @@ struct BatchItem {
   std::uint64_t length = 0;
 };
 
+struct JobMessage;
+
 /// A running worker. Destroying it kills the worker, if it still runs.
 class WorkerJob {
 public:
@@ -67,6 +69,11 @@ public:
   /// The same for a bundle's bytes in a file that does not change.
   Result<WorkerJob> submit_bundle(int fd, std::uint64_t size, const Limits& limits);
 
+  /// Gives all jobs that are submitted from now on the YARA rules (yara::compile()), or, when it is
+  /// empty, none any more. Should the workers' parent not be able to load them, every object is
+  /// inconclusive. An error: nothing is changed.
+  Result<void> set_rules(Bytes compiled);
+
   FormatTable formats() const { return formats_; }
 
 private:
@@ -75,6 +82,7 @@ private:
       : control_(std::move(control)), pid_(pid), formats_(formats) {}
   Result<WorkerJob> send(std::uint32_t kind, std::uint64_t size, const Limits& limits,
                          const std::vector<int>& fds);
+  Result<void> send_message(const JobMessage& message, const std::vector<int>& fds);
   void kill(std::uint64_t id);
 
   std::mutex mutex_;
