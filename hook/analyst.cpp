@@ -190,13 +190,15 @@ Result<std::vector<Analysis>> Analyst::scan_items(int memory, const std::vector<
     }
   }
   if (open.empty()) return out;
+  // A policy that comes meanwhile may bring other YARA rules than those these are scanned with.
+  const std::string rules = keeper_.store().rules();
   auto reports = scan_batch(pool_, memory, mapping.bytes().size(), wanted, options_.limits,
                             options_.deadline_seconds);
   const auto batch = HUBGATE_TRY(keeper_.store().batch());
   for (std::size_t i = 0; i < open.size(); ++i) {
     Analysis& one = out[open[i]];
     one.report = std::move(reports[i]);
-    if (auto kept = keeper_.remember(one.digest, one.report); !kept) return kept.error();
+    if (auto kept = keeper_.remember(one.digest, one.report, rules); !kept) return kept.error();
   }
   if (auto kept = batch->commit(); !kept) return kept.error();
   return out;
@@ -281,9 +283,10 @@ Result<Report> Analyst::scan_once(const ObjectDigest& digest, int file,
   try {
     // Whoever was quicker has kept it between our look and our turn.
     if (auto report = record_of(digest)) return std::move(*report);
+    const std::string rules = keeper_.store().rules();
     Report report = scan_file(pool_, file, digest.size, options_.limits, options_.deadline_seconds);
     if (!same()) return Error{"an object's file changed while it was read: try again"};
-    if (auto kept = keeper_.remember(digest, report); !kept) return kept.error();
+    if (auto kept = keeper_.remember(digest, report, rules); !kept) return kept.error();
     return report;
   } catch (const std::exception& error) {
     return Error{error.what()};

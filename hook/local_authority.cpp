@@ -19,7 +19,8 @@ std::string bound(std::initializer_list<std::string_view> parts) {
 } // namespace
 
 LocalAuthority::LocalAuthority(Gatekeeper& keeper, Analyst& analyst, Scope scope)
-    : keeper_(keeper), analyst_(analyst), scope_(std::move(scope)), policy_(keeper.policy()) {}
+    : keeper_(keeper), analyst_(analyst), scope_(std::move(scope)), rules_(keeper.store().rules()),
+      policy_(keeper.policy()) {}
 
 Authority::Capacity LocalAuthority::capacity() const {
   return {std::size_t{3} * analyst_.jobs(), k_waiting_bytes};
@@ -122,12 +123,13 @@ Result<void> LocalAuthority::remember(const std::vector<TreeVerdict>& trees,
   }
   const auto batch = HUBGATE_TRY(keeper_.store().batch());
   for (const auto& tree: trees)
-    if (auto kept = keeper_.store().remember_tree(tree_record_key(tree.root), *tree.report); !kept)
+    if (auto kept = keeper_.store().remember_tree(tree_record_key(tree.root), *tree.report, rules_);
+        !kept)
       return kept;
   for (const auto& one: judged)
-    if (auto kept = same_policy
-                        ? keeper_.store().remember_tree(judged_key(one.oid, one.terms), record)
-                        : Result<void>();
+    if (auto kept = same_policy ? keeper_.store().remember_tree(judged_key(one.oid, one.terms),
+                                                                record, rules_)
+                                : Result<void>();
         !kept)
       return kept;
   return batch->commit();

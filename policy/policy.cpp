@@ -57,9 +57,12 @@ std::vector<yaml::Problem> Policy::check(std::string_view text, std::string_view
   return document.problems();
 }
 
+std::filesystem::path Policy::folder_of(const std::filesystem::path& file) {
+  return file.has_parent_path() ? file.parent_path() : ".";
+}
+
 Result<Policy> Policy::load(const std::filesystem::path& file) {
-  return from_yaml(HUBGATE_TRY(yaml::read_file(file, k_file_max)), file.string(),
-                   file.parent_path());
+  return from_yaml(HUBGATE_TRY(yaml::read_file(file, k_file_max)), file.string(), folder_of(file));
 }
 
 Result<Policy> Policy::preset(std::string_view name) {

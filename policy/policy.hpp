@@ -94,9 +94,12 @@ public:
   static Result<Policy> preset(std::string_view name);
   /// What a --policy flag names: a preset, or else a file. Empty: the default preset.
   static Result<Policy> named(std::string_view name_or_file);
-  /// `source` names the text in errors; `folder` is where relative names of YARA files begin.
+  /// `source` names the text in errors; `folder` is where relative names of YARA files begin,
+  /// without it the text may name none.
   static Result<Policy> from_yaml(std::string_view text, std::string_view source,
                                   const std::filesystem::path& folder = {});
+  /// The folder of a policy file, for from_yaml() and check().
+  static std::filesystem::path folder_of(const std::filesystem::path& file);
   /// All problems at once, warnings (unknown format or finding rule, a rule that can't be reached)
   /// among them; a text without errors loads.
   static std::vector<yaml::Problem> check(std::string_view text, std::string_view source,

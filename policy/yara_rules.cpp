@@ -44,6 +44,10 @@ Result<std::vector<fs::path>> files_of(const fs::path& folder, const std::string
 std::shared_ptr<const yara::Compiled> read_yara(yaml::Mapping& top, const fs::path& folder) {
   const auto items = top.list("yara");
   if (!items) return nullptr;
+  if (folder.empty()) {
+    top.error("yara", "a policy that is no file can't name files");
+    return nullptr;
+  }
   std::vector<yara::RuleFile> files;
   std::size_t bytes = 0;
   bool bad = items->empty();

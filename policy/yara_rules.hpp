@@ -7,7 +7,8 @@
 namespace hubgate {
 
 /// Reads what the key `yara` of a policy names: files, or globs for names of files, relative to
-/// `folder`. Null when there is no such key or something is wrong, which is noted.
+/// `folder` ("" = nowhere: the key is an error). Null when there is no such key or something is
+/// wrong, which is noted.
 std::shared_ptr<const yara::Compiled> read_yara(yaml::Mapping& top,
                                                 const std::filesystem::path& folder);
 

@@ -32,7 +32,7 @@ int check(const std::vector<std::string>& files) {
       code = complain(text.error().message, exit_usage);
       continue;
     }
-    const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+    const std::filesystem::path folder = Policy::folder_of(file);
     bool bad = false;
     for (const auto& problem: Policy::check(*text, printable(file, 300), folder)) {
       std::cerr << to_string(problem) << "\n";
