@@ -34,6 +34,7 @@ from others import HERE, HOME, Answer, ask
 
 PEERS = ["picklescan", "modelscan", "fickling", "modelaudit"]
 CORPUS = TESTS / "corpus"
+MADE = WORK.parent / "made"
 sys.path.insert(0, str(CORPUS))
 
 
@@ -52,16 +53,26 @@ def measured(command: list, paths: list[str], log: Path) -> tuple[float, float]:
 
 
 def run_hubgate(paths: list[str]) -> tuple[dict[str, Answer], float]:
-    """What hubgate says of each path, and CPU seconds of the whole run."""
+    """What hubgate says of each path, and CPU seconds of the whole run.
+
+    What a maker of benign files writes is given as the folder that it is: weights that an ONNX file
+    beside them describes are clean there, and opaque alone.
+    """
     log = WORK / "hubgate.jsonl"
-    worst = {path: "quiet" for path in paths}
-    cpu, peak = measured(["xargs", "-d", "\n", "-n", "5000", HUBGATE, "scan", "--format", "jsonl"], paths, log)
+    worst, first_in = {path: "quiet" for path in paths}, {}
+    for path in paths:
+        if Path(path).is_relative_to(MADE):
+            first_in.setdefault(str(MADE / Path(path).relative_to(MADE).parts[0]), path)
+    given = [path for path in paths if not Path(path).is_relative_to(MADE)] + list(first_in)
+    cpu, peak = measured(["xargs", "-d", "\n", "-n", "5000", HUBGATE, "scan", "--format", "jsonl"], given, log)
     order = ["quiet", "error", "flagged"]
     for line in log.read_text().splitlines():
         item = json.loads(line)
-        path = item["path"]
-        while path not in worst:  # in a folder that was given: it is one repository
+        path = first_in.get(item["path"], item["path"])
+        while path not in worst and len(path) > 1:  # in a folder that was given: it is one repository
             path = os.path.dirname(path)
+        if path not in worst:
+            continue  # made, but not in the sample
         answer = {"malicious": "flagged", "suspicious": "flagged", "inconclusive": "error"}.get(item["verdict"], "quiet")
         worst[path] = max(worst[path], answer, key=order.index)
     return {path: Answer(answer, 0.0, peak) for path, answer in worst.items()}, cpu
@@ -80,19 +91,19 @@ def ledger_samples(out: Path) -> tuple[set[str], set[str]]:
 
 def made_samples() -> Path:
     """What the real libraries of the benign corpus write, kept until a maker changes."""
-    out, makers = WORK.parent / "made", sorted(CORPUS.glob("make_*.py"))
+    makers = sorted(CORPUS.glob("make_*.py"))
     wanted = hashlib.sha256(b"".join(maker.read_bytes() for maker in makers)).hexdigest()
-    stamp = out.with_suffix(".stamp")
+    stamp = MADE.with_suffix(".stamp")
     if stamp.exists() and stamp.read_text() == wanted:
-        return out
-    shutil.rmtree(out, ignore_errors=True)
+        return MADE
+    shutil.rmtree(MADE, ignore_errors=True)
     from environments import python_for
     for maker in makers:
-        folder = out / maker.stem
+        folder = MADE / maker.stem
         folder.mkdir(parents=True)
         subprocess.run(["nice", "-n", "15", python_for(maker.name), maker, folder], capture_output=True, check=True)
     stamp.write_text(wanted)
-    return out
+    return MADE
 
 
 def benign_samples(count: int) -> set[str]:
