@@ -165,6 +165,7 @@ void ProseWatch::chunk(std::string_view text, std::uint64_t offset) {
   count_personal(text, personal_);
   instructions(text, offset);
   hidden(text, offset);
+  beacons(text, offset);
   if (offset == 0) lines(text.substr(0, k_line_files), offset);
 }
 
@@ -204,6 +205,15 @@ void ProseWatch::instructions(std::string_view text, std::uint64_t offset) {
     told_hidden_ = true;
     session_.find(k_hidden_instructions, offset + *first, 0, evidence, {.condition = k_read_files});
   }
+}
+
+void ProseWatch::beacons(std::string_view text, std::uint64_t offset) {
+  if (told_beacon_) return;
+  const auto beacon = find_beacon(text, 0);
+  if (!beacon) return;
+  told_beacon_ = true;
+  session_.find(k_beacon, offset + beacon->offset, beacon->length,
+                text.substr(beacon->offset, beacon->length));
 }
 
 void ProseWatch::hidden(std::string_view text, std::uint64_t offset) {

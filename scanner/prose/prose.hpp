@@ -42,6 +42,14 @@ struct Instructions {
 };
 Instructions find_instructions(std::string_view text);
 
+/// The first image, frame, script or style in `text` (HTML or Markdown) at or behind `from` that is
+/// fetched from a host whose only use is to show who called. Offset and length of the address.
+struct Beacon {
+  std::size_t offset;
+  std::size_t length;
+};
+std::optional<Beacon> find_beacon(std::string_view text, std::size_t from);
+
 class ProseWatch {
 public:
   explicit ProseWatch(Session& session) : session_(session) {}
@@ -54,6 +62,7 @@ private:
   void secrets(std::string_view text, std::uint64_t offset);
   void instructions(std::string_view text, std::uint64_t offset);
   void hidden(std::string_view text, std::uint64_t offset);
+  void beacons(std::string_view text, std::uint64_t offset);
   void lines(std::string_view text, std::uint64_t offset);
 
   Session& session_;
@@ -66,6 +75,7 @@ private:
   bool told_agent_ = false;
   bool told_tags_ = false;
   bool told_zero_ = false;
+  bool told_beacon_ = false;
 };
 
 inline constexpr std::string_view k_agent_files =
@@ -135,6 +145,15 @@ inline constexpr Rule k_zero_width{
     "AML.T0051",
     "CFG-024",
     "a long run of characters without width, which can carry a hidden text"};
+inline constexpr Rule k_beacon{
+    "text-beacon",
+    "reconnaissance",
+    Severity::suspicious,
+    Reach::data,
+    "CWE-359",
+    "AML.T0011",
+    "CNT-009",
+    "a picture or frame that tells a collecting host who opens the page"};
 inline constexpr Rule k_git_filter{"git-attributes-filter",
                                    "script",
                                    Severity::suspicious,
@@ -186,9 +205,9 @@ inline constexpr Rule k_pickle_module{
     "MLflow imports the module that this file names to unpickle the model"};
 
 inline constexpr std::array k_rules{
-    k_secret,       k_personal,  k_injection,       k_hidden_instructions,
-    k_agent,        k_tags,      k_zero_width,      k_git_filter,
-    k_lfs_redirect, k_submodule, k_submodule_trick, k_tool_script,
-    k_pickle_module};
+    k_secret,        k_personal,  k_injection,       k_hidden_instructions,
+    k_agent,         k_tags,      k_zero_width,      k_git_filter,
+    k_lfs_redirect,  k_submodule, k_submodule_trick, k_tool_script,
+    k_pickle_module, k_beacon};
 
 } // namespace hubgate::prose

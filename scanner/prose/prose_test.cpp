@@ -141,5 +141,21 @@ TEST(GitFiles, what_they_make_git_do) {
       "none");
 }
 
+TEST(Prose, BeaconsAreWhatShowingThePageFetches) {
+  using prose::find_beacon;
+  for (const char* text:
+       {"![logo](https://abc.oast.fun/x.png)", "<img src=\"http://a1.burpcollaborator.net/\">",
+        "<IMG width=1 SRC=//x.oastify.com/p>", "body { background: url(https://q.interact.sh/a) }",
+        "<link rel=stylesheet href='https://en8.m.pipedream.net/s.css'>",
+        "[![badge](https://webhook.site/0b0a4d6e-1111/x.svg)](https://example.test)"})
+    EXPECT_TRUE(find_beacon(text, 0)) << text;
+  for (const char* text:
+       {"see https://abc.oast.fun/x.png", "[a link](https://webhook.site/0b0a4d6e-1111)",
+        "<a href=\"https://x.oastify.com/\">", "![badge](https://img.shields.io/badge/oast.fun-x)",
+        "![tool](https://webhook.site/logo)", "![a](https://interact.sh/logo.png)",
+        "x = \"//x.oastify.com\""})
+    EXPECT_FALSE(find_beacon(text, 0)) << text;
+}
+
 } // namespace
 } // namespace hubgate::prose

@@ -1,6 +1,8 @@
 // Tables as text: comma, tab, semicolon or bar between cells (RFC 4180 and its relatives). Readers
 // of datasets take cells as they are; spreadsheets run those that begin like a formula. See
 // README.md.
+#include "scanner/config/paths.hpp"
+#include "scanner/config/rules.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/session.hpp"
 
@@ -110,6 +112,75 @@ bool is_table(std::string_view head, bool whole) {
   return false;
 }
 
+// Columns whose cells somebody's reader opens as files.
+constexpr std::array<std::string_view, 20> k_path_columns{
+    "img_path", "image_path", "image",      "img",        "file_name",
+    "filename", "file_path",  "filepath",   "file",       "path",
+    "audio",    "audio_path", "audio_file", "wav_path",   "video_path",
+    "video",    "mask_path",  "label_path", "image_file", "document_path"};
+
+// As annotations in JSON are judged (scanner/config): nobody climbs three folders. The addresses of
+// clouds that tell a machine's own credentials are no picture.
+bool leaves(std::string_view cell) {
+  const config::PathFacts facts = config::judge_path(cell);
+  if (facts.kind == config::PathKind::url)
+    return cell.find("//169.254.169.254/") != std::string_view::npos ||
+           cell.find("//metadata.google.internal/") != std::string_view::npos ||
+           cell.find("//100.100.100.200/") != std::string_view::npos;
+  return facts.climbs >= 3 || facts.sensitive;
+}
+
+// The cells of path columns, while the table passes character by character.
+class PathColumns {
+public:
+  explicit PathColumns(std::string_view header) {
+    header = header.substr(0, header.find_first_of("\r\n"));
+    if (header.starts_with("\xef\xbb\xbf")) header.remove_prefix(3);
+    for (const char delimiter: {',', '\t', ';', '|'}) {
+      std::vector<bool> columns;
+      bool any = false;
+      for (std::size_t at = 0; at <= header.size() && columns.size() < k_most;) {
+        const std::size_t end = std::min(header.find(delimiter, at), header.size());
+        std::string name(header.substr(at, end - at));
+        std::erase_if(name, [](char c) { return c == '"' || c == ' '; });
+        std::transform(name.begin(), name.end(), name.begin(), lower);
+        columns.push_back(has(k_path_columns, name));
+        any = any || columns.back();
+        at = end + 1;
+      }
+      if (!any || columns.size() < columns_.size()) continue;
+      columns_ = std::move(columns);
+      delimiter_ = delimiter;
+    }
+  }
+
+  /// The next character; true when a cell ended that leads somewhere else: see cell().
+  bool feed(char c) {
+    if (columns_.empty()) return false;
+    if (c == '"') quoted_ = !quoted_;
+    const bool line = !quoted_ && (c == '\n' || c == '\r');
+    if ((quoted_ || c != delimiter_) && !line) {
+      if (c != '"' && cell_.size() < k_cell && column_ < columns_.size() && columns_[column_])
+        cell_ += c;
+      return false;
+    }
+    ended_ = std::move(cell_);
+    cell_.clear();
+    column_ = line ? 0 : column_ + 1;
+    return !ended_.empty() && leaves(ended_);
+  }
+  const std::string& cell() const { return ended_; }
+
+private:
+  static constexpr std::size_t k_most = 1000;
+  std::vector<bool> columns_; ///< empty: there is no such column
+  char delimiter_ = ',';
+  std::size_t column_ = 0;
+  bool quoted_ = false;
+  std::string cell_;
+  std::string ended_;
+};
+
 Claim probe(const Probe& probe) {
   const auto is_binary = [](std::uint8_t c) { return c < 0x20 && (c < 9 || c > 13); };
   if (probe.head.empty() || std::any_of(probe.head.begin(), probe.head.end(), is_binary))
@@ -119,9 +190,11 @@ Claim probe(const Probe& probe) {
 
 Reading scan(Source& source, Session& session) {
   bool table = false;
+  PathColumns paths{""};
   {
     const Bytes head = source.view(0, Probe::k_head);
     table = is_table(as_text(head), head.size() < Probe::k_head);
+    paths = PathColumns(as_text(head));
   }
   struct Hit {
     const Rule* rule;
@@ -145,11 +218,15 @@ Reading scan(Source& source, Session& session) {
         if (const Rule* const rule = formula(cell))
           hits.push_back({rule, at + i, std::string(cell.substr(0, 300))});
       }
+      if (paths.feed(c) && hits.size() < k_told)
+        hits.push_back({&config::k_annotation_path, at + i, paths.cell()});
       if (c != ' ') before = c; // blanks before a formula are skipped by some
     }
     at += end;
     if (!session.budget().time_left()) break; // the reading as text says so
   }
+  if (paths.feed('\n') && hits.size() < k_told)
+    hits.push_back({&config::k_annotation_path, 0, paths.cell()});
   if (!table && hits.empty()) return Reading::none;
   for (const Hit& hit: hits)
     session.find(*hit.rule, hit.at, hit.cell.size(), hit.cell, {.condition = k_names});

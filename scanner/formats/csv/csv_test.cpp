@@ -38,6 +38,23 @@ TEST(Csv, numbers_words_and_sums_are_quiet) {
   }
 }
 
+TEST(Csv, path_columns_that_lead_elsewhere) {
+  for (const char* cell: {"../../../../etc/passwd", "/root/.ssh/id_rsa", "\"../../../x, y.png\"",
+                          "http://169.254.169.254/latest/meta-data/iam/"}) {
+    const Report report =
+        scan_bytes("label,img_path\n1,a.png\n2," + std::string(cell) + "\n3,b.png\n");
+    const Finding* found = find_rule(report, "dataset-annotation-path");
+    ASSERT_NE(found, nullptr) << cell << show(report);
+    EXPECT_EQ(found->condition.substr(0, 5), "*.csv");
+  }
+  for (const char* text: {"label,img_path\n1,a.png\n2,../img/b.png\n3,https://example.test/c.png\n",
+                          "label,text\n1,a\n2,../../../../etc/passwd\n3,b\n"})
+    EXPECT_EQ(find_rule(scan_bytes(text), "dataset-annotation-path"), nullptr) << text;
+  EXPECT_NE(
+      find_rule(scan_bytes("path\tn\na\t1\nb\t2\n../../../../x\t3"), "dataset-annotation-path"),
+      nullptr);
+}
+
 TEST(Csv, is_no_name_for_other_text) {
   EXPECT_EQ(scan_bytes("hello, world\nthis is a text\n").format, "text");
   EXPECT_EQ(scan_bytes("a;b\n\x01\x02\x03").format, "");

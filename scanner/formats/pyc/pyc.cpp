@@ -141,8 +141,8 @@ Reading scan(Source& source, Session& session) {
     }
     const std::string_view effect = marshal::effect_of(call.module, call.name);
     if (effect.empty() || ++told > k_told) continue;
-    session.find(k_dangerous, magic->header + call.offset, 1, call.text + " " + std::string(effect),
-                 as_source);
+    session.find(k_dangerous, magic->header + call.offset, 1,
+                 call.text + " " + std::string(effect));
   }
   for (const std::string& text: listing.strings)
     constant(session, text, magic->header);
