@@ -3,6 +3,7 @@
 #include "scanner/code/python/repository.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/worker/frames.hpp"
+#include "scanner/worker/object_service.hpp"
 #include "scanner/worker/sandbox.hpp"
 #include "scanner/worker/worker.hpp"
 #include "scanner/yara/yara.hpp"
@@ -93,8 +94,10 @@ void scan_whole(const Means& means, Source& source, const Limits& limits, std::u
 
 [[noreturn]] void run_worker(const JobMessage& message, const Means& means) {
   std::set_new_handler([] { throw std::bad_alloc(); });
+  const SandboxFor purpose =
+      message.kind == JobMessage::k_objects ? SandboxFor::object_reader : SandboxFor::scan;
   const std::string complaint =
-      enter_sandbox(message.limits, means.inspector == nullptr ? 0 : yara::k_seconds_max);
+      enter_sandbox(message.limits, means.inspector == nullptr ? 0 : yara::k_seconds_max, purpose);
   frames::Writer ready(frames::Type::ready, 0);
   for (const char c: complaint.substr(0, 200))
     ready.u8(static_cast<std::uint8_t>(c));
@@ -108,6 +111,8 @@ void scan_whole(const Means& means, Source& source, const Limits& limits, std::u
     } else if (message.kind == JobMessage::k_file) {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
       scan_whole(means, *source, message.limits, 0, nullptr);
+    } else if (message.kind == JobMessage::k_objects) {
+      serve_objects(k_first_source, k_first_source + 1, static_cast<std::size_t>(message.size));
     } else if (message.kind == JobMessage::k_repository) {
       // The gate wrote this one: nothing that comes from outside is ever read as a bundle.
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);

@@ -9,12 +9,12 @@ namespace hubgate {
 
 /// One datagram to the parent. Descriptors travel beside it: the answer's write end first, then
 ///   k_spool: memory, disk, state    k_file: file    k_batch: file, list of BatchItem
-///   k_repository: the bundle of a repository's code
+///   k_repository: the bundle of a repository's code    k_objects: questions, answers
 /// k_rules is no job: its only descriptor holds `size` bytes of compiled YARA rules (none: no rules
 /// any more) for all jobs that come after it.
 struct JobMessage {
   static constexpr std::uint32_t k_spool = 1, k_file = 2, k_batch = 3, k_kill = 4, k_repository = 5,
-                                 k_rules = 6;
+                                 k_rules = 6, k_objects = 7;
   std::uint32_t kind = 0;
   std::uint64_t id = 0;
   std::uint64_t size = 0;

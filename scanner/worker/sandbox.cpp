@@ -77,12 +77,15 @@ constexpr auto k_allowed = std::to_array<int>({
 #endif
 });
 
-bool filter() {
+bool filter(SandboxFor purpose) {
   scmp_filter_ctx context = seccomp_init(SCMP_ACT_KILL_PROCESS);
   if (context == nullptr) return false;
   bool ok = true;
   for (const int call: k_allowed)
     ok = ok && seccomp_rule_add(context, SCMP_ACT_ALLOW, call, 0) == 0;
+  if (purpose == SandboxFor::object_reader)
+    for (const int call: {SCMP_SYS(recvmsg), SCMP_SYS(pwrite64)})
+      ok = ok && seccomp_rule_add(context, SCMP_ACT_ALLOW, call, 0) == 0;
 #ifndef HUBGATE_SANITIZED
   // Memory, but none that can be executed.
   ok = ok && seccomp_rule_add(context, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
@@ -97,12 +100,13 @@ bool filter() {
 
 } // namespace
 
-std::string enter_sandbox(const Limits& limits, double inspector_seconds) {
+std::string enter_sandbox(const Limits& limits, double inspector_seconds, SandboxFor purpose) {
   const auto failed = [](const char* what) {
     return std::string(what) + ": " + std::strerror(errno);
   };
   if (!limit(RLIMIT_CORE, 0)) return failed("RLIMIT_CORE");
-  if (!limit(RLIMIT_FSIZE, 0)) return failed("RLIMIT_FSIZE");
+  const rlim_t written = purpose == SandboxFor::object_reader ? limits.decoded_bytes : 0;
+  if (!limit(RLIMIT_FSIZE, written)) return failed("RLIMIT_FSIZE");
   const unsigned scans = limits.listings == 0 ? 1 : 2; // see Listings
   if (!limit(RLIMIT_CPU, scans * static_cast<rlim_t>(limits.cpu_seconds + inspector_seconds) + 5))
     return failed("RLIMIT_CPU");
@@ -112,7 +116,7 @@ std::string enter_sandbox(const Limits& limits, double inspector_seconds) {
 #endif
   if (!limit(RLIMIT_NOFILE, 16)) return failed("RLIMIT_NOFILE");
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("no_new_privs");
-  if (!filter()) return failed("seccomp");
+  if (!filter(purpose)) return failed("seccomp");
   return "";
 }
 

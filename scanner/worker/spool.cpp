@@ -214,6 +214,7 @@ std::unique_ptr<ArrivingSource> ArrivingSource::from_file(Fd file, std::uint64_t
     if (map != MAP_FAILED) {
       madvise(map, static_cast<std::size_t>(size), MADV_SEQUENTIAL);
       source->map_ = static_cast<const std::uint8_t*>(map);
+      source->pages_ = MappedPages(source->map_, size);
     }
   }
   return source;
@@ -300,7 +301,10 @@ bool ArrivingSource::pread_all(std::uint64_t offset, std::span<std::uint8_t> out
 Bytes ArrivingSource::read(std::uint64_t offset, std::size_t n, std::uint64_t readable) {
   if (offset >= readable) return {};
   const auto want = static_cast<std::size_t>(std::min<std::uint64_t>(n, readable - offset));
-  if (map_ != nullptr) return {map_ + offset, want};
+  if (map_ != nullptr) {
+    pages_.looked_at(want);
+    return {map_ + offset, want};
+  }
   if (offset >= buffer_begin_ && offset - buffer_begin_ <= buffer_.size() &&
       buffer_.size() - (offset - buffer_begin_) >= want)
     return Bytes(buffer_).subspan(static_cast<std::size_t>(offset - buffer_begin_), want);

@@ -7,6 +7,7 @@
 #include "scanner/core/kept.hpp"
 #include "scanner/core/result.hpp"
 #include "scanner/core/session.hpp"
+#include "scanner/worker/mapped_file.hpp"
 
 #include <atomic>
 #include <memory>
@@ -144,6 +145,7 @@ private:
   const ArrivalState* state_ = nullptr; ///< null for a complete file
   std::uint64_t file_size_ = 0;
   const std::uint8_t* map_ = nullptr; ///< whole complete file
+  MappedPages pages_;
   std::vector<std::uint8_t> buffer_;
   std::uint64_t buffer_begin_ = 0;
   Fault fault_ = Fault::none;

@@ -237,6 +237,11 @@ Result<WorkerJob> WorkerPool::submit_bundle(int fd, std::uint64_t size, const Li
   return send(JobMessage::k_repository, size, limits, {read_only.get()});
 }
 
+Result<WorkerJob> WorkerPool::submit_object_reader(int questions, int answers, std::size_t id_size,
+                                                   const Limits& limits) {
+  return send(JobMessage::k_objects, id_size, limits, {questions, answers});
+}
+
 AnswerReader::AnswerReader(std::size_t items, ReportSink* sink)
     : reports_(items), finished_(items, false), sink_(sink) {}
 

@@ -74,6 +74,11 @@ public:
   /// inconclusive. An error: nothing is changed.
   Result<void> set_rules(Bytes compiled);
 
+  /// Starts a process that reads Git's objects: see ObjectReader. `questions` is its end of a
+  /// socket pair, `answers` the write end of a pipe; both are duplicated.
+  Result<WorkerJob> submit_object_reader(int questions, int answers, std::size_t id_size,
+                                         const Limits& limits);
+
   FormatTable formats() const { return formats_; }
 
 private:
