@@ -65,8 +65,8 @@ Result<PushVerdict> run(const Flags& flags) {
   const auto gate = HUBGATE_TRY(InProcess::open(*pool, config, flags.data, flags.policy));
   LocalAuthority authority = gate->authority(environment.repo);
   Terminal terminal(flags.color ? Terminal::Colour::on : Terminal::Colour::off);
-  const auto verdict =
-      HUBGATE_TRY(pre_receive({environment, config, gate->scratch(), authority, terminal}, lines));
+  const auto verdict = HUBGATE_TRY(
+      pre_receive({environment, config, gate->scratch(), *pool, authority, terminal}, lines));
   return verdict == PushVerdict::pass ? run_others(flags.then, lines) : verdict;
 }
 

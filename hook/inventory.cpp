@@ -59,11 +59,25 @@ std::string login() {
   return entry == nullptr ? std::to_string(getuid()) : std::string(entry->pw_name);
 }
 
+// Lines of a push that makes all these refs: "<id> <ref>" behind the id of nothing.
+std::string creations(std::string_view refs) {
+  std::string out;
+  while (!refs.empty()) {
+    const std::size_t end = std::min(refs.find('\n'), refs.size() - 1) + 1;
+    const std::string_view line = refs.substr(0, end);
+    out.append(std::min(line.find(' '), line.size()), '0');
+    out += ' ';
+    out += line;
+    refs.remove_prefix(end);
+  }
+  return out;
+}
+
 /// All that the runs over several repositories share.
 class Survey {
 public:
-  Survey(InProcess& gate, const HookConfig& config, ScanOutput& output)
-      : gate_(gate), config_(config), output_(output) {}
+  Survey(InProcess& gate, WorkerPool& pool, const HookConfig& config, ScanOutput& output)
+      : gate_(gate), pool_(pool), config_(config), output_(output) {}
 
   /// An error is told and counted, and the next repository has its turn.
   void run(const fs::path& repository, const std::string& name);
@@ -78,6 +92,7 @@ private:
   void tell(const PushCase& one, const std::string& name);
 
   InProcess& gate_;
+  WorkerPool& pool_;
   const HookConfig& config_;
   ScanOutput& output_;
   Terminal terminal_{Terminal::Colour::off};
@@ -108,16 +123,16 @@ Result<PushVerdict> Survey::judge(const fs::path& repository, const std::string&
   environment.repo = name;
   environment.user = login();
   environment.server = "inventory";
-  const auto refs = HUBGATE_TRY(run_and_read(
-      {.words = {"git", "for-each-ref",
-                 "--format=0000000000000000000000000000000000000000 %(objectname) %(refname)"}},
-      git::k_ref_lines_max));
+  const auto refs = HUBGATE_TRY(
+      run_and_read({.words = {"git", "for-each-ref", "--format=%(objectname) %(refname)"}},
+                   git::k_ref_lines_max));
   if (refs.status != 0) return Error{"git for-each-ref failed"};
   if (refs.output.empty()) return PushVerdict::pass;
   const Inventory inventory{[&](const PushCase& one) { tell(one, name); }};
   LocalAuthority authority = gate_.authority(environment.repo);
-  return pre_receive({environment, config_, gate_.scratch(), authority, terminal_, &inventory},
-                     refs.output);
+  return pre_receive(
+      {environment, config_, gate_.scratch(), pool_, authority, terminal_, &inventory},
+      creations(refs.output));
 }
 
 void Survey::run(const fs::path& repository, const std::string& name) {
@@ -166,7 +181,7 @@ Result<int> survey(const Flags& flags, bool whole_server) {
                                                       : ScanFormat::text;
   const auto output = make_scan_output(format, out, gate->keeper().store().rules(), false);
   output->begin();
-  Survey survey(*gate, config, *output);
+  Survey survey(*gate, *pool, config, *output);
   for (const fs::path& repository: repositories)
     survey.run(repository, name_of(repository, root));
   output->end();

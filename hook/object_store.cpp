@@ -2,166 +2,246 @@
 
 #include "scanner/core/evidence.hpp"
 
-#include <git2.h>
-#include <git2/sys/odb_backend.h>
+#include <fcntl.h>
 
-#include <sys/stat.h>
-
+#include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 namespace hubgate {
 namespace {
 
-git_oid to_git(const git::Oid& oid) {
-  git_oid out;
-  std::memcpy(out.id, oid.bytes.data(), git::Oid::k_sha1);
-  return out;
+Error other_content(const git::Oid& oid) {
+  return Error{"object " + oid.brief() + " has other content than its id says"};
 }
 
-git::Oid from_git(const git_oid& oid) {
-  git::Oid out;
-  std::memcpy(out.bytes.data(), oid.id, git::Oid::k_sha1);
-  return out;
-}
-
-Error git_failure(std::string_view doing) {
-  const git_error* error = git_error_last();
-  return Error{std::string(doing) + ": " +
-               (error == nullptr ? "no reason given" : printable(error->message, 200))};
-}
-
-std::optional<git::Kind> kind_of(git_object_t type) {
-  switch (type) {
-  case GIT_OBJECT_COMMIT:
-    return git::Kind::commit;
-  case GIT_OBJECT_TREE:
-    return git::Kind::tree;
-  case GIT_OBJECT_BLOB:
-    return git::Kind::blob;
-  case GIT_OBJECT_TAG:
-    return git::Kind::tag;
-  default:
-    return std::nullopt;
-  }
-}
-
-// libgit2 takes a directory that is not there for an empty one.
-Result<void> demand_directory(const std::filesystem::path& path) {
-  struct stat info{};
-  if (stat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode))
-    return Error{"the object directory " + printable(path.string(), 300) + " is not there"};
-  return {};
-}
-
-struct Listing {
-  std::vector<git::Oid> oids;
-  std::uint64_t most = 0;
-};
-
-int list_object(const git_oid* oid, void* payload) {
-  auto& listing = *static_cast<Listing*>(payload);
-  if (listing.oids.size() >= listing.most) return GIT_EUSER;
-  listing.oids.push_back(from_git(*oid));
-  return 0;
+Error unreadable(const git::Oid& oid, const Error& why) {
+  return Error{"can't read object " + oid.brief() + ": " + why.message};
 }
 
 } // namespace
 
-git::Kind LoadedObject::kind() const {
-  return kind_of(git_odb_object_type(object_.get())).value_or(git::Kind::blob);
-}
-
-Bytes LoadedObject::bytes() const {
-  return {static_cast<const std::uint8_t*>(git_odb_object_data(object_.get())),
-          git_odb_object_size(object_.get())};
-}
-
-void LoadedObject::free(git_odb_object* object) {
-  git_odb_object_free(object);
-}
-
-void ObjectStore::CloseOdb::operator()(git_odb* odb) const {
-  git_odb_free(odb);
-}
-
-ObjectStore::ObjectStore() {
-  git_libgit2_init();
-  // Everything is read once: keeping objects only costs memory. Hashes are checked (the default).
-  git_libgit2_opts(GIT_OPT_ENABLE_CACHING, 0);
-}
-
-ObjectStore::~ObjectStore() {
-  incoming_.reset();
-  all_.reset();
-  before_.reset();
-  git_libgit2_shutdown();
-}
-
-Result<std::unique_ptr<ObjectStore>> ObjectStore::open(const HookEnvironment& environment) {
-  std::unique_ptr<ObjectStore> out(new ObjectStore());
-  const auto open_at = [](const std::filesystem::path& path) -> Result<Odb> {
-    if (auto there = demand_directory(path); !there) return there.error();
-    git_odb* odb = nullptr;
-    if (git_odb_open(&odb, path.c_str()) != 0) return git_failure("can't open the objects");
-    return Odb(odb);
-  };
-  const auto add = [](const Odb& odb, const std::filesystem::path& path) -> Result<void> {
-    if (git_odb_add_disk_alternate(odb.get(), path.c_str()) != 0)
-      return git_failure("can't open the objects of the repository");
-    return {};
-  };
-  if (!environment.incoming.empty()) {
-    out->incoming_ = HUBGATE_TRY(open_at(environment.incoming));
-    out->all_ = HUBGATE_TRY(open_at(environment.incoming));
-  }
-  for (const auto& path: environment.objects)
-    for (Odb* odb: {&out->before_, &out->all_}) {
-      if (*odb == nullptr)
-        *odb = HUBGATE_TRY(open_at(path));
-      else if (auto added = add(*odb, path); !added)
-        return added.error();
+// Streams come from several threads: each has a process for as long as it takes.
+class ObjectStore::Lease {
+public:
+  static Result<Lease> take(ObjectStore& store) {
+    {
+      const std::lock_guard lock(store.mutex_);
+      if (!store.idle_.empty()) {
+        auto channel = std::move(store.idle_.back());
+        store.idle_.pop_back();
+        return Lease(store, std::move(channel));
+      }
     }
-  if (out->all_ == nullptr) return Error{"no objects to look at"};
+    auto channel = HUBGATE_TRY(store.start_channel());
+    return Lease(store, std::move(channel));
+  }
+  Channel& operator*() const { return *channel_; }
+  /// Gives it back; only one that has answered all that it was asked.
+  void give_back() {
+    const std::lock_guard lock(store_->mutex_);
+    store_->idle_.push_back(std::move(channel_));
+  }
+
+private:
+  Lease(ObjectStore& store, std::unique_ptr<Channel> channel)
+      : store_(&store), channel_(std::move(channel)) {}
+  ObjectStore* store_;
+  std::unique_ptr<Channel> channel_;
+};
+
+Result<std::unique_ptr<ObjectStore>> ObjectStore::open(const World& world) {
+  std::unique_ptr<ObjectStore> out(new ObjectStore(world));
+  out->folders_ = HUBGATE_TRY(ObjectFolders::open(world.environment, world.id_size));
   return out;
 }
 
-Result<std::vector<git::Oid>> ObjectStore::incoming(std::uint64_t most) {
-  Listing listing;
-  listing.most = most;
-  if (incoming_ == nullptr) return listing.oids;
-  const int result = git_odb_foreach(incoming_.get(), list_object, &listing);
-  if (result == GIT_EUSER)
-    return Error{"the push has more than " + std::to_string(most) +
-                 " objects (hook.max_objects): push it in parts"};
-  if (result != 0) return git_failure("can't list the objects of the push");
-  return std::move(listing.oids);
+Result<std::unique_ptr<ObjectStore::Channel>> ObjectStore::start_channel() {
+  auto out = std::make_unique<Channel>();
+  out->reader = HUBGATE_TRY(ObjectReader::start(world_.pool, world_.id_size));
+  return out;
+}
+
+Result<ObjectStore::Channel*> ObjectStore::main_channel() {
+  if (channel_ == nullptr) channel_ = HUBGATE_TRY(start_channel());
+  return channel_.get();
+}
+
+Result<ObjectReader::ObjectPlace>
+ObjectStore::place(Channel& channel, const ObjectFolders::Pack& pack, std::uint64_t offset) {
+  const auto known = channel.packs.find(&pack);
+  if (known != channel.packs.end()) return ObjectReader::ObjectPlace{known->second, offset};
+  auto index_path = pack.path;
+  index_path.replace_extension(".idx");
+  const Fd file(::open(pack.path.c_str(), O_RDONLY | O_CLOEXEC));
+  const Fd index(::open(index_path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file || !index)
+    return Error{"can't open " + printable(pack.path.string(), 300) + ": " + std::strerror(errno)};
+  const std::uint32_t number = HUBGATE_TRY(channel.reader->add_pack(file.get(), index.get()));
+  channel.packs.emplace(&pack, number);
+  return ObjectReader::ObjectPlace{number, offset};
+}
+
+Result<ObjectFolders::Found> ObjectStore::found(const git::Oid& oid) {
+  auto out = HUBGATE_TRY(folders_->find(oid));
+  if (!out) return Error{"can't read object " + oid.brief() + ": it is not there"};
+  return std::move(*out);
+}
+
+Result<void> ObjectStore::ask(Channel& channel, ObjectFolders::Found& found, std::uint64_t most) {
+  if (found.pack == nullptr) return channel.reader->ask_loose(found.loose.get(), most);
+  const auto at = HUBGATE_TRY(place(channel, *found.pack, found.offset));
+  return channel.reader->ask({&at, 1}, most);
+}
+
+Result<std::uint64_t> ObjectStore::count_incoming() {
+  incoming_loose_ = HUBGATE_TRY(folders_->incoming_loose());
+  std::uint64_t out = incoming_loose_.size();
+  for (const auto* pack: folders_->incoming_packs())
+    out += pack->index.count();
+  return out;
+}
+
+Result<void> ObjectStore::each_incoming(std::uint64_t most, const Take& take) {
+  Channel& channel = *HUBGATE_TRY(main_channel());
+  const auto answer = [&](const git::Oid& oid) -> Result<void> {
+    const auto given = channel.reader->answer();
+    if (!given) return unreadable(oid, given.error());
+    if (given->left_out) return take(oid, given->header, nullptr);
+    if (hasher_.of(given->header.kind, given->bytes) != oid) return other_content(oid);
+    return take(oid, given->header, &given->bytes);
+  };
+  for (const auto* pack: folders_->incoming_packs()) {
+    struct Row {
+      std::uint64_t offset;
+      std::uint32_t index;
+    };
+    std::vector<Row> rows;
+    rows.reserve(pack->index.count());
+    for (std::uint32_t i = 0; i < pack->index.count(); ++i) {
+      const auto offset = pack->index.offset(i);
+      if (!offset) return Error{"the index of a pack of this push contradicts itself"};
+      rows.push_back({*offset, i});
+    }
+    // As they lie, bases come before what is made from them.
+    std::sort(rows.begin(), rows.end(),
+              [](const Row& a, const Row& b) { return a.offset < b.offset; });
+    std::size_t asked = 0;
+    for (std::size_t next = 0; next < rows.size(); ++next) {
+      if (asked == next || channel.reader->unanswered() <= ObjectReader::k_ahead / 2) {
+        std::vector<ObjectReader::ObjectPlace> places;
+        while (asked < rows.size() &&
+               channel.reader->unanswered() + places.size() < ObjectReader::k_ahead)
+          places.push_back(HUBGATE_TRY(place(channel, *pack, rows[asked++].offset)));
+        if (auto sent = channel.reader->ask(places, most); !sent) return sent;
+      }
+      if (auto taken = answer(pack->index.oid(rows[next].index)); !taken) return taken;
+    }
+  }
+  for (const git::Oid& oid: incoming_loose_) {
+    auto at = HUBGATE_TRY(found(oid));
+    if (auto asked = ask(channel, at, most); !asked) return asked;
+    if (auto taken = answer(oid); !taken) return taken;
+  }
+  return {};
 }
 
 Result<ObjectStore::Header> ObjectStore::header(const git::Oid& oid) {
-  const git_oid id = to_git(oid);
-  std::size_t size = 0;
-  git_object_t type = GIT_OBJECT_INVALID;
-  if (git_odb_read_header(&size, &type, all_.get(), &id) != 0)
-    return git_failure("can't read object " + oid.brief());
-  const auto kind = kind_of(type);
-  if (!kind) return Error{"object " + oid.brief() + " is of no known kind"};
-  return Header{*kind, size};
+  auto at = HUBGATE_TRY(found(oid));
+  Channel& channel = *HUBGATE_TRY(main_channel());
+  if (auto asked = ask(channel, at, 0); !asked) return asked.error();
+  const auto given = channel.reader->answer();
+  if (!given) return unreadable(oid, given.error());
+  return given->header;
 }
 
-Result<LoadedObject> ObjectStore::read(const git::Oid& oid) {
-  const git_oid id = to_git(oid);
-  git_odb_object* object = nullptr;
-  if (git_odb_read(&object, all_.get(), &id) != 0)
-    return git_failure("can't read object " + oid.brief());
-  LoadedObject out(object);
-  if (!kind_of(git_odb_object_type(object)))
-    return Error{"object " + oid.brief() + " is of no known kind"};
+Result<std::vector<std::optional<ObjectStore::Header>>>
+ObjectStore::headers(std::span<const git::Oid> oids) {
+  std::vector<std::optional<Header>> out(oids.size());
+  Channel& channel = *HUBGATE_TRY(main_channel());
+  std::vector<std::size_t> asked;
+  const auto collect = [&] {
+    for (const std::size_t index: asked)
+      if (const auto given = channel.reader->answer()) out[index] = given->header;
+    asked.clear();
+  };
+  for (std::size_t i = 0; i < oids.size(); ++i) {
+    auto at = HUBGATE_TRY(folders_->find(oids[i]));
+    if (!at) continue;
+    if (auto sent = ask(channel, *at, 0); !sent) return sent.error();
+    asked.push_back(i);
+    // Descriptors of loose objects wait in the socket: not too many.
+    if (asked.size() == ObjectReader::k_ahead / 4) collect();
+  }
+  collect();
   return out;
 }
 
-bool ObjectStore::was_there(const git::Oid& oid) {
-  const git_oid id = to_git(oid);
-  return before_ != nullptr && git_odb_exists(before_.get(), &id) != 0;
+Result<LoadedObject> ObjectStore::read(const git::Oid& oid) {
+  auto at = HUBGATE_TRY(found(oid));
+  Channel& channel = *HUBGATE_TRY(main_channel());
+  if (auto asked = ask(channel, at, k_read_most); !asked) return asked.error();
+  const auto given = channel.reader->answer();
+  if (!given) return unreadable(oid, given.error());
+  if (!given->left_out) {
+    if (hasher_.of(given->header.kind, given->bytes) != oid) return other_content(oid);
+    return LoadedObject(given->header.kind, {given->bytes.begin(), given->bytes.end()});
+  }
+  // Small itself, perhaps, but made from something that is large.
+  Header header;
+  std::vector<std::uint8_t> bytes;
+  auto streamed = stream(oid, k_read_most, header, [&](Bytes piece) -> Result<void> {
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+    return {};
+  });
+  if (!streamed) return streamed.error();
+  return LoadedObject(header.kind, std::move(bytes));
+}
+
+Result<void> ObjectStore::stream(const git::Oid& oid, std::uint64_t most, Header& header,
+                                 const ObjectReader::Sink& take) {
+  const auto at = HUBGATE_TRY(found(oid));
+  Lease lease = HUBGATE_TRY(Lease::take(*this));
+  Channel& channel = *lease;
+  git::ObjectHasher hasher(world_.id_size);
+  const auto begin = [&](const Header& begun) {
+    header = begun;
+    hasher.begin(begun.kind, begun.size);
+  };
+  const auto piece = [&](Bytes bytes) -> Result<void> {
+    if (header.size > most) return Error{"it has more than " + std::to_string(most) + " bytes"};
+    hasher.update(bytes);
+    return take(bytes);
+  };
+  Result<void> done;
+  if (at.pack == nullptr) {
+    done = channel.reader->stream_loose(at.loose.get(), begin, piece);
+  } else {
+    if (!channel.has_scratch) {
+      const char* folder = world_.scratch.c_str();
+      const Fd one(::open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
+      const Fd other(::open(folder, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
+      if (!one || !other)
+        return Error{"can't make a file in " + printable(world_.scratch.string(), 300) + ": " +
+                     std::strerror(errno)};
+      if (auto given = channel.reader->add_scratch(one.get(), other.get()); !given) return given;
+      channel.has_scratch = true;
+    }
+    const auto where = HUBGATE_TRY(place(channel, *at.pack, at.offset));
+    done = channel.reader->stream(where, begin, piece);
+  }
+  if (!done) return unreadable(oid, done.error());
+  if (hasher.finish() != oid) return other_content(oid);
+  lease.give_back();
+  return {};
+}
+
+Result<void> ObjectStore::stream_blob(const git::Oid& oid, const ObjectReader::Sink& take) {
+  Header header;
+  auto streamed = stream(oid, ~std::uint64_t{0}, header, take);
+  if (streamed && header.kind != git::Kind::blob)
+    return Error{"object " + oid.brief() + " is no file"};
+  return streamed;
 }
 
 } // namespace hubgate

@@ -28,7 +28,7 @@ public:
 
 private:
   Result<void> prepare();
-  Result<void> want_blob(std::size_t index);
+  Result<void> want_blob(std::size_t index, const Bytes* bytes);
   Result<void> read_lfs();
   Result<void> decide();
   Result<void> remember();
@@ -87,7 +87,8 @@ Result<void> Push::prepare() {
   if (hook_.environment.incoming.empty())
     return Error{"Git gives no quarantine directory (GIT_OBJECT_DIRECTORY), so the objects of this "
                  "push can't be told apart: it takes Git 2.11 or newer on the server"};
-  objects_ = HUBGATE_TRY(ObjectStore::open(hook_.environment));
+  objects_ = HUBGATE_TRY(ObjectStore::open(
+      {hook_.environment, hook_.pool, hook_.scratch, updates_.front().after.size}));
   Judge::Options options;
   options.scratch = hook_.scratch.string();
   options.jobs = std::max(1u, std::thread::hardware_concurrency());
@@ -97,7 +98,7 @@ Result<void> Push::prepare() {
   const RefClasses refs = classes();
   walk_ = std::make_unique<PushWalk>(
       *objects_, updates_, hook_.config, refs,
-      [this](std::size_t index) { return want_blob(index); },
+      [this](std::size_t index, const Bytes* bytes) { return want_blob(index, bytes); },
       [this](const git::Oid& oid, std::size_t of_class) {
         return hook_.authority.is_judged(oid, class_names_[of_class]);
       });
@@ -111,21 +112,22 @@ Result<void> Push::prepare() {
 }
 
 Judge::Pump Push::pump_of(const git::Oid& oid) {
-  return [hex = oid.hex()](const std::function<Result<void>(Bytes)>& take) {
-    // A low threshold makes Git stream what is not a delta, however small it thinks it is.
-    return run_git({"-c", "core.bigFileThreshold=1m", "cat-file", "blob", hex}, "", take);
+  return [this, oid](const std::function<Result<void>(Bytes)>& take) {
+    return objects_->stream_blob(oid, take);
   };
 }
 
-Result<void> Push::want_blob(std::size_t index) {
+Result<void> Push::want_blob(std::size_t index, const Bytes* bytes) {
   const BlobEntry& blob = walk_->blobs()[index];
   judged_.resize(std::max(judged_.size(), index + 1), nullptr);
-  if (blob.size > hook_.config.big_blob) {
+  if (bytes != nullptr) {
+    judged_[index] = &judge_->small(*bytes);
+  } else if (blob.size > hook_.config.big_blob) {
     judged_[index] = &judge_->big(pump_of(blob.oid));
   } else {
     const LoadedObject object = HUBGATE_TRY(objects_->read(blob.oid));
     if (object.kind() != git::Kind::blob || object.bytes().size() != blob.size)
-      return Error{"object " + blob.oid.brief() + " changed while it was read"};
+      return Error{"object " + blob.oid.brief() + " is not what its pack says that it is"};
     judged_[index] = &judge_->small(object.bytes());
   }
   if (index % 256 == 0 && !tick()) return Error{hook_.authority.out_of_time()};

@@ -18,6 +18,7 @@ struct PreReceive {
   HookEnvironment environment;
   HookConfig config;
   std::filesystem::path scratch; ///< folder for the unlinked files of big blobs
+  WorkerPool& pool;              ///< whose processes read the objects
   Authority& authority;
   Terminal& terminal;
   const Inventory* inventory = nullptr; ///< null: a push

@@ -15,8 +15,8 @@ struct PushWalk::Tree {
 
 namespace {
 
-/// Parsed trees kept for comparing commits with their parents, in bytes of the trees themselves.
-constexpr std::uint64_t k_tree_cache = std::uint64_t{8} << 20;
+/// Parsed trees kept for comparing commits with their parents, in bytes.
+constexpr std::uint64_t k_tree_cache = std::uint64_t{32} << 20;
 constexpr std::size_t k_tag_depth = 64;
 constexpr std::size_t k_path_max = 4096;
 constexpr std::size_t k_tree_depth = 512;
@@ -67,35 +67,54 @@ void PushWalk::place_problems(const git::Oid& oid, const std::string& path, Plac
 }
 
 Result<void> PushWalk::list() {
-  incoming_ = HUBGATE_TRY(objects_.incoming(config_.max_objects));
-  return {};
+  incoming_ = HUBGATE_TRY(objects_.count_incoming());
+  if (incoming_ <= config_.max_objects) return {};
+  return Error{"the push has more than " + std::to_string(config_.max_objects) +
+               " objects (hook.max_objects): push it in parts"};
 }
 
 Result<void> PushWalk::read_incoming() {
-  for (const auto& oid: incoming_)
-    if (auto added = add_incoming(oid); !added) return added;
-  return {};
+  return objects_.each_incoming(
+      config_.big_blob, [this](const git::Oid& oid, const ObjectStore::Header& header,
+                               const Bytes* bytes) { return add_incoming(oid, header, bytes); });
 }
 
-Result<void> PushWalk::add_incoming(const git::Oid& oid) {
-  if (is_incoming(oid)) return {}; // loose and packed
-  const auto header = HUBGATE_TRY(objects_.header(oid));
-  kinds_.emplace(oid, header.kind);
+Result<void> PushWalk::add_incoming(const git::Oid& oid, const ObjectStore::Header& header,
+                                    const Bytes* bytes) {
+  if (!kinds_.emplace(oid, header.kind).second) return {}; // loose and packed
   switch (header.kind) {
   case git::Kind::blob: {
     const std::size_t index = blobs_.size();
     blob_index_.emplace(oid, index);
     blobs_.push_back({oid, header.size, true, {}});
-    return want_(index);
+    return want_(index, bytes);
   }
-  case git::Kind::tree:
-    return {}; // read once, when it is walked
+  case git::Kind::tree: {
+    // Kept for the walk, while there is room; the others are read once more.
+    if (bytes == nullptr || tree_bytes_ > k_tree_cache) return {};
+    auto made = std::make_shared<Tree>();
+    made->bytes = std::string(as_text(*bytes));
+    auto entries = git::parse_tree(as_bytes(made->bytes), objects_.id_size());
+    if (!entries) return {}; // said when it is walked
+    made->entries = std::move(*entries);
+    keep_tree(oid, std::move(made));
+    return {};
+  }
   case git::Kind::commit: {
+    if (bytes != nullptr) {
+      take_commit(oid, header.kind, *bytes, Note::yes);
+      return {};
+    }
     const auto read = commit(oid, Note::yes);
     if (!read) return read.error();
     return {};
   }
   case git::Kind::tag: {
+    if (bytes != nullptr) {
+      if (const auto tag = git::parse_tag(*bytes); !tag)
+        problem(oid, git::Kind::tag, *bytes, nullptr, tag.error().message);
+      return {};
+    }
     const LoadedObject object = HUBGATE_TRY(objects_.read(oid));
     if (const auto tag = git::parse_tag(object.bytes()); !tag)
       problem(oid, git::Kind::tag, object.bytes(), nullptr, tag.error().message);
@@ -105,21 +124,33 @@ Result<void> PushWalk::add_incoming(const git::Oid& oid) {
   return {};
 }
 
+const git::Commit* PushWalk::take_commit(const git::Oid& oid, git::Kind kind, Bytes bytes,
+                                         Note note) {
+  auto parsed = kind == git::Kind::commit
+                    ? git::parse_commit(bytes)
+                    : Result<git::Commit>(Error{"it is named as a commit and is none"});
+  if (parsed) return &commits_.emplace(oid, std::move(*parsed)).first->second;
+  if (note == Note::yes && !problems_of_.contains(oid))
+    problem(oid, git::Kind::commit, bytes, nullptr, parsed.error().message);
+  return nullptr;
+}
+
 // Null: it is there and can't be read as a commit. History that was there before is not the
 // pusher's fault: its problems are noted only when it is walked.
 Result<const git::Commit*> PushWalk::commit(const git::Oid& oid, Note note) {
   if (const auto known = commits_.find(oid); known != commits_.end())
     return static_cast<const git::Commit*>(&known->second);
   const LoadedObject object = HUBGATE_TRY(objects_.read(oid));
-  auto parsed = object.kind() == git::Kind::commit
-                    ? git::parse_commit(object.bytes())
-                    : Result<git::Commit>(Error{"it is named as a commit and is none"});
-  if (!parsed) {
-    if (note == Note::yes && !problems_of_.contains(oid))
-      problem(oid, git::Kind::commit, object.bytes(), nullptr, parsed.error().message);
-    return static_cast<const git::Commit*>(nullptr);
+  return take_commit(oid, object.kind(), object.bytes(), note);
+}
+
+void PushWalk::keep_tree(const git::Oid& oid, std::shared_ptr<const Tree> tree) {
+  if (tree_bytes_ > k_tree_cache) {
+    trees_.clear();
+    tree_bytes_ = 0;
   }
-  return static_cast<const git::Commit*>(&commits_.emplace(oid, std::move(*parsed)).first->second);
+  tree_bytes_ += tree->bytes.size() + tree->entries.size() * sizeof(git::TreeEntry);
+  trees_.emplace(oid, std::move(tree));
 }
 
 // Null: it is there and can't be read as a tree.
@@ -136,7 +167,7 @@ Result<std::shared_ptr<const PushWalk::Tree>> PushWalk::tree(const git::Oid& oid
     made->bytes = std::string(as_text(object.bytes()));
     auto entries =
         object.kind() == git::Kind::tree
-            ? git::parse_tree(as_bytes(made->bytes))
+            ? git::parse_tree(as_bytes(made->bytes), objects_.id_size())
             : Result<std::vector<git::TreeEntry>>(Error{"it is named as a tree and is none"});
     if (!entries) {
       if (check) {
@@ -147,12 +178,7 @@ Result<std::shared_ptr<const PushWalk::Tree>> PushWalk::tree(const git::Oid& oid
     }
     made->entries = std::move(*entries);
     out = std::move(made);
-    if (tree_bytes_ > k_tree_cache) {
-      trees_.clear();
-      tree_bytes_ = 0;
-    }
-    tree_bytes_ += out->bytes.size();
-    trees_.emplace(oid, out);
+    keep_tree(oid, out);
   }
   if (check) {
     checked_trees_.insert(oid);
@@ -184,7 +210,7 @@ Result<std::size_t> PushWalk::blob(const git::Oid& oid) {
   const std::size_t index = blobs_.size();
   blob_index_.emplace(oid, index);
   blobs_.push_back({oid, header.size, false, {}});
-  if (auto wanted = want_(index); !wanted) return wanted.error();
+  if (auto wanted = want_(index, nullptr); !wanted) return wanted.error();
   return index;
 }
 

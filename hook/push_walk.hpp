@@ -75,7 +75,8 @@ struct ObjectProblem {
 class PushWalk {
 public:
   /// Called for each blob as soon as it is known that its bytes are wanted; `index` in blobs().
-  using WantBlob = std::function<Result<void>(std::size_t index)>;
+  /// `bytes` are those, where they are at hand.
+  using WantBlob = std::function<Result<void>(std::size_t index, const Bytes* bytes)>;
   /// Whether a record says that this commit (or tag, tree, blob) was judged with all behind it, by
   /// the rules for a class of refs.
   using IsJudged = std::function<bool(const git::Oid&, std::size_t of_class)>;
@@ -97,7 +98,7 @@ public:
     return at == blob_index_.end() ? std::nullopt : std::optional(at->second);
   }
   const std::vector<ObjectProblem>& problems() const { return problems_; }
-  std::size_t objects() const { return incoming_.size(); }
+  std::uint64_t objects() const { return incoming_; }
   std::uint64_t submodules() const { return submodules_; }
   std::uint64_t commits() const { return commits_walked_; }
   struct Tip {
@@ -121,7 +122,10 @@ private:
     std::unordered_set<std::size_t> problems; ///< of those found, the ones placed
   };
 
-  Result<void> add_incoming(const git::Oid& oid);
+  Result<void> add_incoming(const git::Oid& oid, const ObjectStore::Header& header,
+                            const Bytes* bytes);
+  const git::Commit* take_commit(const git::Oid& oid, git::Kind kind, Bytes bytes, Note note);
+  void keep_tree(const git::Oid& oid, std::shared_ptr<const Tree> tree);
   Result<const git::Commit*> commit(const git::Oid& oid, Note note);
   Result<std::shared_ptr<const Tree>> tree(const git::Oid& oid, Note note);
   std::optional<git::Oid> commit_before(const git::RefUpdate& update);
@@ -149,7 +153,7 @@ private:
   WantBlob want_;
   IsJudged is_judged_;
 
-  std::vector<git::Oid> incoming_;
+  std::uint64_t incoming_ = 0;
   std::unordered_map<git::Oid, git::Kind> kinds_; ///< of the incoming objects
   std::vector<BlobEntry> blobs_;
   std::unordered_map<git::Oid, std::size_t> blob_index_;

@@ -98,51 +98,62 @@ Result<void> TipTrees::list(const git::Oid& root) {
     std::size_t depth;
   };
   std::vector<Folder> folders{{"", root, 0}};
-  while (!folders.empty()) {
+  while (!folders.empty() && !tree.too_large) {
     const Folder folder = std::move(folders.back());
     folders.pop_back();
     const LoadedObject object = HUBGATE_TRY(world_.objects.read(folder.oid));
     const auto entries = object.kind() == git::Kind::tree
-                             ? git::parse_tree(object.bytes())
+                             ? git::parse_tree(object.bytes(), world_.objects.id_size())
                              : Result<std::vector<git::TreeEntry>>(Error{"no tree"});
     if (!entries) continue; // the walk refuses it
     for (const auto& entry: *entries) {
       if (++listed_ > world_.config.max_objects || folder.depth > k_tree_depth) {
         tree.too_large = true;
-        return {};
+        break;
       }
       std::string path = folder.path + std::string(entry.name);
       if (entry.is_tree())
         folders.push_back({std::move(path) + "/", entry.oid, folder.depth + 1});
-      else if (auto added = add_file(tree, {std::move(path), entry.mode, entry.oid, nullptr, {}});
-               !added)
-        return added;
+      else
+        tree.files.push_back({std::move(path), entry.mode, entry.oid, nullptr, {}});
     }
   }
-  return {};
+  return read_old_files(tree);
 }
 
 // Old files are read again where their content can decide something: names of code and
 // configuration, links, and what is small enough for an LFS pointer.
-Result<void> TipTrees::add_file(Tree& tree, File file) {
-  const FileMode mode = mode_of(file.mode);
-  if (mode != FileMode::submodule) {
-    file.judged = world_.judged(file.oid);
-    if (const auto known = asked_.find(file.oid); file.judged == nullptr && known != asked_.end())
-      file.judged = known->second;
-    const bool link = mode == FileMode::symlink;
-    const auto header = world_.objects.header(file.oid);
-    const bool there = header && header->kind == git::Kind::blob;
-    const bool wanted = there && (link || header->size <= git::k_pointer_max ||
-                                  (tree_decides(file.path) && header->size <= k_old_file));
-    if (file.judged == nullptr && wanted && read_ + header->size <= k_old_files) {
-      read_ += header->size;
-      const LoadedObject object = HUBGATE_TRY(world_.objects.read(file.oid));
-      file.judged = &world_.judge.small(object.bytes());
-      asked_.emplace(file.oid, file.judged);
-    }
+Result<void> TipTrees::read_old_files(Tree& tree) {
+  const auto known = [&](const git::Oid& oid) -> const Judged* {
+    if (const Judged* judged = world_.judged(oid)) return judged;
+    const auto at = asked_.find(oid);
+    return at == asked_.end() ? nullptr : at->second;
+  };
+  std::vector<File*> unknown;
+  std::vector<git::Oid> oids;
+  for (File& file: tree.files) {
+    if (mode_of(file.mode) == FileMode::submodule) continue;
+    file.judged = known(file.oid);
+    if (file.judged != nullptr) continue;
+    unknown.push_back(&file);
+    oids.push_back(file.oid);
   }
-  tree.files.push_back(std::move(file));
+  if (unknown.empty()) return {};
+  const auto headers = HUBGATE_TRY(world_.objects.headers(oids));
+  for (std::size_t i = 0; i < unknown.size(); ++i) {
+    File& file = *unknown[i];
+    file.judged = known(file.oid); // the same file at another path
+    const auto& header = headers[i];
+    if (file.judged != nullptr || !header || header->kind != git::Kind::blob) continue;
+    const bool wanted = mode_of(file.mode) == FileMode::symlink ||
+                        header->size <= git::k_pointer_max ||
+                        (tree_decides(file.path) && header->size <= k_old_file);
+    if (!wanted || read_ + header->size > k_old_files) continue;
+    read_ += header->size;
+    const LoadedObject object = HUBGATE_TRY(world_.objects.read(file.oid));
+    file.judged = &world_.judge.small(object.bytes());
+    asked_.emplace(file.oid, file.judged);
+  }
   return {};
 }
 

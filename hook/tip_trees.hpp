@@ -65,7 +65,7 @@ private:
 
   Result<std::optional<Tip>> tip_of(std::size_t ref, git::Oid oid);
   Result<void> list(const git::Oid& root);
-  Result<void> add_file(Tree& tree, File file);
+  Result<void> read_old_files(Tree& tree);
   void judge_tree_of(Tree& tree);
 
   World world_;

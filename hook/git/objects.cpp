@@ -66,7 +66,7 @@ Result<Tag> parse_tag(Bytes bytes) {
   return out;
 }
 
-Result<std::vector<TreeEntry>> parse_tree(Bytes bytes) {
+Result<std::vector<TreeEntry>> parse_tree(Bytes bytes, std::size_t id_size) {
   std::vector<TreeEntry> out;
   Reader reader(bytes);
   while (!reader.at_end()) {
@@ -86,7 +86,7 @@ Result<std::vector<TreeEntry>> parse_tree(Bytes bytes) {
     if (nul == rest.npos) return Error{"the tree has an entry whose name has no end"};
     entry.name = rest.substr(digits + 1, nul - digits - 1);
     reader.skip(nul + 1);
-    const auto id = reader.take(Oid::k_sha1);
+    const auto id = reader.take(id_size);
     if (!id) return Error{"the tree ends inside an object id"};
     entry.oid = Oid::from_bytes(*id);
     out.push_back(entry);

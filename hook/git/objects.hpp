@@ -49,7 +49,7 @@ struct TreeEntry {
   bool is_submodule() const { return (mode & 0170000) == 0160000; }
 };
 
-/// The entries; names point into `bytes`.
-Result<std::vector<TreeEntry>> parse_tree(Bytes bytes);
+/// The entries; names point into `bytes`. `id_size`: Oid::k_sha1 or k_sha256.
+Result<std::vector<TreeEntry>> parse_tree(Bytes bytes, std::size_t id_size = Oid::k_sha1);
 
 } // namespace hubgate::git

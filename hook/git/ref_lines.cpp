@@ -7,13 +7,6 @@
 namespace hubgate::git {
 namespace {
 
-constexpr std::size_t k_sha256_hex = 64;
-
-bool is_hex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-}
-
 Error bad_line(std::size_t number, std::string_view what) {
   return Error{"line " + std::to_string(number) + " of the ref updates " + std::string(what)};
 }
@@ -95,11 +88,12 @@ Result<std::vector<RefUpdate>> parse_ref_lines(std::string_view text) {
     const std::string_view before = line.substr(0, first);
     const std::string_view after = line.substr(first + 1, second - first - 1);
     const std::string_view name = line.substr(second + 1);
-    if (before.size() == k_sha256_hex && is_hex(before))
-      return bad_line(number, "has SHA-256 object ids, which hubgate can't read yet");
     const auto old_id = Oid::from_hex(before);
     const auto new_id = Oid::from_hex(after);
-    if (!old_id || !new_id) return bad_line(number, "has an object id that is not 40 hex digits");
+    if (!old_id || !new_id)
+      return bad_line(number, "has an object id that is not 40 or 64 hex digits");
+    if (old_id->size != new_id->size || (!out.empty() && out.front().after.size != new_id->size))
+      return bad_line(number, "has object ids of another length than others");
     if (!valid_ref_name(name))
       return bad_line(number, "names the ref \"" + printable(name, 100) + "\", which Git forbids");
     if (old_id->is_zero() && new_id->is_zero())

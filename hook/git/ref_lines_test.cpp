@@ -56,8 +56,16 @@ TEST(RefLines, NamesTheLineAndTheReason) {
   EXPECT_THAT(bad.error().message, HasSubstr("\\x1b"));
   const auto sha256 =
       parse_ref_lines(std::string(64, '0') + " " + std::string(64, '1') + " refs/heads/main\n");
-  ASSERT_FALSE(sha256);
-  EXPECT_THAT(sha256.error().message, HasSubstr("SHA-256"));
+  ASSERT_TRUE(sha256);
+  EXPECT_EQ(sha256->front().after.hex(), std::string(64, '1'));
+  EXPECT_TRUE(sha256->front().before.is_zero());
+  for (const std::string& mixed: {std::string(64, '0') + " " + k_one + " refs/heads/main\n",
+                                  k_zero + " " + k_one + " refs/heads/a\n" + std::string(64, '0') +
+                                      " " + std::string(64, '1') + " refs/heads/b\n"}) {
+    const auto refused = parse_ref_lines(mixed);
+    ASSERT_FALSE(refused);
+    EXPECT_THAT(refused.error().message, HasSubstr("another length"));
+  }
 }
 
 TEST(RefLines, KnowsWhatGitForbidsInNames) {
