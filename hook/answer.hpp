@@ -16,6 +16,8 @@ struct Item {
   Place place;
   git::Oid oid; ///< of the Git object
   std::string kind = "file";
+  /// LFS objects that a pointer names and nobody has: id, and size as claimed (0: not claimed).
+  std::vector<std::pair<std::string, std::uint64_t>> missing;
   std::string lfs;         ///< id under which an LFS object was asked for; "" for anything else
   bool whole_tree = false; ///< about the files of a tree together; its sha256 is the tree's key
   std::string advice;      ///< what to do, where it is something else than taking the file out

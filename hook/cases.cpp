@@ -130,8 +130,12 @@ void CaseMaker::of_pointer(const git::Pointer& pointer, PushCase& blob, Report& 
     const LfsStore::Object* object = lfs_.find(oid);
     if (object == nullptr || object->judged == nullptr) {
       const std::string text = "LFS object " + oid + " is not on the server";
-      report.findings.push_back(finding_of(git::pointer_rule("lfs-object-missing"), text));
-      report.gaps.push_back(Gap{Reason::unreadable, Reach::load, "", 0, text});
+      blob.item.missing.emplace_back(oid, oid == pointer.oid ? pointer.size.value_or(0) : 0);
+      report.findings.push_back(finding_of(
+          git::pointer_rule(lfs_.may_be_late() ? "lfs-object-pending" : "lfs-object-missing"),
+          text));
+      if (!lfs_.may_be_late())
+        report.gaps.push_back(Gap{Reason::unreadable, Reach::load, "", 0, text});
       blob.item.advice = "run `git lfs push --all <remote>` first, or take the pointer out";
       continue;
     }

@@ -2,6 +2,7 @@
 #include "hook/in_process.hpp"
 #include "hook/install/verbs.hpp"
 #include "hook/inventory.hpp"
+#include "hook/lfs/verbs.hpp"
 #include "hook/pre_receive.hpp"
 #include "hook/program.hpp"
 #include "policy/commands/verb.hpp"
@@ -108,6 +109,7 @@ void set_up(CLI::App& app, int& exit_code) {
   verb.callback([flags, &exit_code] { exit_code = pre_receive_verb(*flags); });
   install::add_verbs(app, exit_code);
   add_inventory_verbs(app, exit_code);
+  add_lfs_verbs(app, exit_code);
 }
 
 } // namespace

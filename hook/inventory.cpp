@@ -30,22 +30,6 @@ struct Flags {
 
 using install::is_repository;
 
-// Every repository below `root`, by path; folders of repositories are not searched for more.
-std::vector<fs::path> repositories_below(const fs::path& root) {
-  std::vector<fs::path> out;
-  std::error_code error;
-  auto at =
-      fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied, error);
-  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
-    std::error_code ignored;
-    if (!at->is_directory(ignored) || !is_repository(at->path())) continue;
-    at.disable_recursion_pending();
-    out.push_back(at->path());
-  }
-  std::sort(out.begin(), out.end());
-  return out;
-}
-
 std::string name_of(const fs::path& repository, const fs::path& root) {
   fs::path path = repository.filename() == ".git" ? repository.parent_path() : repository;
   std::string name =
@@ -219,6 +203,21 @@ void add_verb(CLI::App& hook, int& exit_code, bool whole_server) {
 }
 
 } // namespace
+
+std::vector<fs::path> repositories_below(const fs::path& root) {
+  std::vector<fs::path> out;
+  std::error_code error;
+  auto at =
+      fs::recursive_directory_iterator(root, fs::directory_options::skip_permission_denied, error);
+  for (; !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
+    std::error_code ignored;
+    if (!at->is_directory(ignored) || !is_repository(at->path())) continue;
+    at.disable_recursion_pending();
+    out.push_back(at->path());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
 
 void add_inventory_verbs(CLI::App& hook, int& exit_code) {
   add_verb(hook, exit_code, false);

@@ -80,9 +80,4 @@ Result<Fd> LfsStore::open(const std::string& oid, std::uint64_t size) {
   return std::move(fetched.file);
 }
 
-void LfsStore::each(const std::function<void(const std::string& oid, const Judged&)>& visit) const {
-  for (const auto& [oid, object]: objects_)
-    if (object.judged != nullptr && !object.judged->absent) visit(oid, *object.judged);
-}
-
 } // namespace hubgate

@@ -28,8 +28,8 @@ public:
   const Object* find(const std::string& oid) const;
   /// The bytes of an object once more; a closed Fd when they are gone.
   Result<Fd> open(const std::string& oid, std::uint64_t size);
-  /// Every object that was found, by id.
-  void each(const std::function<void(const std::string& oid, const Judged&)>& visit) const;
+  /// Whether an object that is absent now may come later (lfs.absent: pending).
+  bool may_be_late() const { return config_.absent == LfsConfig::Absent::pending; }
 
 private:
   Result<void> make_sources();

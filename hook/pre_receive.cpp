@@ -4,6 +4,8 @@
 #include "hook/cases.hpp"
 #include "hook/git_command.hpp"
 #include "hook/judge.hpp"
+#include "hook/lfs/orphans.hpp"
+#include "hook/lfs/pending.hpp"
 #include "hook/lfs_store.hpp"
 #include "hook/tip_trees.hpp"
 #include "scanner/core/evidence.hpp"
@@ -193,8 +195,10 @@ Result<void> Push::decide() {
 }
 
 Result<void> Push::remember() {
-  const bool passes = std::all_of(items_.begin(), items_.end(),
-                                  [](const Item& item) { return item.decision.passes(); });
+  // An object that is still to come was judged by nobody.
+  const bool passes = std::all_of(items_.begin(), items_.end(), [](const Item& item) {
+    return item.decision.passes() && item.missing.empty();
+  });
   std::vector<Authority::Judgement> judged;
   if (passes)
     for (const auto& tip: walk_->judged_tips())
@@ -309,6 +313,10 @@ Result<PushVerdict> Push::run() {
     return passes ? PushVerdict::pass : PushVerdict::refused;
   }
   if (auto kept = keep_quarantined(); !kept) return kept.error();
+  if (!passes)
+    clear_orphans(hook_.config.lfs, hook_.environment, items_, hook_.authority);
+  else if (auto noted = note_pending(hook_.authority, hook_.environment, updates_, items_); !noted)
+    return noted.error();
   if (auto told = tell_log(passes ? "passed" : "refused"); !told) return told.error();
   return answer();
 }

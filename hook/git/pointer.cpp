@@ -7,7 +7,7 @@
 namespace hubgate::git {
 namespace {
 
-constexpr std::array<Rule, 4> k_rules{{
+constexpr std::array<Rule, 5> k_rules{{
     {"lfs-pointer-form", "structure", Severity::suspicious, Reach::load, "CWE-436", "AML.T0076",
      "GIT-002",
      "an LFS pointer is not written as the specification demands, so "
@@ -22,6 +22,10 @@ constexpr std::array<Rule, 4> k_rules{{
      "AML.T0010.003", "GIT-001",
      "an LFS pointer names an object that is not on the server, so "
      "nobody can have looked at it"},
+    {"lfs-object-pending", "structure", Severity::suspicious, Reach::load, "CWE-345",
+     "AML.T0010.003", "GIT-001",
+     "an LFS pointer names an object that is not on the server yet; it will be scanned when it is "
+     "(lfs.absent: pending)"},
 }};
 
 constexpr std::array<std::string_view, 3> k_templates{

@@ -1,0 +1,36 @@
+#pragma once
+// Pending: LFS objects that a push named before they were there, where the policy let it pass. The
+// audit log has them: "lfs-pending" when it passed, "lfs-settled" when they came and were judged.
+#include "hook/answer.hpp"
+#include "hook/authority.hpp"
+#include "hook/environment.hpp"
+
+#include <filesystem>
+
+namespace hubgate {
+
+struct PendingLfs {
+  std::string git_dir;
+  std::string repo;
+  std::string oid;
+  std::uint64_t size = 0; ///< as the pointer claims, 0: it does not
+  std::string path;
+  std::string ref;
+  std::string commit; ///< hex
+  std::string user;
+  std::string since; ///< ISO time
+};
+
+/// Writes down what the items of a push that passes are still owed. An error: it must not pass.
+Result<void> note_pending(Authority& authority, const HookEnvironment& environment,
+                          const std::vector<git::RefUpdate>& updates,
+                          const std::vector<Item>& items);
+
+/// What is still owed, oldest first. `audit`: the folder of the audit log.
+Result<std::vector<PendingLfs>> pending_objects(const std::filesystem::path& audit);
+
+/// Writes down that it is owed no more: "allowed", "blocked", "gone".
+Result<void> settle_pending(Authority& authority, const PendingLfs& one, std::string_view outcome,
+                            std::string_view decision);
+
+} // namespace hubgate
