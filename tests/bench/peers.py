@@ -1,7 +1,7 @@
 """peers.py [--every N] [--benign N] [--only NAME...] [--out FILE.csv] [--assets]: hubgate beside other scanners.
 
 picklescan, modelscan, fickling and modelaudit run over the project's corpus: attack fixtures and near
-misses of the ledger, what the benign makers write, and every so manyth file of the collected corpus.
+misses of the ledger, and every so manyth file of the collected corpus and of what the makers write.
 One table: flagged, missed, false alarms, errors, CPU seconds, memory. An attack that is inconclusive
 is no miss (the policy holds it), but it is not flagged either; a peer's error counts likewise. A peer's
 start-up is counted once (others.py says how they run, and that their answers are kept); hubgate is one
@@ -107,11 +107,13 @@ def made_samples() -> Path:
 
 
 def benign_samples(count: int) -> set[str]:
-    """What the makers write, and `count` files of the collected corpus, evenly chosen."""
+    """`count` files of the collected corpus and a quarter as many that the makers write, evenly chosen."""
     from collect import collected
-    files = sorted(path for path in collected().rglob("*") if path.is_file())
-    chosen = files[::max(1, len(files) // count)] if count else []
-    return {str(path) for path in [*made_samples().rglob("*"), *chosen] if path.is_file()}
+
+    def some(root: Path, most: int) -> list[Path]:
+        files = sorted(path for path in root.rglob("*") if path.is_file())
+        return files[::max(1, len(files) // most)]
+    return {str(path) for path in some(collected(), count) + some(made_samples(), max(1, count // 4))}
 
 
 def assets_of_modelaudit() -> Path:
@@ -157,7 +159,7 @@ def compare_assets(every: int) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=int, default=1, help="take every Nth sample only")
-    parser.add_argument("--benign", type=int, default=1000, help="how many files of the collected corpus; 0: nor any that the makers write")
+    parser.add_argument("--benign", type=int, default=1000, help="how many files of the collected corpus, and a quarter as many that the makers write")
     parser.add_argument("--only", nargs="*", default=PEERS, choices=PEERS)
     parser.add_argument("--out", type=Path, help="answers for each sample, as CSV")
     parser.add_argument("--assets", action="store_true", help="only the comparison of modelaudit's test assets")

@@ -132,7 +132,7 @@ def compare(folder: Path, count: int, peer_count: int, rounds: int, environment:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--files", type=int, default=5000, help="0: none")
-    parser.add_argument("--peer-files", type=int, default=500)
+    parser.add_argument("--peer-files", type=int, default=100)
     parser.add_argument("--gigabytes", type=float, default=5, help="0: no large one")
     parser.add_argument("--rounds", type=int, default=1)
     arguments = parser.parse_args()
