@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <ctime>
+#include <optional>
 
 namespace hubgate::yara {
 namespace {
@@ -66,6 +67,8 @@ public:
   /// CPU time after which no further block is given out; moves with what was read.
   double deadline = 0;
   std::uint64_t bytes_read = 0;
+  bool late = false;       ///< the deadline has passed
+  bool short_read = false; ///< bytes that were there could not be read again
 
 private:
   static Stream& of(YR_MEMORY_BLOCK_ITERATOR* self) { return *static_cast<Stream*>(self->context); }
@@ -78,47 +81,66 @@ private:
   }
 
   YR_MEMORY_BLOCK* next_block() {
-    // The last block reached the end.
-    if (block_.size < blocks_.size + blocks_.overlap) return nullptr;
+    if (end_ && block_.base + block_.size >= *end_) return nullptr;
     // Parts of a string that wait for their other parts are listed by their place in the block: in
     // the next one they would fit together with what is not behind them, or hide what is. Matches
     // that reach over the border lie in the overlap, so the parts are found again there.
-    std::memset(scanner_->unconfirmed_matches, 0,
-                sizeof(YR_MATCHES) * scanner_->rules->num_strings);
+    if (!end_)
+      std::memset(scanner_->unconfirmed_matches, 0,
+                  sizeof(YR_MATCHES) * scanner_->rules->num_strings);
     block_.base += blocks_.size;
     return load();
   }
 
+  // Until the end was seen, blocks are read as they are given out; afterwards, when conditions look
+  // for a place, only those that are wanted.
   YR_MEMORY_BLOCK* load() {
-    if (cpu_now() > deadline + static_cast<double>(bytes_read) / k_bytes_a_second) {
-      iterator_.last_error = ERROR_SCAN_TIMEOUT;
-      return nullptr;
-    }
-    const std::vector<std::uint8_t>& bytes = data();
-    // Waiting for bytes that arrive is not its time.
-    clock_gettime(CLOCK_MONOTONIC, &scanner_->stopwatch.ts_start);
-    block_.size = bytes.size();
+    const std::uint64_t want = blocks_.size + blocks_.overlap;
     block_.context = this;
     block_.fetch_data = [](YR_MEMORY_BLOCK* self) {
-      return static_cast<Stream*>(self->context)->data().data();
+      return static_cast<Stream*>(self->context)->data();
     };
-    return bytes.empty() ? nullptr : &block_;
+    if (!end_) {
+      block_.size = want;
+      const std::vector<std::uint8_t>& bytes = read();
+      if (late) {
+        iterator_.last_error = ERROR_SCAN_TIMEOUT;
+        return nullptr;
+      }
+      if (bytes.size() < want) end_ = block_.base + bytes.size();
+    }
+    if (end_) block_.size = std::min(want, *end_ - std::min(*end_, block_.base));
+    return block_.size == 0 ? nullptr : &block_;
   }
 
-  const std::vector<std::uint8_t>& data() {
+  const std::uint8_t* data() {
+    const std::vector<std::uint8_t>& bytes = read();
+    if (bytes.size() >= block_.size) return bytes.data();
+    short_read = true;
+    return nullptr;
+  }
+
+  // The bytes of the current block, as many as there are.
+  const std::vector<std::uint8_t>& read() {
     std::vector<std::uint8_t>& bytes = block_.base == 0 ? first_ : other_;
     std::uint64_t& base = block_.base == 0 ? first_base_ : other_base_;
     if (base == block_.base) return bytes;
-    const auto want = static_cast<std::size_t>(blocks_.size + blocks_.overlap);
+    base = k_none;
     bytes.clear();
-    while (bytes.size() < want) {
+    if (late || cpu_now() > deadline + static_cast<double>(bytes_read) / k_bytes_a_second) {
+      late = true;
+      return bytes;
+    }
+    while (bytes.size() < block_.size) {
       const Bytes piece =
-          source_.view(block_.base + bytes.size(), std::min(k_piece, want - bytes.size()));
+          source_.view(block_.base + bytes.size(), std::min(k_piece, block_.size - bytes.size()));
       if (piece.empty()) break;
       bytes.insert(bytes.end(), piece.begin(), piece.end());
     }
-    bytes_read += bytes.size();
+    if (!end_) bytes_read += bytes.size(); // what is read once more gives no more time
     base = block_.base;
+    // Waiting for bytes that arrive is not libyara's time.
+    clock_gettime(CLOCK_MONOTONIC, &scanner_->stopwatch.ts_start);
     return bytes;
   }
 
@@ -134,6 +156,7 @@ private:
   std::vector<std::uint8_t> other_;
   std::uint64_t first_base_ = k_none;
   std::uint64_t other_base_ = k_none;
+  std::optional<std::uint64_t> end_;
 };
 
 struct Seen {
@@ -248,12 +271,15 @@ void Rules::inspect(Source& source, Session& session) {
   const int result = yr_scanner_scan_mem_blocks(state.scanner, stream.iterator());
   state.spent += cpu_now() - began;
   state.bytes += stream.bytes_read;
-  if (result == ERROR_SUCCESS) return;
-  if (result == ERROR_SCAN_TIMEOUT)
+  // Conditions go on without what could not be read for them.
+  if (stream.short_read && !stream.late)
+    session.gap(Reason::unreadable, Reach::load, 0,
+                "the YARA rules could not read again what they had seen");
+  if (result == ERROR_SCAN_TIMEOUT || stream.late)
     session.gap(Reason::budget, Reach::load, 0, "the YARA rules took too long");
   else if (result == ERROR_INSUFFICIENT_MEMORY)
     session.gap(Reason::out_of_memory, Reach::load, 0, "the YARA rules ran out of memory");
-  else
+  else if (result != ERROR_SUCCESS)
     session.gap(Reason::budget, Reach::load, 0,
                 "the YARA rules could not be matched: error " + std::to_string(result));
 }

@@ -247,9 +247,51 @@ TEST(Match, modules_see_the_whole_stream) {
 TEST(Match, ends_within_its_time) {
   const Report report = scan(bytes_of(k_marker), "{\"a\": 1}", {}, -1);
   EXPECT_TRUE(test::has_gap(report, Reason::budget)) << test::show(report);
-  // A condition without end: libyara's own limit would be a minute.
-  const Report fine = scan(bytes_of(k_marker), "{\"a\": 1}");
-  EXPECT_TRUE(fine.complete());
+  EXPECT_TRUE(scan(bytes_of(k_marker), "{\"a\": 1}").complete());
+}
+
+// A source that counts how much is read of it, and at some point is late.
+class Counted final : public Source {
+public:
+  explicit Counted(Bytes bytes) : inner_(bytes) {}
+  std::optional<std::uint64_t> size() override { return inner_.size(); }
+  Bytes view(std::uint64_t offset, std::size_t n) override {
+    const Bytes out = inner_.view(offset, n);
+    read += out.size();
+    return out;
+  }
+  bool random_access() override { return true; }
+  std::uint64_t wait_end() override { return inner_.wait_end(); }
+  std::uint64_t read = 0;
+
+private:
+  MemorySource inner_;
+};
+
+TEST(Match, a_condition_reads_again_only_what_it_looks_at) {
+  std::string content(64 << 10, ' ');
+  content.replace(60'000, 4, "deep");
+  const auto cost = [&](std::string_view condition, bool expected) {
+    const auto rules = Rules::load(
+        bytes_of("rule Deep { condition: " + std::string(condition) + " }"), {1024, 64});
+    Counted source(as_bytes(content));
+    const Report report = scan_object({}, source, {}, nullptr, rules.get());
+    EXPECT_EQ(test::find_rule(report, "yara:own.Deep") != nullptr, expected) << condition;
+    return source.read;
+  };
+  const std::uint64_t without = cost("filesize == 1", false);
+  EXPECT_LE(cost("uint32(60000) == 0x70656564 and uint8(60001) == 0x65", true), without + 4096);
+  EXPECT_LE(cost("uint8(0) == 0x20 and uint8(65535) == 0x20 and filesize == 65536", true),
+            without + 4096);
+}
+
+// What a condition could not look at any more must not count as looked at.
+TEST(Match, a_condition_that_is_late_is_a_gap) {
+  const std::string content(256 << 10, 'x');
+  const auto rules = bytes_of("rule Slow { condition: for all i in (0..200000): "
+                              "(uint8(i) + uint8(262143 - i) == 240) }");
+  const Report report = scan(rules, content, {1024, 64}, 0.2);
+  EXPECT_TRUE(test::has_gap(report, Reason::budget)) << test::show(report);
 }
 
 TEST(Match, a_string_that_is_there_too_often_is_a_gap) {
