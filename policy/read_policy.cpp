@@ -33,6 +33,8 @@ struct Vocabulary {
       "unknown-call",   "unknown-class", "remote-control", "theft",       "execution",
       "reconnaissance", "persistence",   "destruction",    "propagation", "proof-of-concept"};
 
+  bool complete = true; ///< but for YARA rules that can't be read
+
   Vocabulary() {
     for (const Format* format: all_formats()) {
       formats.insert(format->name);
@@ -143,6 +145,7 @@ private:
 
   void check_known(std::string_view key, const yaml::Item& item,
                    const std::set<std::string_view>& known) {
+    if (!words_.complete) return;
     const bool found = std::any_of(known.begin(), known.end(), [&](std::string_view name) {
       return glob_matches(item.text, name, Case::sensitive);
     });
@@ -269,6 +272,7 @@ Policy::Model read_policy(yaml::Document& document, std::string_view name,
   out.name = printable(top.text("name").value_or(std::string(name)), 100);
   top.text("description");
   out.yara = read_yara(top, folder);
+  words.complete = out.yara || !top.has("yara");
   if (out.yara)
     for (const yara::RuleFacts& rule: out.yara->rules) {
       words.rules.insert(rule.id);

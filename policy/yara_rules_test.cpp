@@ -66,7 +66,7 @@ TEST_F(YaraRules, ProblemsNameTheirFile) {
   write("rules/bad.yar", "rule A {\n  condition:\n    $b }\n");
   const auto told = problems("[rules/*.yar]");
   ASSERT_FALSE(told.empty());
-  EXPECT_THAT(told.back(), HasSubstr("rules/bad.yar:3: "));
+  EXPECT_THAT(told, ElementsAre(HasSubstr("rules/bad.yar:3: "))) << "and none about the matches";
   EXPECT_THAT(problems("[rules/none.yar]")[0], HasSubstr("policy.yaml:3: yara"));
   EXPECT_THAT(problems("[rules/*.none]")[0], HasSubstr("no file"));
   EXPECT_THAT(problems("['*/own.yar']")[0], HasSubstr("folders"));

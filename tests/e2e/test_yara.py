@@ -83,7 +83,7 @@ def test_check_tells_file_and_line(policy):
     fine = hubgate("policy", "check", policy)
     assert fine.returncode == 0 and "1 YARA rules" in fine.stdout, fine.stderr
     rules = policy.parent / "rules"
-    (rules / "broken.yar").write_text("rule Broken {\n  condition:\n    $missing\n}\n")
+    (rules / "broken.yar").write_text("rule Broken {\n  condition:\n    $missing }\n")
     (rules / "reads.yar").write_text('import "pe"\nrule Reads { condition: pe.is_pe }\n')
     (rules / "more.yar").write_text('include "own.yar"\n')
     broken = hubgate("policy", "check", policy)
