@@ -50,8 +50,7 @@ std::shared_ptr<const yara::Compiled> read_yara(yaml::Mapping& top, const fs::pa
   }
   std::vector<yara::RuleFile> files;
   std::size_t bytes = 0;
-  bool bad = items->empty();
-  if (bad) top.error("yara", "names no file");
+  bool bad = false;
   for (const yaml::Item& item: *items) {
     const auto paths = files_of(folder, item.text);
     if (!paths) {

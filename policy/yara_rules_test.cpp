@@ -70,7 +70,7 @@ TEST_F(YaraRules, ProblemsNameTheirFile) {
   EXPECT_THAT(problems("[rules/none.yar]")[0], HasSubstr("policy.yaml:3: yara"));
   EXPECT_THAT(problems("[rules/*.none]")[0], HasSubstr("no file"));
   EXPECT_THAT(problems("['*/own.yar']")[0], HasSubstr("folders"));
-  EXPECT_THAT(problems("[]")[0], HasSubstr("names no file"));
+  EXPECT_THAT(problems("[]")[0], HasSubstr("empty list"));
   const auto loaded = Policy::load(policy("[rules/*.yar]"));
   ASSERT_FALSE(loaded) << "with an error there is no policy, not one without the rules";
 }
