@@ -23,7 +23,7 @@ from measure import HUBGATE, WORK, median, pss_bytes, table, verdict
 
 COMMITS, FILES = 2000, 10
 OLD_COMMITS, OLD_REFS = 100_000, 50_000
-LARGE = 600_000_000
+LARGE, DELTIFIED = 600_000_000, 100_000_000
 GITLEAKS = "github.com/zricethezav/gitleaks/v8@v8.30.1"
 GIT = {"PATH": "/usr/bin:/bin", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
 
@@ -135,24 +135,24 @@ def large_blobs(work: Path) -> bool:
     """Peak of the proportional memory of the hook and all that it started."""
     server, client = empty_server(work), work / "client.git"
     git("init", "-q", "--bare", "-b", "main", client)
+    git("-C", server, "config", "receive.unpackLimit", "1")
+    git("-C", client, "config", "core.compression", "0")
     noise = random.Random(3).randbytes(1 << 20)
-    first = b"".join(noise[at:] + noise[:at] for at in range(LARGE // len(noise) + 1))[:LARGE]
-    good = True
+    large = b"".join(noise[at:] + noise[:at] for at in range(LARGE // len(noise) + 1))[:LARGE]
+    base = large[:DELTIFIED]
     rows = []
-    for name, data in (("a blob of 600 MB", first), ("a delta to it", first[:LARGE // 2] + b"changed" + first[LARGE // 2:])):
-        git("-C", client, "-c", "core.bigFileThreshold=2g", "-c", "pack.compression=1", "fast-import", "--quiet",
+    for name, data in (("a blob of 600 MB", large), ("100 MB", base), ("a delta to it", base[:DELTIFIED // 2] + b"changed" + base[DELTIFIED // 2:])):
+        parent = b"from refs/heads/main^0\n" if rows else b""
+        git("-C", client, "fast-import", "--quiet",
             input=b"commit refs/heads/main\ncommitter A <a@a.invalid> 1700000000 +0000\ndata 4\nwork\n%sM 100644 inline data.bin\ndata %d\n%b\n"
-            % (b"" if name.startswith("a blob") else b"from refs/heads/main^0\n", len(data), data))
-        for setting, value in (("receive.unpackLimit", "1"), ("core.bigFileThreshold", "2g")):
-            git("-C", server, "config", setting, value)
+            % (parent, len(data), data))
         started = time.monotonic()
         push_through(client, server, f"{HUBGATE} hook pre-receive --policy audit --data {work}/data <lines >{work}/hubgate.out 2>&1 & pid=$!\n"
                      f"{sys.executable} {Path(__file__).resolve()} --sample $pid {work}/hubgate.memory\nwait $pid\n")
         seconds, peak = time.monotonic() - started, float((work / "hubgate.memory").read_text())
         rows.append([name, peak / 1e6, seconds])
-        good = good and (not name.startswith("a blob") or peak < 200e6)
     table("large: in a pack of the push", ["", "peak MB, all processes", "s, the whole push"], rows)
-    return verdict("MB for a blob of 600 MB", rows[0][1], 200) and good
+    return verdict("MB for a blob of 600 MB", rows[0][1], 200)
 
 
 def sample(pid: int, to: Path) -> None:
