@@ -69,7 +69,9 @@ class BareRepository:
 
 
 class SshServer:
-    def __init__(self, folder: Path):
+    """sshd on loopback for the account of this process. `keys`: whose authorized_keys; `home`: what logins get as HOME."""
+
+    def __init__(self, folder: Path, keys: Path | None = None, home: Path | None = None):
         folder.mkdir(parents=True)
         self.port = free_port()
         self.key = folder / "key"
@@ -78,7 +80,8 @@ class SshServer:
         shutil.copy(f"{self.key}.pub", folder / "authorized_keys")
         (folder / "config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile {folder}/pid\nStrictModes no\n"
-            f"UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nAuthorizedKeysFile {folder}/authorized_keys\n")
+            f"UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nAuthorizedKeysFile {keys or folder / 'authorized_keys'}\n"
+            + (f"SetEnv HOME={home}\n" if home else ""))
         Path("/run/sshd").mkdir(exist_ok=True)
         sshd = shutil.which("sshd") or "/usr/sbin/sshd"
         self.process = subprocess.Popen([sshd, "-D", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)
