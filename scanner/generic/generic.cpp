@@ -38,6 +38,11 @@ constexpr std::size_t k_ahead = 4096;       ///< a hit sees this much behind it
 constexpr std::size_t k_behind = 256;       ///< and this much before it
 constexpr std::uint64_t k_hits = 256;       ///< of one kind in one stream, and one more for
 constexpr std::uint64_t k_hit_each = 65536; ///< each so many bytes of it; beyond: a gap
+/// Tables have columns of pickles. These are bounded by the work that they make instead: bytes that
+/// are tried, for each byte of the stream.
+constexpr std::uint64_t k_pickles = 2'000'000;
+constexpr std::uint64_t k_pickle_work = 64;
+constexpr std::uint64_t k_pickle_work_free = std::uint64_t{16} << 20;
 
 enum class Kind : std::uint8_t {
   executable,
@@ -158,6 +163,9 @@ private:
   void text_around(const Hit& hit);
   void embed(const Hit& hit);
   void try_pickle(std::uint64_t offset);
+  std::uint64_t most(Kind kind) const {
+    return kind == Kind::pickle ? k_pickles : k_hits + size_ / k_hit_each;
+  }
 
   Source& source_;
   Session& session_;
@@ -165,6 +173,8 @@ private:
   std::vector<Hit> hits_;
   std::array<std::size_t, k_kinds> seen_{};
   std::uint64_t pickle_end_ = 0; ///< what lies before it was part of a pickle
+  std::uint64_t pickle_tries_ = 0;
+  std::uint64_t pickle_work_ = 0; ///< bytes that were tried as pickles
 };
 
 // "module\nname\n" behind GLOBAL and INST.
@@ -280,7 +290,7 @@ void Hunt::note(Bytes window, std::uint64_t base, std::size_t at) {
     std::size_t& seen = seen_[static_cast<std::size_t>(magic.kind)];
     // Zips are read to their end from the first header on; the others can't be told apart.
     if (magic.kind == Kind::zip && seen > 0) continue;
-    if (++seen <= k_hits + size_ / k_hit_each) hits_.push_back({offset, magic.kind});
+    if (++seen <= most(magic.kind)) hits_.push_back({offset, magic.kind});
   }
 }
 
@@ -364,6 +374,12 @@ void Hunt::text_around(const Hit& hit) {
 // Only what would call something is told: bytes that merely could be opcodes do nothing.
 void Hunt::try_pickle(std::uint64_t offset) {
   if (offset < pickle_end_) return;
+  if (pickle_work_ > k_pickle_work_free + size_ * k_pickle_work ||
+      (++pickle_tries_ % 1024 == 0 && !session_.budget().time_left())) {
+    session_.gap(Reason::budget, Reach::data, 0, "more places look like pickles than can be tried");
+    pickle_end_ = size_;
+    return;
+  }
   std::uint64_t begin = offset;
   // INST takes its arguments from a MARK in front of it.
   if (starts_with(source_.view(offset, 1), "i")) {
@@ -380,6 +396,7 @@ void Hunt::try_pickle(std::uint64_t offset) {
       source_, session_, begin,
       {.streams = pickle::Options::Streams::one, .reports = pickle::Options::Reports::none},
       &calls);
+  pickle_work_ += result.end - begin + 1;
   // The stream itself was tried by the pickle format.
   if (calls.count == 0 || (begin == 0 && result.end >= size_)) return;
   pickle_end_ = std::max(result.end, begin + 1);
@@ -431,7 +448,7 @@ void Hunt::run() {
     }
   }
   for (std::size_t kind = 0; kind < k_kinds; ++kind)
-    if (seen_[kind] > k_hits + size_ / k_hit_each)
+    if (seen_[kind] > most(static_cast<Kind>(kind)))
       session_.gap(Reason::budget, Reach::data, 0,
                    std::to_string(seen_[kind]) + " places look like " + std::string(k_names[kind]));
   for (const Hit& hit: hits_) {

@@ -10,6 +10,7 @@ namespace hubgate {
 namespace {
 
 using namespace std::string_literals;
+using namespace std::string_view_literals;
 using test::find_rule;
 using test::has_gap;
 using test::is_clean;
@@ -108,6 +109,24 @@ TEST(Generic, pickles_that_call_something_are_found) {
   for (const Finding& finding: data.findings)
     EXPECT_EQ(finding.severity, Severity::informational) << show(data);
   EXPECT_TRUE(has_gap(data, Reason::opaque)) << show(data);
+}
+
+// Rows of a table: each a pickle of data, one of them not.
+TEST(Generic, thousands_of_pickles_are_read_to_the_last) {
+  std::string bytes = "\xff\xfe\x01rows";
+  const auto row = [&bytes](std::string_view pickle) {
+    bytes += '\x06';
+    bytes += static_cast<char>(pickle.size());
+    bytes += pickle;
+  };
+  for (int i = 0; i < 4000; ++i)
+    row("\x80\x04\x95\x0f\0\0\0\0\0\0\0}\x94(\x8c\x02id\x94K\x07u."sv);
+  row("\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x19"
+      "echo hubgate-inert-marker\x85R."sv);
+  const Report report = scan_bytes(bytes);
+  EXPECT_FALSE(test::has_gap(report, Reason::budget)) << show(report);
+  EXPECT_NE(find_rule(report, "pickle-dangerous-call"), nullptr) << show(report);
+  EXPECT_EQ(report.dropped, 0U);
 }
 
 TEST(Generic, nothing_found_is_opaque) {

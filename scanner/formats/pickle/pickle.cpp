@@ -190,6 +190,8 @@ std::uint64_t find_pickles(Source& source, Session& session, std::uint64_t begin
   const std::uint64_t work_limit = (end - std::min(begin, end)) * k_work_a_byte + k_step * 16;
   std::uint64_t work = 0;
   std::uint64_t found = 0;
+  std::size_t harmless = 0;
+  constexpr std::size_t k_told_harmless = 20;
   Machine machine(source, session, {}, nullptr);
   machine.set_shown(false); // much of it is no pickle
   for (std::uint64_t at = begin; at < end;) {
@@ -229,11 +231,13 @@ std::uint64_t find_pickles(Source& source, Session& session, std::uint64_t begin
         again.set_shown(true);
         again.run(start);
       }
-      session.find(
-          rule(R::behind_junk), start, outcome.end - start,
-          "a pickle at " + std::to_string(start) +
-              (outcome.how == Machine::End::stop ? "" : ", broken"),
-          {.severity = machine.did_harm() ? Severity::suspicious : Severity::informational});
+      // Tables have a column of them: that there are pickles is told, not how many.
+      if (machine.did_harm() || ++harmless <= k_told_harmless)
+        session.find(
+            rule(R::behind_junk), start, outcome.end - start,
+            "a pickle at " + std::to_string(start) +
+                (outcome.how == Machine::End::stop ? "" : ", broken"),
+            {.severity = machine.did_harm() ? Severity::suspicious : Severity::informational});
       next = std::max(outcome.end, start + 1);
       break;
     }
