@@ -139,6 +139,8 @@ void check_licence(Teller& teller, const Value& value) {
   std::string name(value.text);
   std::transform(name.begin(), name.end(), name.begin(),
                  [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  if (name.size() <= 100)
+    teller.session().refer("licence", value.offset, name, value.rule.condition);
   const bool known = std::binary_search(k_licences.begin(), k_licences.end(), name);
   // Terms that forbid what a company does with a model are worth a word too.
   const bool open = known && name.find("-nc") == std::string::npos && name != "other" &&

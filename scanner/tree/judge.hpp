@@ -57,6 +57,7 @@ void judge_repository(Judge& judge); ///< what the code of several files does to
 void judge_shadows(Judge& judge);    ///< modules that stand in for a library
 void judge_weights(Judge& judge);    ///< the same model in two formats
 void judge_templates(Judge& judge);  ///< one model's chat template in several files
+void judge_licences(Judge& judge);   ///< terms of use that weights and card state differently
 void judge_sizes(Judge& judge);      ///< weights that are far smaller than what describes them
 
 enum class RuleId {
@@ -81,6 +82,7 @@ enum class RuleId {
   template_differs,
   entry_point,
   named_skops,
+  licence_differs,
   described,
 };
 const Rule& rule(RuleId id);

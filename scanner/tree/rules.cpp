@@ -10,7 +10,7 @@ namespace tree {
 namespace {
 
 // In the order of RuleId.
-constexpr std::array<Rule, 22> k_rules{{
+constexpr std::array<Rule, 23> k_rules{{
     {"tree-reference-outside", "traversal", Severity::suspicious, Reach::load, "CWE-22",
      "AML.T0011.000", "PTH-021 ONX-001",
      "a file names another one outside of the repository, so whoever loads it reads what lies "
@@ -68,6 +68,8 @@ constexpr std::array<Rule, 22> k_rules{{
      "JNP-015",
      "a pickle under the name of a format that promises to have none: tools that open what they "
      "are given unpickle it"},
+    {"tree-licence-differs", "licence", Severity::informational, Reach::data, "", "", "CNT-003",
+     "the weights state other terms of use than the card"},
     {"tree-described", "reference", Severity::informational, Reach::data, "", "", "",
      "no format claims this file; another one of the repository says what all of its bytes are"},
 }};

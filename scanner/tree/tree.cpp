@@ -182,6 +182,7 @@ Report judge_tree(std::span<const TreeEntry> entries, const TreeOptions& options
   tree::judge_weights(judge);
   tree::judge_sizes(judge);
   tree::judge_templates(judge);
+  tree::judge_licences(judge);
   return std::move(judge.report);
 }
 

@@ -440,6 +440,19 @@ TEST(Tree, WhatDecidesAndWasNotReadIsAGap) {
   EXPECT_EQ(report.gaps[0].reach, Reach::load);
 }
 
+TEST(Licences, OfWeightsAndCardAreCompared) {
+  Repository repo;
+  repo.file("README.md", "card");
+  repo.refers("README.md", "licence", "apache-2.0");
+  repo.file("model.safetensors", "weights");
+  repo.refers("model.safetensors", "licence", "Apache License, Version 2.0");
+  EXPECT_EQ(severity_of(repo.judge(), "tree-licence-differs"), std::nullopt);
+  repo.report_of("model.safetensors").references[0].target = "CC-BY-NC-4.0";
+  EXPECT_EQ(severity_of(repo.judge(), "tree-licence-differs"), Severity::informational);
+  repo.report_of("model.safetensors").references[0].target = "https://example.test/terms";
+  EXPECT_EQ(severity_of(repo.judge(), "tree-licence-differs"), std::nullopt);
+}
+
 // A file without a header, and what describes it.
 class Described : public ::testing::Test {
 protected:

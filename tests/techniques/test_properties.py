@@ -8,6 +8,7 @@ import json
 import marshal
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -302,3 +303,22 @@ def test_bytecode_is_told_and_only_strict_refuses_it(tmp_path):
     assert scan(cached).returncode == 0
     assert scan(cached, "--policy", "guarded").returncode == 0
     assert scan(cached, "--policy", "strict").returncode == 1
+
+
+def test_a_million_empty_members_cost_the_budget_and_no_more(tmp_path):
+    """ARC-016: members that hold nothing are counted like any others; what comes behind the limit is a gap."""
+    count, path = 1_050_000, tmp_path / "many.zip"
+    head = struct.pack("<HHHHHIIIHH", 20, 0, 0, 0, 0x5821, 0, 0, 0, 7, 0)
+    with path.open("wb") as out:
+        for i in range(count):
+            out.write(b"PK\3\4" + head + b"%07d" % i)
+        begin = out.tell()
+        for i in range(count):
+            out.write(b"PK\1\2" + struct.pack("<H", 20) + head + struct.pack("<HHHII", 0, 0, 0, 0, i * 37) + b"%07d" % i)
+        end = out.tell()
+        out.write(b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, count, count, end - begin, begin))
+        out.write(b"PK\6\7" + struct.pack("<IQI", 0, end, 1))
+        out.write(b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, end - begin, begin, 0))
+    report = json.loads(scan(path).stdout.splitlines()[0])
+    path.unlink()
+    assert report["verdict"] == "inconclusive" and report["reasons"] == ["budget"]

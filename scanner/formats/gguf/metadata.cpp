@@ -20,6 +20,9 @@ bool is_token_id(std::string_view key) {
 } // namespace
 
 bool Metadata::text(const std::string& key, std::string_view value, std::uint64_t offset) {
+  constexpr std::size_t k_max_licence = 100; // longer ones are texts, not names
+  if (key == "general.license" && value.size() <= k_max_licence)
+    session_.refer("licence", offset, value);
   if (!is_template(key)) return false;
   jinja::analyse_template(session_, value, {.name = key, .offset = offset});
   // Bytes that no text has may be something else as well: the caller looks.

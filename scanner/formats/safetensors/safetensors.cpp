@@ -21,6 +21,7 @@ constexpr std::size_t k_max_tensors = 1'000'000;    ///< no shard has a tenth of
 constexpr std::size_t k_many_empty = 1'000;         ///< zero-size tensors in one honest file: a few
 constexpr std::uint64_t k_max_rank = 64;
 constexpr std::size_t k_max_name = 4096;
+constexpr std::size_t k_max_licence = 100; ///< longer ones are texts, not names
 
 constexpr std::string_view k_atlas_evasion = "AML.T0076";
 constexpr std::string_view k_atlas_embed = "AML.T0018.002";
@@ -281,6 +282,9 @@ bool Scan::metadata(JsonReader& json) {
     if (value == JsonEvent::error) return json_error(json);
     if (value == JsonEvent::string) {
       scan_text_value(session_, "__metadata__." + key, json.text(), json.offset());
+      if ((key == "license" || key == "licence" || key == "modelspec.license") &&
+          json.text().size() <= k_max_licence)
+        session_.refer("licence", json.offset(), json.text());
       continue;
     }
     deny(k_metadata, json.offset(), "__metadata__." + key + " is not a string");
