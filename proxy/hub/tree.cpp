@@ -188,8 +188,8 @@ Task<void> fetch_one(Gate& gate, std::shared_ptr<TreeJob> job, std::size_t index
   entry.sha256 = hex(digest.sha256);
   entry.size = digest.size;
   entry.report = &job->reports.emplace_back(std::move(report));
-  if (!path.ends_with(".py") || body->size() > python::k_max_repository - job->code_bytes)
-    co_return;
+  const bool code = path.ends_with(".py") || path.ends_with(".ipynb");
+  if (!code || body->size() > python::k_max_repository - job->code_bytes) co_return;
   job->code_bytes += body->size();
   job->code.emplace(index, std::move(*body));
 }

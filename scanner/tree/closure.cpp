@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::size_t k_listed = 50;   ///< entry points that are shown
 constexpr std::size_t k_in_chain = 12; ///< files that one of them shows
+constexpr std::size_t k_others = 100;  ///< notebooks and path files that are taken into it
 constexpr std::size_t k_loose = 300;   ///< files without a known import, taken into the analysis
 
 // The files of this repository that importing `name` from the file at `from` runs.
@@ -72,6 +73,19 @@ bool is_hidden(std::string_view path) {
 bool is_module(const TreeEntry& entry) {
   return (entry.mode == FileMode::regular || entry.mode == FileMode::executable) &&
          !entry.pointer && entry.report != nullptr && lower_case(entry.path).ends_with(".py");
+}
+
+// What holds Python without being a module: a notebook, lines that run at each start of Python.
+bool holds_code(const TreeEntry& entry) {
+  if ((entry.mode != FileMode::regular && entry.mode != FileMode::executable) || entry.pointer ||
+      entry.report == nullptr)
+    return false;
+  if (entry.path.ends_with(".ipynb")) return entry.report->format == "notebook";
+  const auto& found = entry.report->findings;
+  return entry.path.ends_with(".pth") &&
+         std::any_of(found.begin(), found.end(), [](const Finding& finding) {
+           return finding.where.empty() && finding.rule.starts_with("pth-");
+         });
 }
 
 // "ds" of "a/ds.py".
@@ -296,16 +310,18 @@ void judge_repository(Judge& judge) {
   if (found == nullptr) return;
   std::unordered_map<std::string, std::size_t> by_name; // as reports write paths
   for (std::size_t i = 0; i < judge.entries.size(); ++i)
-    if (is_module(judge.entries[i])) by_name.emplace(escaped(judge.entries[i].path), i);
+    if (is_module(judge.entries[i]) || holds_code(judge.entries[i]))
+      by_name.emplace(escaped(judge.entries[i].path), i);
   for (const Finding& finding: found->findings) {
     if (finding.severity == Severity::informational) continue;
     const auto at = by_name.find(finding.where);
     if (at != by_name.end()) {
       const TreeEntry& entry = judge.entries[at->second];
       const auto& own = entry.report->findings;
+      const bool anywhere = !is_module(entry); // the offsets of recovered code are its file's
       const bool known = std::any_of(own.begin(), own.end(), [&](const Finding& other) {
         return other.where.empty() && other.rule == finding.rule &&
-               other.offset == finding.offset && other.severity >= finding.severity &&
+               (anywhere || other.offset == finding.offset) && other.severity >= finding.severity &&
                holds_under(other.condition, other.where, entry.path);
       });
       if (known) continue;
@@ -331,7 +347,8 @@ std::vector<Wanted> wanted_code(const tree::Judge& judge, tree::Closure& closure
   std::vector<Wanted> out;
   std::vector<bool> taken(judge.entries.size(), false);
   const auto take = [&](std::size_t at, bool at_load) {
-    if (taken[at] || !tree::is_module(judge.entries[at])) return;
+    if (taken[at] || (!tree::is_module(judge.entries[at]) && !tree::holds_code(judge.entries[at])))
+      return;
     taken[at] = true;
     out.push_back({at, at_load});
   };
@@ -345,6 +362,13 @@ std::vector<Wanted> wanted_code(const tree::Judge& judge, tree::Closure& closure
       take(target, false);
     }
   }
+  // A path file runs at each start of the Python that it is installed into.
+  std::size_t others = 0;
+  for (std::size_t i = 0; i < judge.entries.size() && others < tree::k_others; ++i) {
+    if (!tree::holds_code(judge.entries[i])) continue;
+    ++others;
+    take(i, judge.entries[i].path.ends_with(".pth"));
+  }
   const std::size_t most = out.size() + tree::k_loose;
   for (std::size_t i = 0; i < judge.entries.size() && out.size() < most; ++i)
     take(i, false);
@@ -357,7 +381,9 @@ RepositoryCode repository_code(std::span<const TreeEntry> entries, const TreeOpt
                                const std::function<std::optional<std::string>(std::size_t)>& read) {
   RepositoryCode out;
   tree::Judge judge(entries.first(std::min(entries.size(), options.max_entries)), options);
-  if (std::count_if(judge.entries.begin(), judge.entries.end(), tree::is_module) < 2) return out;
+  const auto modules = std::count_if(judge.entries.begin(), judge.entries.end(), tree::is_module);
+  const auto others = std::count_if(judge.entries.begin(), judge.entries.end(), tree::holds_code);
+  if (modules == 0 || modules + others < 2) return out;
   tree::judge_references(judge);
   tree::Closure closure(judge);
   for (const Wanted& wanted: wanted_code(judge, closure)) {

@@ -12,7 +12,7 @@ from pathlib import Path
 from test_ledger import HUBGATE, ROOT, fired, scanned, worst  # noqa: F401 (scanned is a fixture)
 
 from fixtures.registry import FIXTURES, load_families
-from fixtures.taint import MODELS, ROWS
+from fixtures.taint import CARRIED, MODELS, ROWS
 
 CLASS = {"python-remote-control": "remote-control", "python-theft": "theft", "python-beacon": "reconnaissance",
          "python-reconnaissance": "reconnaissance", "python-persistence": "persistence",
@@ -56,6 +56,15 @@ def test_models_show_behaviour_and_path(scanned):
         assert fired(scanned[near], "keras-lambda"), near
         assert all(report["status"] == "complete" for report in scanned[name] + scanned[near]), (name, scanned[name], scanned[near])
     assert shown > 900
+
+
+def test_code_that_carriers_name_as_code(scanned):
+    """Modules of torch.package, handlers of TorchServe, cells of notebooks go through the same analysis."""
+    load_families()
+    assert len(CARRIED) > 900
+    for name, near, _, rule in CARRIED:
+        assert fired(scanned[name], rule), (name, rule, scanned[name])
+        assert not behaviour(scanned[near]), (near, scanned[near])
 
 
 def function_of(source: str):

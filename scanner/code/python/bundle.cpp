@@ -1,5 +1,6 @@
 // The bundle of a repository's texts, as repository.hpp describes it.
 #include "scanner/code/python/analyse.hpp"
+#include "scanner/code/python/cells.hpp"
 #include "scanner/code/python/repository.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/reader.hpp"
@@ -22,6 +23,42 @@ Claim probe(const Probe& probe) {
   return as_text(probe.head).starts_with(k_magic) ? Claim::yes : Claim::no;
 }
 
+// Notebooks and path files become Python, which is put behind all other texts.
+struct Recovered {
+  std::string bytes;
+  std::vector<RepositoryFile> files; ///< views into `bytes`, in the order of their texts
+};
+
+Recovered recovered(const std::string& bytes, std::span<const RepositoryFile> files) {
+  Recovered out;
+  std::vector<std::pair<RepositoryFile, std::string>> codes;
+  std::size_t room = k_max_repository;
+  for (const RepositoryFile& file: files) {
+    const std::string_view text = std::string_view(bytes).substr(file.begin, file.length);
+    const bool notebook = file.path.ends_with(".ipynb");
+    if (!notebook && !file.path.ends_with(".pth")) {
+      out.files.push_back(file);
+      continue;
+    }
+    codes.emplace_back(file, notebook ? notebook_code(as_bytes(text), room) : path_file_code(text));
+    room -= std::min(room, codes.back().second.size());
+  }
+  std::uint64_t end = bytes.size();
+  for (const auto& [file, code]: codes) {
+    out.files.push_back({file.path, end, code.size(), file.when, file.begin});
+    end += code.size();
+  }
+  const char* const before = bytes.data();
+  out.bytes.reserve(static_cast<std::size_t>(end));
+  out.bytes = bytes;
+  for (const auto& [file, code]: codes)
+    out.bytes += code;
+  for (RepositoryFile& file: out.files)
+    file.path = std::string_view(out.bytes).substr(
+        static_cast<std::size_t>(file.path.data() - before), file.path.size());
+  return out;
+}
+
 Reading scan(Source& source, Session& session) {
   // What code of the repository holds in itself is no repository.
   if (!session.is_object()) return Reading::none;
@@ -40,7 +77,8 @@ Reading scan(Source& source, Session& session) {
     session.gap(Reason::malformed, Reach::load, 0, files.error().message);
     return Reading::broken;
   }
-  analyse_repository(bytes, *files, session);
+  const Recovered code = recovered(bytes, *files);
+  analyse_repository(code.bytes, code.files, session);
   return Reading::valid;
 }
 

@@ -83,7 +83,7 @@ private:
     Map attributes;
     std::vector<Value> bases;
     std::uint32_t metaclass = k_nowhere;
-    std::optional<bool> builder; ///< is_builder_class(), once it was asked
+    std::optional<bool> builder;          ///< is_builder_class(), once it was asked
     std::vector<std::string_view> fields; ///< annotated names, in order: of a dataclass
   };
   struct KeptCommand {
@@ -280,6 +280,10 @@ private:
   Value merge(const Value& old, const Value& value) const;
   std::uint32_t step(NodeId at, std::uint32_t parent);
   std::uint64_t offset_of(NodeId at) const {
+    if (modules_ != nullptr) {
+      const Module& module = modules_->all()[modules_->at(tree_[at].begin)];
+      return module.shown + (module.recovered ? 0 : tree_[at].begin - module.begin);
+    }
     return unit_.verbatim ? unit_.offset + tree_[at].begin : unit_.offset;
   }
   bool tick();

@@ -33,6 +33,8 @@ Modules::Modules(std::span<const RepositoryFile> files) : files_(files.size()) {
     module.folder = folder_of(file.path);
     module.begin = static_cast<std::uint32_t>(file.begin);
     module.end = static_cast<std::uint32_t>(file.begin + file.length);
+    module.recovered = file.recovered.has_value();
+    module.shown = static_cast<std::uint32_t>(file.recovered.value_or(file.begin));
     module.when = file.when;
     std::string_view name = name_of(file.path);
     name = name.substr(0, name.rfind('.'));

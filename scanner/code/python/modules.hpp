@@ -19,6 +19,8 @@ struct Module {
   std::string place;  ///< "pkg/util" of pkg/util.py, "pkg" of pkg/__init__.py
   std::uint32_t begin = 0;
   std::uint32_t end = 0;
+  std::uint32_t shown = 0; ///< where the file begins in the bundle
+  bool recovered = false;  ///< the text is not the file's own
   NodeId root = k_no_node; ///< none: a folder, or a file that is no Python
   When when = When::on_call;
   State state = State::fresh;

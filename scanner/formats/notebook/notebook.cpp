@@ -1,6 +1,7 @@
 // Jupyter notebooks (nbformat 3 and 4): code of all cells as one unit of Python, shell lines and
 // cells, outputs that a browser renders. A refinement of JSON. See README.md.
 #include "scanner/code/python/analyse.hpp"
+#include "scanner/code/python/cells.hpp"
 #include "scanner/code/shell/report.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json.hpp"
@@ -70,6 +71,8 @@ private:
   void code_cell(const std::string& source, std::uint64_t offset);
   void shell_line(std::string_view line, std::uint64_t offset);
   void judge_output(const std::string& text, std::uint64_t offset);
+  void judge_script(const std::string& text, std::uint64_t offset);
+  void written_file(std::string_view text, std::uint64_t offset);
 
   JsonReader reader_;
   Session& session_;
@@ -121,6 +124,12 @@ void Notebook::judge_output(const std::string& text, std::uint64_t offset) {
     session_.find(k_scripted, offset, 0, std::string_view(text).substr(0, 120));
 }
 
+void Notebook::judge_script(const std::string& text, std::uint64_t offset) {
+  const bool active = is_active(lower(text));
+  session_.find(active ? k_active : k_scripted, offset, 0,
+                std::string_view(text).substr(0, active ? 300 : 120));
+}
+
 // {"output_type": …, "data": {"text/html": […]}} and the older {"html": …}
 bool Notebook::outputs() {
   if (reader_.next() != JsonEvent::array_begin) return reader_.failure() == JsonFailure::none;
@@ -137,10 +146,8 @@ bool Notebook::outputs() {
     if (!markup) continue;
     std::string body;
     if (!text(body, k_max_output)) return false;
-    if (key.ends_with("javascript") && is_active(lower(body)))
-      session_.find(k_active, offset, 0, std::string_view(body).substr(0, 300));
-    else if (key.ends_with("javascript"))
-      session_.find(k_scripted, offset, 0, std::string_view(body).substr(0, 120));
+    if (key.ends_with("javascript"))
+      judge_script(body, offset);
     else
       judge_output(body, offset);
   }
@@ -158,56 +165,39 @@ void Notebook::shell_line(std::string_view line, std::uint64_t offset) {
   if (installs && plain) session_.find(k_install, offset, 0, title + ": " + std::string(line));
 }
 
-// Magics: "!command", "%magic", "x = !command", "%%bash" (the whole cell).
 void Notebook::code_cell(const std::string& source, std::uint64_t offset) {
-  const std::size_t start = std::min(source.find_first_not_of(" \t\r\n"), source.size());
-  if (source.compare(start, 2, "%%") == 0) {
-    const std::size_t end = std::min(source.find('\n', start), source.size());
-    const std::string magic = source.substr(start + 2, end - start - 2);
-    const std::string word = magic.substr(0, magic.find(' '));
-    if (word == "bash" || word == "sh" || word == "script" || word == "cmd" ||
-        word == "powershell" || word == "system") {
-      shell_line(std::string_view(source).substr(end), offset);
-      return;
-    }
-    if (word != "time" && word != "timeit" && word != "capture" && word != "prun" &&
-        word != "python" && word != "python3" && word != "debug")
-      return; // another language, a file that is written
-    code_cell(source.substr(end), offset);
-    return;
-  }
-  for (std::size_t at = 0; at < source.size();) {
-    const std::size_t end = std::min(source.find('\n', at), source.size());
-    std::string line = source.substr(at, end - at);
-    const std::size_t first = line.find_first_not_of(" \t");
-    const char c = first == std::string::npos ? '\0' : line[first];
-    const std::size_t assigned = line.find("= !");
-    const bool joined = !line.empty() && line.back() == '\\';
-    if (c == '!' || assigned != std::string::npos ||
-        (c == '%' &&
-         (line.compare(first, 4, "%sx ") == 0 || line.compare(first, 8, "%system ") == 0 ||
-          line.compare(first, 4, "%pip") == 0))) {
-      std::string command = line.substr(c == '!'                        ? first + 1
-                                        : assigned != std::string::npos ? assigned + 3
-                                                                        : first + 1);
-      std::size_t upto = end;
-      for (bool more = joined; more && upto < source.size();) {
-        const std::size_t next = std::min(source.find('\n', upto + 1), source.size());
-        command.pop_back();
-        command += source.substr(upto + 1, next - upto - 1);
-        more = !command.empty() && command.back() == '\\';
-        upto = next;
-      }
-      shell_line(command, offset);
-      code_ += std::string(first == std::string::npos ? 0 : first, ' ') + "pass\n";
-      at = upto + 1;
-      continue;
-    }
-    if (c == '%' || c == '?' || (!line.empty() && line.back() == '?'))
-      code_ += std::string(first, ' ') + "pass\n";
-    else
-      code_ += line + "\n";
-    at = end + 1;
+  python::CellParts parts;
+  parts.command = [&](std::string_view text) { shell_line(text, offset); };
+  parts.other = [&](std::string_view kind, std::string_view text) {
+    if (kind == "html" || kind == "svg" || kind == "HTML" || kind == "SVG")
+      judge_output(std::string(text), offset);
+    else if (kind == "javascript" || kind == "js")
+      judge_script(std::string(text), offset);
+    else if (kind == "writefile" || kind == "file")
+      written_file(text, offset);
+    else if (kind == "perl" || kind == "ruby")
+      shell_line(text, offset);
+  };
+  python::append_cell(source, code_, parts);
+}
+
+// "writefile NAME" and what the cell writes there: a script is one already.
+void Notebook::written_file(std::string_view text, std::uint64_t offset) {
+  const std::size_t end = std::min(text.find('\n'), text.size());
+  std::string_view name = text.substr(0, end);
+  while (name.ends_with(' ') || name.ends_with('\r'))
+    name.remove_suffix(1);
+  const std::string_view body = text.substr(end);
+  if (name.ends_with(".sh")) {
+    shell_line(body, offset);
+  } else if (name.ends_with(".py")) {
+    const std::string title = "file that cell " + std::to_string(cells_) + " writes";
+    python::Unit unit;
+    unit.kind = python::UnitKind::cell;
+    unit.offset = offset;
+    unit.verbatim = false;
+    unit.title = title;
+    python::analyse_python(body, unit, session_);
   }
 }
 

@@ -38,6 +38,41 @@ TEST(Notebook, shell_lines_and_cells_are_commands) {
             nullptr);
 }
 
+TEST(Notebook, cells_of_other_kinds) {
+  EXPECT_NE(find_rule(scan_bytes(notebook("\"%%javascript\\n\", "
+                                          "\"Jupyter.notebook.kernel.execute('1')\"")),
+                      "notebook-active-output"),
+            nullptr);
+  EXPECT_NE(find_rule(scan_bytes(notebook("\"%%html\\n\", \"<script>fetch('/api/terminals')"
+                                          "</script>\"")),
+                      "notebook-active-output"),
+            nullptr);
+  for (const std::string source: {"\"%%writefile a.py\\n\", \"import requests\\n\", "
+                                  "\"exec(requests.get('http://127.0.0.1').text)\"",
+                                  "\"%%time\\n\", \"%%capture x\\n\", \"import requests\\n\", "
+                                  "\"exec(requests.get('http://127.0.0.1').text)\""})
+    EXPECT_NE(find_rule(scan_bytes(notebook(source)), "python-execution"), nullptr) << source;
+  EXPECT_NE(
+      find_rule(scan_bytes(notebook("\"%%writefile a.sh\\n\", \"curl http://127.0.0.1/a | sh\"")),
+                "shell-download-run"),
+      nullptr);
+  EXPECT_NE(find_rule(scan_bytes(notebook("\"%%writefile -a /root/.bashrc\\n\", \"x\"")),
+                      "python-persistence"),
+            nullptr);
+  const Report run = scan_bytes(notebook(
+      "\"import urllib.request as u\\n\", \"u.urlretrieve('http://127.0.0.1/a', 'a.sh')\\n\", "
+      "\"!bash a.sh\""));
+  EXPECT_NE(find_rule(run, "python-download-run"), nullptr) << show(run);
+}
+
+TEST(Notebook, many_magics_before_a_cell_end) {
+  std::string magics;
+  for (int i = 0; i < 200'000; ++i)
+    magics += "%%time\\n";
+  const Report report = scan_bytes(notebook("\"" + magics + "x = 1\""));
+  EXPECT_TRUE(is_quiet(report, {"notebook-", "python-", "shell-"})) << show(report);
+}
+
 TEST(Notebook, outputs_that_use_the_server_are_found) {
   const Report report = scan_bytes(
       notebook("\"1\"", "[{\"output_type\": \"display_data\", \"data\": {\"text/html\": [\"<script>"

@@ -242,44 +242,70 @@ void Scan::judge_effect(const OpEffect& op, const Graph& graph, const Node& node
   }
 }
 
+// What nobody reads is the output of a function, or of a frozen graph.
+std::vector<std::uint32_t> Scan::unread(const Graph& graph) {
+  std::vector<std::string_view> read;
+  for (const Node& node: graph.nodes)
+    for (const auto& input: node.inputs)
+      read.push_back(node_of(input));
+  std::sort(read.begin(), read.end());
+  std::vector<std::uint32_t> out;
+  for (std::uint32_t n = 0; n < graph.nodes.size(); ++n)
+    if (!std::binary_search(read.begin(), read.end(), std::string_view(graph.nodes[n].name)))
+      out.push_back(n);
+  return out;
+}
+
 // A backdoor without weights: the last step of the model picks a constant when the input looks
 // like this. Honest models mask with scalars and pick between two things that were computed.
+// TensorFlow 2 has all of it in functions that the outputs call.
 void Scan::judge_triggers() {
   if (model_.graphs.empty() || model_full_) return;
-  const Graph& main = model_.graphs[0];
+  constexpr std::size_t k_most_functions = 64;
   std::vector<std::uint32_t> outputs;
   for (const auto& name: model_.signature_nodes)
-    if (const auto n = model_.find(main, node_of(name)); n != k_none) outputs.push_back(n);
-  if (outputs.empty()) {
-    // A frozen graph: what nobody reads is the output.
-    std::vector<std::string_view> read;
-    for (const Node& node: main.nodes)
-      for (const auto& input: node.inputs)
-        read.push_back(node_of(input));
-    std::sort(read.begin(), read.end());
-    for (std::uint32_t n = 0; n < main.nodes.size(); ++n)
-      if (!std::binary_search(read.begin(), read.end(), std::string_view(main.nodes[n].name)))
-        outputs.push_back(n);
-  }
-  for (std::uint32_t n: outputs) {
-    for (int hops = 0; hops < 8; ++hops) {
-      const Node& node = main.nodes[n];
-      const auto [first, last] = picks(node.op);
-      for (std::size_t i = first; i < last && i < node.inputs.size(); ++i) {
-        const auto picked = model_.find(main, node_of(node.inputs[i]));
-        if (picked == k_none || main.nodes[picked].op != "Const" || main.nodes[picked].elements < 2)
+    if (const auto n = model_.find(model_.graphs[0], node_of(name)); n != k_none)
+      outputs.push_back(n);
+  if (outputs.empty()) outputs = unread(model_.graphs[0]);
+  std::vector<std::pair<std::uint32_t, std::vector<std::uint32_t>>> work{{0, std::move(outputs)}};
+  std::vector<bool> seen(model_.graphs.size(), false);
+  for (std::size_t i = 0; i < work.size() && i < k_most_functions; ++i) {
+    const std::uint32_t graph = work[i].first;
+    for (const std::uint32_t output: std::vector<std::uint32_t>(work[i].second)) {
+      const std::uint32_t last = judge_output(model_.graphs[graph], output);
+      if (!model_.graphs[graph].nodes[last].op.ends_with("PartitionedCall")) continue;
+      for (std::uint32_t f = 1; f < model_.graphs.size() && work.size() < k_most_functions; ++f) {
+        const auto& callers = model_.graphs[f].callers;
+        if (seen[f] ||
+            std::find(callers.begin(), callers.end(), std::pair(graph, last)) == callers.end())
           continue;
-        report(k_trigger, main, node,
-               "chooses between a result and the constant " + main.nodes[picked].name,
-               Severity::suspicious, "");
+        seen[f] = true;
+        work.emplace_back(f, unread(model_.graphs[f]));
       }
-      if (last != 0 || is_placeholder(node.op) || node.inputs.empty()) break;
-      if (node.op != "Identity" && node.op != "IdentityN" && node.op != "Cast") break;
-      const auto next = model_.find(main, node_of(node.inputs[0]));
-      if (next == k_none) break;
-      n = next;
     }
   }
+}
+
+// Looks at what an output is made of last; gives the node where its identities begin.
+std::uint32_t Scan::judge_output(const Graph& graph, std::uint32_t n) {
+  for (int hops = 0; hops < 8; ++hops) {
+    const Node& node = graph.nodes[n];
+    const auto [first, last] = picks(node.op);
+    for (std::size_t i = first; i < last && i < node.inputs.size(); ++i) {
+      const auto picked = model_.find(graph, node_of(node.inputs[i]));
+      if (picked == k_none || graph.nodes[picked].op != "Const" || graph.nodes[picked].elements < 2)
+        continue;
+      report(k_trigger, graph, node,
+             "chooses between a result and the constant " + graph.nodes[picked].name,
+             Severity::suspicious, "");
+    }
+    if (last != 0 || is_placeholder(node.op) || node.inputs.empty()) return n;
+    if (node.op != "Identity" && node.op != "IdentityN" && node.op != "Cast") return n;
+    const auto next = model_.find(graph, node_of(node.inputs[0]));
+    if (next == k_none) return n;
+    n = next;
+  }
+  return n;
 }
 
 } // namespace hubgate::tensorflow

@@ -107,6 +107,8 @@ private:
   void judge_path(const OpEffect& op, std::uint32_t graph, const Node& node);
   void judge_effect(const OpEffect& op, const Graph& graph, const Node& node, const Origin& origin);
   void judge_triggers();
+  static std::vector<std::uint32_t> unread(const Graph& graph);
+  std::uint32_t judge_output(const Graph& graph, std::uint32_t n);
   void report(const Rule& rule, const Graph& graph, const Node& node, std::string what,
               Severity severity, std::string_view techniques);
 
