@@ -146,6 +146,7 @@ def large_blobs(work: Path) -> bool:
         git("-C", client, "fast-import", "--quiet",
             input=b"commit refs/heads/main\ncommitter A <a@a.invalid> 1700000000 +0000\ndata 4\nwork\n%sM 100644 inline data.bin\ndata %d\n%b\n"
             % (parent, len(data), data))
+        (work / "hubgate.memory").write_text("0")
         started = time.monotonic()
         push_through(client, server, f"{HUBGATE} hook pre-receive --policy audit --data {work}/data <lines >{work}/hubgate.out 2>&1 & pid=$!\n"
                      f"{sys.executable} {Path(__file__).resolve()} --sample $pid {work}/hubgate.memory\nwait $pid\n")
