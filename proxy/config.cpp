@@ -47,6 +47,7 @@ void read_limits(yaml::Mapping& map, ServeLimits& limits) {
   bytes("spool_per_user", limits.spool_per_user);
   bytes("json", limits.json);
   bytes("request_body", limits.request_body);
+  bytes("commit", limits.commit);
   time("head", limits.head);
   time("idle", limits.idle);
   time("stall", limits.stall);

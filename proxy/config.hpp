@@ -26,6 +26,7 @@ struct ServeLimits {
   std::uint64_t spool_per_user = std::uint64_t{32} << 30;
   std::uint64_t json = std::uint64_t{8} << 20; ///< listings and pages
   std::uint64_t request_body = std::uint64_t{8} << 20;
+  std::uint64_t commit = std::uint64_t{64} << 20; ///< a commit with the files that it brings
   std::chrono::milliseconds head{15'000};  ///< from the first byte of a request head to its last
   std::chrono::milliseconds idle{75'000};  ///< between requests
   std::chrono::milliseconds stall{60'000}; ///< without any progress of either side

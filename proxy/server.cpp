@@ -2,6 +2,7 @@
 
 #include "proxy/admin/admin.hpp"
 #include "proxy/git/git.hpp"
+#include "proxy/hub/commit.hpp"
 #include "proxy/hub/listing.hpp"
 #include "proxy/hub/tree.hpp"
 #include "proxy/lfs/lfs.hpp"
@@ -57,12 +58,22 @@ const char* route_name(Route route) {
     return "listing";
   case Route::paths_info:
     return "paths-info";
+  case Route::json_post:
+    return "json-post";
+  case Route::preupload:
+    return "preupload";
+  case Route::commit:
+    return "commit";
   case Route::xet_token:
     return "xet-token";
   case Route::lfs_batch:
     return "lfs-batch";
   case Route::lfs_object:
     return "lfs-object";
+  case Route::lfs_upload:
+    return "lfs-upload";
+  case Route::lfs_verify:
+    return "lfs-verify";
   case Route::lfs_locks:
     return "lfs-locks";
   case Route::git_refs:
@@ -311,6 +322,21 @@ Task<void> Server::dispatch(Visit& visit) {
     break;
   case Route::lfs_object:
     co_await serve_lfs_object(visit);
+    break;
+  case Route::lfs_upload:
+    co_await serve_lfs_upload(visit);
+    break;
+  case Route::lfs_verify:
+    co_await serve_lfs_verify(visit);
+    break;
+  case Route::json_post:
+    co_await serve_json_post(visit);
+    break;
+  case Route::preupload:
+    co_await serve_preupload(visit);
+    break;
+  case Route::commit:
+    co_await serve_commit(visit);
     break;
   case Route::git_refs:
   case Route::git_pack:

@@ -7,6 +7,17 @@
 
 namespace hubgate::proxy {
 
+/// Where the bytes of an object come from: an answer of the upstream, or the request of a client.
+class BodySource {
+public:
+  virtual ~BodySource() = default;
+  /// As Connection::read_body(), under the stall limit.
+  virtual Task<std::int64_t> read(std::span<std::uint8_t> out) = 0;
+  virtual std::string error() const = 0;
+  /// Bytes, as announced; nothing when they are not.
+  virtual std::optional<std::uint64_t> length() const = 0;
+};
+
 class Connection {
 public:
   explicit Connection(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}

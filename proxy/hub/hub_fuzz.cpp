@@ -1,4 +1,5 @@
 // Paths, URLs and JSON of strangers: what is accepted is canonical, and nothing of Xet is left.
+#include "proxy/hub/commit_body.hpp"
 #include "proxy/hub/rewrite.hpp"
 #include "proxy/hub/routes.hpp"
 #include "proxy/hub/tree.hpp"
@@ -33,6 +34,20 @@ void check_json(std::string_view text, const Origin& hub) {
   if (out->find("\"xetHash\":") != std::string::npos) std::abort();
 }
 
+// What is sent on is understood in the same way again.
+void check_commit(std::string_view text) {
+  const auto commit = read_commit_body(text);
+  if (!commit) return;
+  const auto again = read_commit_body(commit->text);
+  if (!again || again->text != commit->text || again->files.size() != commit->files.size() ||
+      again->linked.size() != commit->linked.size())
+    std::abort();
+  for (std::size_t i = 0; i < commit->files.size(); ++i)
+    if (again->files[i].bytes != commit->files[i].bytes ||
+        !is_repository_path(commit->files[i].path))
+      std::abort();
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -41,6 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_target(text);
   if (const auto url = parse_url(text)) (void)resolve(*url, text);
   check_json(text, hub);
+  check_commit(text);
   (void)rewrite_link(text, hub, "https://gate");
   (void)accept_without_xet(text);
   (void)parse_tree_page(text);

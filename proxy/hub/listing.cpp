@@ -83,6 +83,11 @@ Task<void> serve_listing(Visit& visit) {
     if (const auto type = visit.request.headers.get("content-type"))
       fetch.headers.set("Content-Type", *type);
   }
+  co_await pass_page(visit, std::move(fetch));
+}
+
+Task<void> pass_page(Visit& visit, Fetch fetch) {
+  Gate& gate = visit.gate;
   Fetched got = co_await gate.upstream.follow(std::move(fetch));
   if (!got.last || got.left_origin) {
     if (got.error.empty()) got.error = "the upstream sends this listing from another host";

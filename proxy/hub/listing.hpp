@@ -8,6 +8,10 @@ namespace hubgate::proxy {
 /// GET or HEAD of the API or of an unknown page, and POST paths-info.
 Task<void> serve_listing(Visit& visit);
 
+/// Asks the hub and passes its JSON or HTML on, scanned and rewritten; answers the client whatever
+/// comes of it.
+Task<void> pass_page(Visit& visit, Fetch fetch);
+
 /// The scan of bytes that are no object of a repository but reach people (listings, LFS answers).
 /// False: it was refused and the client has been told. `digest`: its sha256 (hex).
 Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::string name,

@@ -116,7 +116,18 @@ Asked classify(std::string_view method, Target target) {
   asked.target = std::move(target);
   const auto& parts = asked.target.segments;
   if (!parts.empty() && parts[0] == k_lfs_link) {
-    asked.route = reads(method) ? Route::lfs_object : Route::refused;
+    const std::string_view purpose = parts.size() > 1 ? std::string_view(parts[1]) : "";
+    if (purpose == "upload" && method == "PUT")
+      asked.route = Route::lfs_upload;
+    else if (purpose == "verify" && method == "POST")
+      asked.route = Route::lfs_verify;
+    else
+      asked.route = reads(method) ? Route::lfs_object : Route::refused;
+    return asked;
+  }
+  const std::string whole = joined(parts, 0, parts.size());
+  if (method == "POST" && (whole == "api/repos/create" || whole == "api/validate-yaml")) {
+    asked.route = Route::json_post;
     return asked;
   }
   static constexpr std::array<std::string_view, 1> k_cache = {"resolve-cache"};
@@ -147,6 +158,10 @@ Asked classify(std::string_view method, Target target) {
       asked.route = Route::listing;
     else if (method == "POST" && word == "paths-info")
       asked.route = Route::paths_info;
+    else if (method == "POST" && word == "preupload" && rest + 2 == parts.size())
+      asked.route = Route::preupload;
+    else if (method == "POST" && word == "commit" && rest + 2 == parts.size())
+      asked.route = Route::commit;
     return asked;
   }
   if (!parts.empty() && parts[0] != "api") {

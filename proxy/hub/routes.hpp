@@ -9,9 +9,14 @@ enum class Route {
   object,     ///< …/resolve/REV/PATH and its other spellings: the bytes of a file
   listing,    ///< JSON of the API that a GET asks for, tree listings among it
   paths_info, ///< POST /api/…/paths-info/REV
+  json_post,  ///< POST /api/repos/create and /api/validate-yaml: JSON both ways
+  preupload,  ///< POST /api/…/preupload/REV
+  commit,     ///< POST /api/…/commit/REV
   xet_token,  ///< refused: Xet is negotiated away
   lfs_batch,  ///< POST ….git/info/lfs/objects/batch
   lfs_object, ///< a link of the gate to an LFS object
+  lfs_upload, ///< a link of the gate that takes one
+  lfs_verify, ///< a link of the gate that asks whether it came
   lfs_locks,  ///< ….git/info/lfs/locks…
   git_refs,   ///< GET ….git/info/refs?service=git-upload-pack
   git_pack,   ///< POST ….git/git-upload-pack

@@ -33,8 +33,16 @@ TEST(Routes, know_the_api) {
   EXPECT_EQ(asked("POST", "/api/models/ns/name/paths-info/main").route, Route::paths_info);
   EXPECT_EQ(asked("GET", "/api/models/ns/name/xet-read-token/main").route, Route::xet_token);
   EXPECT_EQ(asked("GET", "/api/datasets/gpt2/xet-write-token/main").route, Route::xet_token);
-  EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main").route, Route::refused);
-  EXPECT_EQ(asked("POST", "/api/repos/create").route, Route::refused);
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main").route, Route::commit);
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main").revision, "main");
+  EXPECT_EQ(asked("POST", "/api/datasets/ns/name/preupload/refs%2Fpr%2F1").route, Route::preupload);
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/commit").route, Route::refused);
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main/more").route, Route::refused);
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/branch/main").route, Route::refused);
+  EXPECT_EQ(asked("POST", "/api/repos/create").route, Route::json_post);
+  EXPECT_EQ(asked("DELETE", "/api/repos/delete").route, Route::refused);
+  EXPECT_EQ(asked("PUT", "/_hubgate/upload/" + std::string(64, 'a')).route, Route::lfs_upload);
+  EXPECT_EQ(asked("PUT", "/_hubgate/lfs/" + std::string(64, 'a')).route, Route::refused);
   EXPECT_EQ(asked("GET", "/ns/name").route, Route::page);
   EXPECT_EQ(asked("DELETE", "/ns/name").route, Route::refused);
 }

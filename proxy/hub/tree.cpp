@@ -322,12 +322,8 @@ std::shared_ptr<TreeJob> job_for(Visit& visit, const std::string& key,
                                  const std::string& revision) {
   Gate& gate = visit.gate;
   if (const auto at = gate.tree_jobs.find(key); at != gate.tree_jobs.end()) return at->second;
-  const std::string user = visit.user == "anonymous" ? visit.from : visit.user;
-  const ServeLimits& limits = gate.config.limits;
-  const auto mine = gate.quota.scans_of.find(user);
-  if (gate.quota.scans_now >= limits.scans ||
-      (mine != gate.quota.scans_of.end() && mine->second >= limits.scans_per_user))
-    return nullptr;
+  if (!visit.may_scan()) return nullptr;
+  const std::string& user = visit.quota_user();
   ++gate.quota.scans_now;
   ++gate.quota.scans_of[user];
   auto job = std::make_shared<TreeJob>(gate.loop);

@@ -3,6 +3,7 @@
 #include "proxy/hub/listing.hpp"
 #include "proxy/lfs/links.hpp"
 #include "proxy/relay/object.hpp"
+#include "proxy/relay/put.hpp"
 
 #include <boost/json.hpp>
 
@@ -44,9 +45,11 @@ std::optional<std::string> text_of(const json::object& object, std::string_view 
   return std::string(value->get_string());
 }
 
-// The download action of an object as a link, or nothing when there is none that we follow.
-std::optional<LfsLink> link_of(const Visit& visit, const json::object& object) {
+// An action of an object as a link, or nothing when there is none that we follow.
+std::optional<LfsLink> link_of(const Visit& visit, const json::object& object,
+                               std::string_view action, LinkFor purpose) {
   LfsLink link;
+  link.purpose = purpose;
   const auto oid = text_of(object, "oid");
   const auto digest = oid ? sha256_from_hex(*oid) : std::nullopt;
   const auto* size = object.if_contains("size");
@@ -55,14 +58,15 @@ std::optional<LfsLink> link_of(const Visit& visit, const json::object& object) {
     return std::nullopt;
   boost::system::error_code wrong;
   link.size = size->to_number<std::uint64_t>(wrong);
-  const auto* download = actions->get_object().if_contains("download");
-  if (wrong || !download || !download->is_object()) return std::nullopt;
-  const auto href = text_of(download->get_object(), "href");
+  const auto* asked =
+      actions->get_object().if_contains(json::string_view(action.data(), action.size()));
+  if (wrong || !asked || !asked->is_object()) return std::nullopt;
+  const auto href = text_of(asked->get_object(), "href");
   if (!href) return std::nullopt;
   const auto url = resolve(visit.gate.config.upstream, *href);
   if (!url || visit.gate.upstream.rules().refusal(*url)) return std::nullopt;
   link.url = url->text();
-  if (const auto* fields = download->get_object().if_contains("header");
+  if (const auto* fields = asked->get_object().if_contains("header");
       fields && fields->is_object()) {
     for (const auto& field: fields->get_object()) {
       if (!field.value().is_string() || link.fields.size() >= k_max_fields) return std::nullopt;
@@ -78,12 +82,16 @@ std::optional<LfsLink> link_of(const Visit& visit, const json::object& object) {
   return link;
 }
 
-Ask ask_for(const Visit& visit, const LfsLink& link) {
+Fetch fetch_for(const Visit& visit, const LfsLink& link, std::string method) {
   Headers fields = link.fields;
   fields.set("Accept-Encoding", "identity");
   if (!fields.has("user-agent") && !visit.agent.empty()) fields.set("User-Agent", visit.agent);
   auto url = parse_url(link.url);
-  Ask ask(Fetch("GET", url ? *url : Url{}, std::move(fields)), Road::lfs);
+  return {std::move(method), url ? *url : Url{}, std::move(fields)};
+}
+
+Ask ask_for(const Visit& visit, const LfsLink& link) {
+  Ask ask(fetch_for(visit, link, "GET"), Road::lfs);
   ask.oid = link.oid;
   ask.size = link.size;
   return ask;
@@ -142,7 +150,7 @@ std::vector<Wish> wishes_of(const Visit& visit, json::object& answer) {
     if (!object || object->if_contains("error")) continue;
     Wish wish;
     wish.object = object;
-    auto link = link_of(visit, *object);
+    auto link = link_of(visit, *object, "download", LinkFor::download);
     if (link)
       wish.link = std::move(*link);
     else {
@@ -156,46 +164,109 @@ std::vector<Wish> wishes_of(const Visit& visit, json::object& answer) {
   return out;
 }
 
-bool is_download(const std::string& body, std::string& problem) {
-  boost::system::error_code wrong;
-  const json::value asked = json::parse(body, wrong);
-  if (wrong || !asked.is_object()) {
-    problem = "the batch request is no JSON";
-    return false;
-  }
-  const auto operation = text_of(asked.get_object(), "operation");
-  if (operation == "download") return true;
-  problem = "uploads do not pass through this gate";
-  return false;
+json::object action(const Visit& visit, const LfsLink& link) {
+  json::object out;
+  out["href"] = visit.gate_url + make_link(link, visit.gate.link_key);
+  out["expires_at"] = to_iso(link.expires);
+  return out;
 }
 
-} // namespace
+void set_error(json::object& object, int code, std::string message) {
+  object.erase("actions");
+  object["error"] = json::object{{"code", code}, {"message", std::move(message)}};
+}
 
-Task<void> serve_lfs_batch(Visit& visit) {
-  Gate& gate = visit.gate;
-  auto body = co_await read_request_body(visit, k_max_batch);
-  if (!body) co_return;
-  std::string problem;
-  if (!is_download(*body, problem)) {
-    co_await refuse(visit, Road::lfs, "upload-refused", problem);
+// What the policy says of bytes that the gate has seen before, if it has and blocks them.
+Task<std::optional<std::string>> known_refusal(Visit& visit, const LfsLink& link) {
+  Gatekeeper& keeper = visit.gate.keeper;
+  Context context = visit.context(Road::lfs);
+  context.sha256 = link.oid;
+  context.size = link.size;
+  std::optional<std::string> refusal =
+      co_await visit.gate.loop.offload([&]() -> std::optional<std::string> {
+        const auto stored = keeper.lookup(link.oid, link.size);
+        if (!stored || !stored->current) return std::nullopt;
+        if (keeper.preview(stored->report, context).passes()) return std::nullopt;
+        const Decision decision = keeper.decide(stored->report, context);
+        if (decision.passes()) return std::nullopt; // a waiver
+        return refusal_line(decision, context);
+      });
+  co_return refusal;
+}
+
+// An object of the answer to an upload: the client sends its bytes here. One without actions is on
+// the hub already; the commit that names it is where it is judged.
+Task<void> offer_upload(Visit& visit, json::object& object) {
+  const bool asked = object.if_contains("actions") != nullptr;
+  if (!asked || object.if_contains("error") != nullptr) co_return;
+  auto upload = link_of(visit, object, "upload", LinkFor::upload);
+  if (!upload || upload->fields.has("chunk_size")) {
+    set_error(object, 404, "hubgate: the upstream gives no upload link that the gate follows");
     co_return;
   }
+  auto refusal = co_await known_refusal(visit, *upload);
+  if (refusal) {
+    set_error(object, 422, std::move(*refusal));
+    co_return;
+  }
+  const auto verify = link_of(visit, object, "verify", LinkFor::verify);
+  json::object actions;
+  actions["upload"] = action(visit, *upload);
+  if (verify) actions["verify"] = action(visit, *verify);
+  object["actions"] = std::move(actions);
+}
+
+Task<void> answer_upload(Visit& visit, json::object answer) {
+  json::array objects;
+  if (auto* listed = answer.if_contains("objects"); listed && listed->is_array())
+    objects = std::move(listed->get_array());
+  if (objects.size() > k_max_objects) {
+    co_await reply_error(visit, 413, "too many objects in one batch");
+    co_return;
+  }
+  for (json::value& value: objects)
+    if (auto* object = value.if_object()) co_await offer_upload(visit, *object);
+  answer["objects"] = std::move(objects);
+  answer["transfer"] = "basic";
+  Headers headers;
+  headers.set("Content-Type", k_type);
+  std::string text(json::serialize(answer));
+  co_await reply(visit, 200, std::move(headers), std::move(text));
+}
+
+// The batch request as it goes on: only transfers whose bytes come through here.
+std::optional<json::object> batch_request(const std::string& body) {
+  boost::system::error_code wrong;
+  json::value asked = json::parse(body, wrong);
+  if (wrong || !asked.is_object()) return std::nullopt;
+  asked.get_object()["transfers"] = json::array{"basic"};
+  return std::move(asked.get_object());
+}
+
+Fetch batch_fetch(const Visit& visit, std::string target, std::string request) {
   Headers fields = forwarded_fields(visit);
   fields.set("Accept", k_type);
   fields.set("Content-Type", k_type);
-  Url url = gate.config.upstream;
-  url.target = visit.request.target;
+  Url url = visit.gate.config.upstream;
+  url.target = std::move(target);
   Fetch fetch("POST", std::move(url), std::move(fields));
-  fetch.body = std::move(*body);
+  fetch.body = std::move(request);
   fetch.has_body = true;
+  return fetch;
+}
+
+// The hub's answer to a batch request; nothing: the client has been told why.
+Task<std::optional<json::object>> ask_batch(Visit& visit, std::string request) {
+  Gate& gate = visit.gate;
+  Fetch fetch = batch_fetch(visit, visit.request.target, std::move(request));
   Fetched got = co_await gate.upstream.follow(std::move(fetch));
   if (!got.last) {
     co_await reply_error(visit, 502, got.error);
-    co_return;
+    co_return std::nullopt;
   }
   if (got.last->head.status != 200) {
     co_await reply_upstream_error(visit, got.last->head, {});
-    co_return;
+    co_return std::nullopt;
   }
   auto text = co_await got.last->read_all(gate.config.limits.json);
   boost::system::error_code wrong;
@@ -203,11 +274,15 @@ Task<void> serve_lfs_batch(Visit& visit) {
   if (text) answer = json::parse(*text, wrong);
   if (!text || wrong || !answer.is_object()) {
     co_await reply_error(visit, 502, "the upstream's batch answer can't be read");
-    co_return;
+    co_return std::nullopt;
   }
-  got.last.reset();
+  co_return std::move(answer.get_object());
+}
+
+Task<void> answer_download(Visit& visit, json::object answer) {
+  Gate& gate = visit.gate;
   Batch batch(visit, gate.loop);
-  batch.wishes = wishes_of(visit, answer.get_object());
+  batch.wishes = wishes_of(visit, answer);
   if (batch.wishes.size() > k_max_objects) {
     co_await reply_error(visit, 413, "too many objects in one batch");
     co_return;
@@ -238,21 +313,121 @@ Task<void> serve_lfs_batch(Visit& visit) {
     write_wish(visit, wish);
   for (const Wish& wish: unknown)
     write_wish(visit, wish);
-  answer.get_object()["transfer"] = "basic";
+  answer["transfer"] = "basic";
   const std::string out(json::serialize(answer));
   const bool sent = co_await writer.send(as_bytes(out));
   if (sent) co_await writer.finish();
 }
 
-Task<void> serve_lfs_object(Visit& visit) {
-  auto link = read_link(visit.asked.target, visit.gate.link_key, now());
-  if (!link) {
-    co_await refuse(visit, Road::lfs, "bad-link", link.error().message);
+} // namespace
+
+Task<void> serve_lfs_batch(Visit& visit) {
+  auto body = co_await read_request_body(visit, k_max_batch);
+  if (!body) co_return;
+  auto request = batch_request(*body);
+  const auto operation = request ? text_of(*request, "operation") : std::nullopt;
+  if (operation != "download" && operation != "upload") {
+    co_await refuse(visit, Road::lfs, "bad-batch",
+                    "the batch request is no JSON that asks for a download or an upload");
     co_return;
   }
-  visit.user = link->user;
-  visit.asked.repo = link->repo;
-  co_await serve_object(visit, ask_for(visit, *link));
+  if (operation == "upload") visit.direction = Direction::push;
+  std::string text(json::serialize(*request));
+  auto answer = co_await ask_batch(visit, std::move(text));
+  if (!answer) co_return;
+  if (operation == "upload")
+    co_await answer_upload(visit, std::move(*answer));
+  else
+    co_await answer_download(visit, std::move(*answer));
+}
+
+namespace {
+
+// The link of the request, for whom it was made; nothing: the client has been told.
+Task<std::optional<LfsLink>> link_for(Visit& visit, LinkFor purpose) {
+  auto link = read_link(visit.asked.target, visit.gate.link_key, now());
+  if (link && link->purpose == purpose) {
+    visit.user = link->user;
+    visit.asked.repo = link->repo;
+    co_return std::move(*link);
+  }
+  std::string why = "this link is for something else";
+  if (!link) why = link.error().message;
+  co_await refuse(visit, Road::lfs, "bad-link", why);
+  co_return std::nullopt;
+}
+
+} // namespace
+
+Task<std::shared_ptr<const Outcome>> judge_lfs_object(Visit& visit, Sha256 oid, std::uint64_t size,
+                                                      std::string& error, bool& busy) {
+  json::object request;
+  request["operation"] = "download";
+  request["transfers"] = json::array{"basic"};
+  request["objects"] = json::array{json::object{{"oid", hex(oid)}, {"size", size}}};
+  Fetch fetch = batch_fetch(visit, "/" + visit.asked.repo + ".git/info/lfs/objects/batch",
+                            std::string(json::serialize(request)));
+  Fetched got = co_await visit.gate.upstream.follow(std::move(fetch));
+  std::optional<std::string> text;
+  if (got.last && got.last->head.status == 200)
+    text = co_await got.last->read_all(visit.gate.config.limits.json);
+  boost::system::error_code wrong;
+  json::value answer;
+  if (text) answer = json::parse(*text, wrong);
+  std::optional<LfsLink> link;
+  if (text && !wrong && answer.is_object()) {
+    auto wishes = wishes_of(visit, answer.get_object());
+    if (wishes.size() == 1 && !wishes[0].done) link = std::move(wishes[0].link);
+  }
+  if (!link || link->oid != oid || link->size != size) {
+    error = "the upstream does not have the object " + hex(oid);
+    co_return nullptr;
+  }
+  Ask ask = ask_for(visit, *link);
+  auto outcome = co_await judge_object(visit, std::move(ask), error, busy);
+  co_return outcome;
+}
+
+Task<void> serve_lfs_object(Visit& visit) {
+  auto link = co_await link_for(visit, LinkFor::download);
+  if (link) co_await serve_object(visit, ask_for(visit, *link));
+}
+
+Task<void> serve_lfs_upload(Visit& visit) {
+  visit.direction = Direction::push;
+  auto link = co_await link_for(visit, LinkFor::upload);
+  if (!link) co_return;
+  Fetch fetch = fetch_for(visit, *link, "PUT");
+  if (const auto type = visit.request.headers.get("content-type"))
+    fetch.headers.set("Content-Type", *type);
+  co_await serve_put(visit, std::move(fetch), link->oid, link->size);
+}
+
+Task<void> serve_lfs_verify(Visit& visit) {
+  visit.direction = Direction::push;
+  auto link = co_await link_for(visit, LinkFor::verify);
+  if (!link) co_return;
+  auto body = co_await read_request_body(visit, k_max_batch);
+  if (!body) co_return;
+  Fetch fetch = fetch_for(visit, *link, "POST");
+  fetch.headers.set("Accept", k_type);
+  fetch.headers.set("Content-Type", k_type);
+  // What is asked is written here: whether this object came.
+  fetch.body = json::serialize(json::object{{"oid", hex(link->oid)}, {"size", link->size}});
+  fetch.has_body = true;
+  Fetched got = co_await visit.gate.upstream.follow(std::move(fetch));
+  if (!got.last) {
+    co_await reply_error(visit, 502, got.error);
+    co_return;
+  }
+  if (got.last->head.status / 100 != 2) {
+    co_await reply_upstream_error(visit, got.last->head, {});
+    co_return;
+  }
+  Headers headers;
+  headers.set("Content-Type", k_type);
+  std::string nothing = "{}";
+  co_await reply(visit, 200, std::move(headers), std::move(nothing));
 }
 
 } // namespace hubgate::proxy

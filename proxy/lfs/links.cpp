@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
+#include <algorithm>
 #include <array>
 
 namespace hubgate::proxy {
@@ -32,8 +33,15 @@ std::optional<std::string> take(std::string_view& in) {
   return out;
 }
 
+constexpr std::array<std::string_view, 3> k_purposes = {"lfs", "upload", "verify"};
+
+std::string_view name_of(LinkFor purpose) {
+  return k_purposes[static_cast<std::size_t>(purpose)];
+}
+
 std::string payload(const LfsLink& link) {
   std::string out;
+  put(out, name_of(link.purpose));
   put(out, link.url);
   put(out, link.user);
   put(out, link.repo);
@@ -91,8 +99,8 @@ std::optional<std::string> from_base64url(std::string_view text) {
 
 std::string make_link(const LfsLink& link, std::string_view key) {
   const std::string text = payload(link);
-  return "/" + std::string(k_lfs_link) + "/lfs/" + hex(link.oid) + "?d=" + base64url(text) +
-         "&s=" + base64url(mac(key, text));
+  return "/" + std::string(k_lfs_link) + "/" + std::string(name_of(link.purpose)) + "/" +
+         hex(link.oid) + "?d=" + base64url(text) + "&s=" + base64url(mac(key, text));
 }
 
 Result<LfsLink> read_link(const Target& target, std::string_view key, std::int64_t now) {
@@ -107,6 +115,7 @@ Result<LfsLink> read_link(const Target& target, std::string_view key, std::int64
     return Error{"this link was not made by this gate"};
   std::string_view rest = *text;
   LfsLink out;
+  const auto purpose = take(rest);
   const auto url = take(rest);
   const auto user = take(rest);
   const auto repo = take(rest);
@@ -116,20 +125,23 @@ Result<LfsLink> read_link(const Target& target, std::string_view key, std::int64
   const auto digest = oid ? sha256_from_hex(*oid) : std::nullopt;
   const auto bytes = size ? parse_decimal(*size) : std::nullopt;
   const auto until = expires ? parse_decimal(*expires) : std::nullopt;
-  if (!url || !user || !repo || !digest || !bytes || !until) return Error{"this link is malformed"};
+  const auto known = std::find(k_purposes.begin(), k_purposes.end(), purpose.value_or(""));
+  if (known == k_purposes.end() || !url || !user || !repo || !digest || !bytes || !until)
+    return Error{"this link is malformed"};
   while (!rest.empty()) {
     const auto name = take(rest);
     const auto value = take(rest);
     if (!name || !value) return Error{"this link is malformed"};
     out.fields.add(*name, *value);
   }
+  out.purpose = static_cast<LinkFor>(known - k_purposes.begin());
   out.url = *url;
   out.user = *user;
   out.repo = *repo;
   out.oid = *digest;
   out.size = *bytes;
   out.expires = static_cast<std::int64_t>(*until);
-  if (target.segments.size() != 3 || target.segments[1] != "lfs" || target.segments[2] != *oid)
+  if (target.segments.size() != 3 || target.segments[1] != *purpose || target.segments[2] != *oid)
     return Error{"this link names another object"};
   if (now >= out.expires) return Error{"this link has expired: fetch again"};
   return out;

@@ -7,7 +7,11 @@
 
 namespace hubgate::proxy {
 
+/// What a link is for; part of what the HMAC covers, and of the path.
+enum class LinkFor { download, upload, verify };
+
 struct LfsLink {
+  LinkFor purpose = LinkFor::download;
   std::string url;  ///< the upstream's href
   Headers fields;   ///< that it wants sent along (Authorization, perhaps)
   std::string user; ///< who was given the link
@@ -17,7 +21,7 @@ struct LfsLink {
   std::int64_t expires = 0; ///< seconds since 1970
 };
 
-/// "/_hubgate/lfs/OID?…"; `key` is secret.
+/// "/_hubgate/lfs/OID?…" ("upload" or "verify" instead of "lfs"); `key` is secret.
 std::string make_link(const LfsLink& link, std::string_view key);
 
 /// The reverse. An error for a wrong HMAC, an expired link (`now`) or a malformed one.

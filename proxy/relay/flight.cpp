@@ -26,10 +26,9 @@ Flight::~Flight() {
   }
 }
 
-Result<void> Flight::start(std::unique_ptr<Exchange> source) {
+Result<void> Flight::start(std::unique_ptr<BodySource> source) {
   source_ = std::move(source);
-  if (source_->head.framing == Framing::length) size_ = source_->head.length;
-  if (source_->head.framing == Framing::none) size_ = 0;
+  size_ = source_->length();
   Spool::Options spool;
   spool.directory = options_.spool_directory;
   auto scan = Scan::start(loop_, pool_, size_, spool, options_.longest_silence);
@@ -81,6 +80,7 @@ Bytes Flight::peek(std::uint64_t offset, std::size_t most) {
 // slow one.
 bool Flight::must_wait(std::size_t n) const {
   if (!reader_ || !reader_->may_send) return false;
+  if (size_ && arrived_ >= *size_) return false; // nothing comes that could overwrite
   const bool overwrites = arrived_ + n > reader_->sent + ring_.size();
   if (!overwrites) return false;
   return scan_->spool().dropped() || sendable() > reader_->sent + k_batch;
@@ -127,7 +127,7 @@ Task<bool> Flight::fetch() {
     }
     const std::int64_t n = co_await source_->read(out);
     if (n < 0) {
-      fail("the upstream's answer broke off: " + source_->error());
+      fail("the bytes broke off: " + source_->error());
       co_return false;
     }
     if (n == 0) break;
@@ -151,7 +151,7 @@ Task<bool> Flight::fetch() {
     changed().notify();
   }
   if (size_ && arrived_ != *size_) {
-    fail("the upstream's answer has another length than announced");
+    fail("there are more or fewer bytes than announced");
     co_return false;
   }
   co_return true;

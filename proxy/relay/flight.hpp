@@ -56,8 +56,8 @@ public:
   Flight(Loop& loop, WorkerPool& pool, Quota& quota, Metrics& metrics, Options options);
   ~Flight();
 
-  /// Starts the worker and the fetch of `source`'s body. An error: no worker could be started.
-  Result<void> start(std::unique_ptr<Exchange> source);
+  /// Starts the worker and the reading of `source`. An error: no worker could be started.
+  Result<void> start(std::unique_ptr<BodySource> source);
 
   State state() const { return state_; }
   const std::string& key() const { return options_.key; }
@@ -101,7 +101,7 @@ private:
   Quota& quota_;
   Metrics& metrics_;
   Options options_;
-  std::unique_ptr<Exchange> source_;
+  std::unique_ptr<BodySource> source_;
   std::shared_ptr<Scan> scan_;
   BlockHasher hasher_;
   std::vector<std::uint8_t> ring_; ///< byte `o` of the object is at o % size

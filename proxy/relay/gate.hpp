@@ -64,6 +64,7 @@ struct Visit {
   Connection& connection;
   RequestHead request;
   Asked asked;
+  Direction direction = Direction::pull;
   Client client = Client::other;
   std::string agent;
   std::string user;
@@ -75,6 +76,11 @@ struct Visit {
 
   bool is_head() const { return request.method == "HEAD"; }
   Context context(Road road) const;
+  /// Whom quotas count: behind one address there may be many people, but nobody can claim another
+  /// one's name.
+  const std::string& quota_user() const { return user == "anonymous" ? from : user; }
+  /// Whether one more object may be scanned for this person now.
+  bool may_scan() const;
 };
 
 } // namespace hubgate::proxy

@@ -249,24 +249,19 @@ std::shared_ptr<Flight> flight_for(Visit& visit, const Described& what,
   Gate& gate = visit.gate;
   busy = false;
   if (const auto at = gate.flights.find(what.key); at != gate.flights.end()) return at->second;
-  // Behind one address there may be many people, but nobody can claim another one's name.
-  const std::string user = visit.user == "anonymous" ? visit.from : visit.user;
-  const ServeLimits& limits = gate.config.limits;
-  const auto mine = gate.quota.scans_of.find(user);
-  if (gate.quota.scans_now >= limits.scans ||
-      (mine != gate.quota.scans_of.end() && mine->second >= limits.scans_per_user)) {
+  if (!visit.may_scan()) {
     error = "too many objects are being scanned at once; try again";
     busy = true;
     return nullptr;
   }
   Flight::Options options;
   options.key = what.key;
-  options.user = user;
+  options.user = visit.quota_user();
   options.spool_directory = gate.spool_directory;
   options.claimed = what.claimed;
   options.rules = gate.rules;
-  options.longest_silence = limits.scan;
-  options.limits = limits;
+  options.longest_silence = gate.config.limits.scan;
+  options.limits = gate.config.limits;
   auto flight =
       std::make_shared<Flight>(gate.loop, gate.pool, gate.quota, gate.metrics, std::move(options));
   if (const Result<void> started = flight->start(std::move(source)); !started) {

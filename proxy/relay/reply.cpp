@@ -133,9 +133,16 @@ std::string user_of(const Headers& headers) {
   return "token:" + hex(sha256(as_bytes(token))).substr(0, 8);
 }
 
+bool Visit::may_scan() const {
+  const ServeLimits& limits = gate.config.limits;
+  const auto mine = gate.quota.scans_of.find(quota_user());
+  return gate.quota.scans_now < limits.scans &&
+         (mine == gate.quota.scans_of.end() || mine->second < limits.scans_per_user);
+}
+
 Context Visit::context(Road road) const {
   Context out;
-  out.direction = Direction::pull;
+  out.direction = direction;
   out.road = road;
   out.hub = gate.hub_name;
   out.repo = asked.repo;
@@ -169,12 +176,16 @@ Task<void> reply(Visit& visit, int status, Headers headers, std::string body) {
   co_await timed_write(visit, as_bytes(head), as_bytes(body));
 }
 
+Task<bool> send_continue(Visit& visit) {
+  if (!visit.request.expects_continue) co_return true;
+  const bool sent = co_await timed_write(visit, as_bytes("HTTP/1.1 100 Continue\r\n\r\n"), {});
+  co_return sent;
+}
+
 Task<std::optional<std::string>> read_request_body(Visit& visit, std::uint64_t most) {
   Connection& connection = visit.connection;
-  if (visit.request.expects_continue) {
-    const bool sent = co_await timed_write(visit, as_bytes("HTTP/1.1 100 Continue\r\n\r\n"), {});
-    if (!sent) co_return std::nullopt;
-  }
+  const bool begun = co_await send_continue(visit);
+  if (!begun) co_return std::nullopt;
   connection.stream().set_deadline(Clock::now() + visit.gate.config.limits.stall);
   auto body = co_await connection.read_all(most);
   connection.stream().set_deadline(TimePoint::max());

@@ -8,6 +8,9 @@ namespace hubgate::proxy {
 /// A whole answer. The body is left out for HEAD (its length is announced if `announce` is set).
 Task<void> reply(Visit& visit, int status, Headers headers, std::string body);
 
+/// Sends 100 Continue if the client waits for it. False: the client is gone.
+Task<bool> send_continue(Visit& visit);
+
 /// The request's body (100 Continue is sent first if the client waits for it). Nothing: it was too
 /// long or broke off, and the client has been told.
 Task<std::optional<std::string>> read_request_body(Visit& visit, std::uint64_t most);

@@ -49,6 +49,12 @@ Exchange::~Exchange() {
     upstream_.give_back(url.origin, std::move(connection_));
 }
 
+std::optional<std::uint64_t> Exchange::length() const {
+  if (head.framing == Framing::length) return head.length;
+  if (head.framing == Framing::none) return 0;
+  return std::nullopt;
+}
+
 Task<std::int64_t> Exchange::read(std::span<std::uint8_t> out) {
   connection_->stream().set_deadline(Clock::now() + upstream_.config_.limits.stall);
   const std::int64_t n = co_await connection_->read_body(out);
@@ -159,12 +165,18 @@ Task<bool> Upstream::try_request(Exchange& exchange, const Fetch& fetch, bool& n
     nothing_came = true;
     co_return false;
   }
+  const bool answered = co_await read_answer(exchange, fetch.method == "HEAD", nothing_came);
+  co_return answered;
+}
+
+Task<bool> Upstream::read_answer(Exchange& exchange, bool to_head, bool& nothing_came) {
+  Connection& connection = *exchange.connection_;
   std::string text;
   for (int i = 0; i < k_max_interim; ++i) {
     const auto got = co_await connection.read_head(text);
     nothing_came = got == Connection::Got::nothing && i == 0;
     if (got != Connection::Got::head) co_return false;
-    auto parsed = parse_response(text, fetch.method == "HEAD");
+    auto parsed = parse_response(text, to_head);
     if (!parsed) co_return false;
     exchange.head = std::move(*parsed);
     if (exchange.head.status == 101) co_return false;
@@ -175,6 +187,44 @@ Task<bool> Upstream::try_request(Exchange& exchange, const Fetch& fetch, bool& n
     }
   }
   co_return false;
+}
+
+Task<std::unique_ptr<Upload>> Upload::begin(Upstream& upstream, Fetch fetch, std::uint64_t length,
+                                            std::string& error) {
+  auto connection = co_await upstream.connect(fetch.url.origin, error);
+  if (!connection) co_return nullptr;
+  std::string head = fetch.method + " " + fetch.url.target +
+                     " HTTP/1.1\r\nHost: " + fetch.url.origin.host_field() + "\r\n";
+  fetch.headers.write(head);
+  head += "Content-Length: " + std::to_string(length) + "\r\n\r\n";
+  std::unique_ptr<Exchange> exchange(new Exchange(upstream, std::move(connection)));
+  exchange->url = fetch.url;
+  std::unique_ptr<Upload> upload(new Upload(std::move(exchange)));
+  const bool sent = co_await upload->send(as_bytes(head));
+  if (sent) co_return upload;
+  error = fetch.url.origin.text() + ": " + upload->exchange_->error();
+  co_return nullptr;
+}
+
+Task<bool> Upload::send(Bytes bytes) {
+  Stream& stream = exchange_->connection_->stream();
+  stream.set_deadline(Clock::now() + exchange_->upstream_.config_.limits.stall);
+  const bool sent = co_await stream.write(bytes, {});
+  stream.set_deadline(TimePoint::max()); // the scan may take its time
+  co_return sent;
+}
+
+Task<std::unique_ptr<Exchange>> Upload::finish(std::string& error) {
+  Stream& stream = exchange_->connection_->stream();
+  stream.set_deadline(Clock::now() + exchange_->upstream_.config_.limits.stall);
+  bool nothing_came = false;
+  const bool answered = co_await exchange_->upstream_.read_answer(*exchange_, false, nothing_came);
+  if (answered) co_return std::move(exchange_);
+  const std::string why = exchange_->error();
+  error = exchange_->url.origin.text() + ": " +
+          (why.empty() ? "no well-formed HTTP answer" : "no answer: " + why);
+  exchange_->connection_.reset();
+  co_return nullptr;
 }
 
 Task<std::unique_ptr<Exchange>> Upstream::request(Fetch fetch, std::string& error) {

@@ -18,22 +18,23 @@ class Upstream;
 
 /// A response that is being read. When it is destroyed its connection goes back to be used again,
 /// if the body was read to its end, and is closed otherwise.
-class Exchange {
+class Exchange final : public BodySource {
 public:
-  ~Exchange();
+  ~Exchange() override;
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
   Url url; ///< what was asked
   ResponseHead head;
 
-  /// As Connection::read_body(), under the stall limit.
-  Task<std::int64_t> read(std::span<std::uint8_t> out);
+  Task<std::int64_t> read(std::span<std::uint8_t> out) override;
   Task<std::optional<std::string>> read_all(std::uint64_t most);
-  std::string error() const { return connection_->error(); }
+  std::string error() const override { return connection_->error(); }
+  std::optional<std::uint64_t> length() const override;
 
 private:
   friend class Upstream;
+  friend class Upload;
   Exchange(Upstream& upstream, std::unique_ptr<Connection> connection)
       : upstream_(upstream), connection_(std::move(connection)) {}
   Upstream& upstream_;
@@ -50,6 +51,25 @@ struct Fetch {
   std::string body;
   bool has_body = false;
   bool stop_at_border = false; ///< return a redirect to another host instead of following it
+};
+
+/// A request whose body is sent piece by piece. Given up by destroying it: the upstream sees a body
+/// that ends early.
+class Upload {
+public:
+  /// Null on failure, with a line in `error`. Always a new connection: one that was kept could end
+  /// under a body that can't be sent twice.
+  static Task<std::unique_ptr<Upload>> begin(Upstream& upstream, Fetch fetch, std::uint64_t length,
+                                             std::string& error);
+  /// False when the upstream takes no more; finish() may still have its answer.
+  Task<bool> send(Bytes bytes);
+  /// The answer, once everything was sent or refused. Null with a line in `error`.
+  Task<std::unique_ptr<Exchange>> finish(std::string& error);
+  bool is_tls() const { return exchange_->url.origin.tls; }
+
+private:
+  explicit Upload(std::unique_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
+  std::unique_ptr<Exchange> exchange_;
 };
 
 /// The end of a chain of redirects.
@@ -82,9 +102,11 @@ public:
 
 private:
   friend class Exchange;
+  friend class Upload;
   using Key = std::string;
   Task<std::unique_ptr<Connection>> connect(Origin origin, std::string& error);
   Task<bool> try_request(Exchange& exchange, const Fetch& fetch, bool& nothing_came);
+  Task<bool> read_answer(Exchange& exchange, bool to_head, bool& nothing_came);
   std::unique_ptr<Connection> take(const Origin& origin);
   void give_back(const Origin& origin, std::unique_ptr<Connection> connection);
 

@@ -70,6 +70,9 @@ class Clients:
     def js_snapshot(self, repo: str, cache: Path) -> Run:
         return self.run("node", JS, "snapshot", self.endpoint, repo, cache)
 
+    def js_upload(self, repo: str, *files: Path) -> Run:
+        return self.run("node", JS, "upload", self.endpoint, repo, *files)
+
     def rust_file(self, repo: str, path: str) -> Run:
         return self.run(RUST, "file", *repo.split("/"), path)
 
