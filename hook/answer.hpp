@@ -27,14 +27,28 @@ struct Item {
 /// "refs/heads/main, commit 0123456789ab", escaped.
 std::string place_of(const Item& item, const std::vector<git::RefUpdate>& updates);
 
-/// The whole refusal, lines ending in '\n'. `blocked` is not empty and its order is kept; `objects`
-/// is how many were looked at.
-std::string refusal_screen(const std::vector<const Item*>& blocked,
-                           const std::vector<git::RefUpdate>& updates, std::size_t objects);
+/// What the organisation adds (hubgate.yaml: hook.message, hook.waiver_link).
+struct HouseWords {
+  std::string message;
+  std::string waiver_link;
+};
 
-/// The warnings of a push that passes; "" when there are none.
+/// A screen as the pusher has it: 24 lines of 100 columns, of which "remote: " takes eight.
+inline constexpr std::size_t k_screen_lines = 24;
+inline constexpr std::size_t k_screen_columns = 91;
+
+/// The whole refusal, lines ending in '\n', at most one screen. `blocked` is not empty and its
+/// order is kept; `objects` is how many were looked at.
+std::string refusal_screen(const std::vector<const Item*>& blocked,
+                           const std::vector<git::RefUpdate>& updates, std::size_t objects,
+                           const HouseWords& words = {});
+
+/// The warnings of a push that passes, at most one screen; "" when there are none.
 std::string warning_lines(const std::vector<const Item*>& annotated,
                           const std::vector<git::RefUpdate>& updates);
+
+/// The first "{name}" of a waiver link that nothing is known for, "" when all are.
+std::string unknown_field(std::string_view link);
 
 /// "12.3 MB".
 std::string human_size(std::uint64_t bytes);

@@ -8,17 +8,32 @@
 namespace hubgate {
 namespace {
 
-constexpr std::array<Rule, 2> k_rules{{
+constexpr std::array<Rule, 5> k_rules{{
     {"git-link-outside", "structure", Severity::malicious, Reach::load, "CWE-59", "AML.T0010.003",
      "GIT-006",
      "a symbolic link leads out of the repository or into .git, so whoever opens it "
      "reads or writes something else"},
     {"git-link-model", "structure", Severity::suspicious, Reach::load, "CWE-59", "AML.T0010.003",
      "GIT-006", "a symbolic link stands where a model is expected"},
+    {"git-ref-replace", "structure", Severity::malicious, Reach::load, "CWE-345", "AML.T0010.003",
+     "GIT-011",
+     "a ref below refs/replace makes Git give out other bytes under the id of an object that was "
+     "judged"},
+    {"git-control-unread", "structure", Severity::malicious, Reach::load, "CWE-20", "AML.T0010.003",
+     "GIT-007 GIT-008 GIT-010",
+     "Git takes its configuration from a file that is made so that others don't read it"},
+    {"git-attributes-large", "structure", Severity::suspicious, Reach::load, "CWE-20",
+     "AML.T0010.003", "GIT-008", "a file of attributes that is too large to be read in full"},
 }};
 
 const Rule& k_link_outside = k_rules[0];
 const Rule& k_link_model = k_rules[1];
+const Rule& k_ref_replace = k_rules[2];
+const Rule& k_control_unread = k_rules[3];
+const Rule& k_attributes_large = k_rules[4];
+
+/// As far as scanner/prose reads files of Git, in bytes.
+constexpr std::uint64_t k_control_read = std::uint64_t{1} << 20;
 
 /// File names that loaders of models open.
 constexpr std::array<std::string_view, 24> k_model_suffixes{
@@ -81,6 +96,17 @@ std::optional<Finding> link_finding(std::string_view path, std::string_view targ
   return std::nullopt;
 }
 
+std::optional<Finding> control_finding(std::string_view path, const Judged& judged) {
+  const auto file = git::control_file(path.substr(path.rfind('/') + 1));
+  if (file != git::ControlFile::config && file != git::ControlFile::attributes) return std::nullopt;
+  const std::string name(path);
+  if (judged.has_nul) return finding_of(k_control_unread, name + " has NUL bytes");
+  if (judged.digest.size <= k_control_read) return std::nullopt;
+  const std::string evidence = name + " has " + std::to_string(judged.digest.size) + " bytes";
+  return finding_of(file == git::ControlFile::config ? k_control_unread : k_attributes_large,
+                    evidence);
+}
+
 Context context_of(const HookEnvironment& environment) {
   Context out;
   out.direction = Direction::push;
@@ -116,6 +142,22 @@ PushCase CaseMaker::of_problem(const ObjectProblem& problem) const {
     report.findings.push_back(finding_of(*problem.rule, problem.text));
   else
     report.gaps.push_back(Gap{Reason::malformed, Reach::load, "", 0, printable(problem.text)});
+  out.report = std::make_shared<const Report>(std::move(report));
+  return out;
+}
+
+std::optional<PushCase> CaseMaker::of_ref(std::size_t ref) const {
+  const git::RefUpdate& update = updates_[ref];
+  if (update.deletes() || !update.name.starts_with("refs/replace/")) return std::nullopt;
+  PushCase out;
+  out.item = item_at({ref, {}, ref}, update.after, "");
+  out.item.kind = "ref";
+  out.item.advice = "don't push refs/replace: rewrite the history instead";
+  const std::string text = update.name + " -> " + update.after.hex();
+  out.item.context.sha256 = sha256(as_bytes(text));
+  Report report;
+  report.format = "git-ref";
+  report.findings.push_back(finding_of(k_ref_replace, text));
   out.report = std::make_shared<const Report>(std::move(report));
   return out;
 }
@@ -175,8 +217,9 @@ std::vector<PushCase> CaseMaker::of_blob(const BlobEntry& blob, const BlobUse& u
   one.item = item_at(use.place, blob.oid, use.path);
   one.item.context.sha256 = judged.digest.sha256;
   one.item.context.size = judged.digest.size;
-  std::optional<Finding> link;
-  if (use.symlink) link = link_finding(use.path, judged.head, judged.digest.size);
+  std::optional<Finding> link = use.symlink
+                                    ? link_finding(use.path, judged.head, judged.digest.size)
+                                    : control_finding(use.path, judged);
   if (!link && !judged.pointer) {
     one.report = std::shared_ptr<const Report>(std::shared_ptr<void>(), &judged.report);
     out.push_back(std::move(one));

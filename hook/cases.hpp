@@ -27,6 +27,8 @@ public:
       : environment_(environment), updates_(updates), lfs_(lfs) {}
 
   PushCase of_problem(const ObjectProblem& problem) const;
+  /// What the name of a ref update itself makes of it; nothing for a harmless one.
+  std::optional<PushCase> of_ref(std::size_t ref) const;
   /// The blob under one path, and the LFS objects that it points at. `judged` must stay where it
   /// is.
   std::vector<PushCase> of_blob(const BlobEntry& blob, const BlobUse& use,
@@ -41,6 +43,10 @@ private:
   const std::vector<git::RefUpdate>& updates_;
   const LfsStore& lfs_;
 };
+
+/// What a file that Git takes its configuration from adds, where scanners would not read it as Git
+/// does; nothing for an ordinary one.
+std::optional<Finding> control_finding(std::string_view path, const Judged& judged);
 
 /// What a symbolic link at `path` with the blob's bytes adds; nothing for a harmless one.
 std::optional<Finding> link_finding(std::string_view path, std::string_view target,

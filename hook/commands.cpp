@@ -24,6 +24,7 @@ struct Flags {
   std::string config;
   bool color = false;
   double deadline = 0; ///< seconds, 0 = that of the configuration
+  std::string server;
   std::vector<std::string> then;
 };
 
@@ -59,8 +60,8 @@ Result<PushVerdict> run(const Flags& flags) {
   const auto pool = HUBGATE_TRY(WorkerPool::start(all_formats()));
   HookConfig config = HUBGATE_TRY(load_hook_config(flags.config));
   if (flags.deadline > 0) config.timeout = flags.deadline;
-  const HookEnvironment environment =
-      HUBGATE_TRY(read_environment(process_environment(), std::filesystem::current_path()));
+  const HookEnvironment environment = HUBGATE_TRY(read_environment(
+      process_environment(), std::filesystem::current_path(), {flags.server, config.groups_from}));
   const std::string lines = HUBGATE_TRY(read_ref_lines());
 
   const auto gate = HUBGATE_TRY(InProcess::open(*pool, config, flags.data, flags.policy));
@@ -105,6 +106,10 @@ void set_up(CLI::App& app, int& exit_code) {
           "--then", flags->then,
           "another pre-receive hook, run with the same lines if this one lets the push pass")
       ->type_name("PROGRAM");
+  verb.add_option("--server", flags->server,
+                  "what runs this repository, as for `hook install`: only what that server says of "
+                  "pusher and repository is believed")
+      ->type_name("SERVER");
   verb.add_flag("--color", flags->color, "colours in the answer");
   verb.callback([flags, &exit_code] { exit_code = pre_receive_verb(*flags); });
   install::add_verbs(app, exit_code);

@@ -1,8 +1,10 @@
 #include "hook/config.hpp"
 
+#include "hook/answer.hpp"
 #include "policy/yaml.hpp"
 #include "scanner/core/evidence.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -23,6 +25,26 @@ void read_hook(yaml::Mapping& top, HookConfig& config) {
   static constexpr std::array<std::string_view, 2> k_histories{"judge", "accept"};
   if (const auto history = hook->choice("history", k_histories))
     config.history = *history == 1 ? HookConfig::History::accept : HookConfig::History::judge;
+  if (const auto variable = hook->text("groups_from")) {
+    config.groups_from = *variable;
+    const bool name =
+        !variable->empty() && std::all_of(variable->begin(), variable->end(), [](char c) {
+          return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+        });
+    if (!name) hook->error("groups_from", "is no name of a variable: A-Z, 0-9 and '_'");
+  }
+  if (const auto lines = hook->list("message"))
+    for (const auto& line: *lines)
+      config.message += (config.message.empty() ? "" : "\n") + line.text;
+  if (const auto link = hook->text("waiver_link")) {
+    config.waiver_link = *link;
+    if (!link->starts_with("https://") && !link->starts_with("http://") &&
+        !link->starts_with("mailto:"))
+      hook->error("waiver_link", "begins with https://, http:// or mailto:");
+    if (const auto unknown = unknown_field(*link); !unknown.empty())
+      hook->error("waiver_link", "knows no " + unknown +
+                                     ": {reference}, {sha256}, {rules}, {repo}, {path}, {user}");
+  }
   if (const auto size = hook->size("big_blob")) config.big_blob = *size;
   if (const auto timeout = hook->duration("timeout"))
     config.timeout = static_cast<double>(timeout->count()) / 1000;

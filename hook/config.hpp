@@ -16,6 +16,12 @@ struct HookConfig {
   /// judge: what a new ref names is judged unless a record says that it was. accept: whatever some
   /// ref named before the push is taken as it is.
   enum class History { judge, accept } history = History::judge;
+  std::string groups_from; ///< see ServerHints
+  /// What the organisation tells whoever is refused, a few lines.
+  std::string message;
+  /// Where to ask for a waiver; {reference}, {sha256}, {rules}, {repo}, {path}, {user} are filled
+  /// in.
+  std::string waiver_link;
   /// Blobs above this go through a file and not through memory, in bytes.
   std::uint64_t big_blob = std::uint64_t{8} << 20;
   /// Seconds for the whole push; 0 = as long as it takes.

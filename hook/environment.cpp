@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 namespace hubgate {
@@ -29,6 +30,7 @@ std::string login_name() {
 
 struct Server {
   const char* name;
+  const char* installed_as;      ///< other names of it, see hook/install
   std::vector<const char*> repo; ///< joined by '/'
   const char* user;
 };
@@ -36,17 +38,23 @@ struct Server {
 // The variables that each server sets; a server is known by those of its repository.
 const std::vector<Server>& servers() {
   static const std::vector<Server> k_servers{
-      {"gitolite", {"GL_REPO"}, "GL_USER"},
-      {"forgejo", {"GITEA_REPO_USER_NAME", "GITEA_REPO_NAME"}, "GITEA_PUSHER_NAME"},
-      {"soft-serve", {"SOFT_SERVE_REPO_NAME"}, "SOFT_SERVE_USERNAME"},
-      {"gitlab", {"GL_PROJECT_PATH"}, "GL_USERNAME"},
-      {"github", {"GITHUB_REPO_NAME"}, "GITHUB_USER_LOGIN"},
+      {"gitolite", "gitolite", {"GL_REPO"}, "GL_USER"},
+      {"forgejo", "gitea", {"GITEA_REPO_USER_NAME", "GITEA_REPO_NAME"}, "GITEA_PUSHER_NAME"},
+      {"soft-serve", "soft-serve", {"SOFT_SERVE_REPO_NAME"}, "SOFT_SERVE_USERNAME"},
+      {"gitlab", "gitlab", {"GL_PROJECT_PATH"}, "GL_USERNAME"},
+      {"github", "ghes", {"GITHUB_REPO_NAME"}, "GITHUB_USER_LOGIN"},
+      {"bitbucket", "bitbucket", {"BB_PROJECT_KEY", "BB_REPO_SLUG"}, "BB_USER_NAME"},
   };
   return k_servers;
 }
 
-void name_repository(HookEnvironment& out, const GetVariable& get) {
+bool believed(const Server& server, const std::string& known) {
+  return known.empty() || known == server.name || known == server.installed_as;
+}
+
+void name_repository(HookEnvironment& out, const GetVariable& get, const ServerHints& hints) {
   for (const Server& server: servers()) {
+    if (!believed(server, hints.server)) continue;
     std::string repo;
     bool all = true;
     for (const char* variable: server.repo) {
@@ -61,14 +69,28 @@ void name_repository(HookEnvironment& out, const GetVariable& get) {
     out.server = server.name;
     out.repo = without_suffix(repo);
     out.user = get(server.user).value_or("");
+    if (const auto key = get("GITEA_DEPLOY_KEY_ID");
+        out.server == std::string_view("forgejo") && key && !key->empty() && *key != "0")
+      out.groups.emplace_back("deploy-key");
     return;
   }
+  if (get("SSH_CONNECTION")) return; // what comes then is of the web server
   // git http-backend knows the folder under which its repositories are.
   if (const auto root = get("GIT_PROJECT_ROOT"); root && !root->empty()) {
     out.server = "http-backend";
     const fs::path relative = out.git_dir.lexically_relative(fs::path(*root).lexically_normal());
     if (!relative.empty() && *relative.begin() != ".." && relative != ".")
       out.repo = without_suffix(relative.string());
+  }
+}
+
+// "a,b c"; what is no plain name is dropped.
+void read_groups(const std::string& list, std::vector<std::string>& out) {
+  constexpr std::size_t k_groups = 1000;
+  for (std::size_t at = 0; at < list.size() && out.size() < k_groups;) {
+    const std::size_t end = std::min(list.find_first_of(", ;", at), list.size());
+    if (end > at && end - at <= 200) out.push_back(list.substr(at, end - at));
+    at = end + 1;
   }
 }
 
@@ -82,7 +104,8 @@ GetVariable process_environment() {
   };
 }
 
-Result<HookEnvironment> read_environment(const GetVariable& get, const fs::path& cwd) {
+Result<HookEnvironment> read_environment(const GetVariable& get, const fs::path& cwd,
+                                         const ServerHints& hints) {
   HookEnvironment out;
   const auto git_dir = get("GIT_DIR");
   if (!git_dir || git_dir->empty())
@@ -107,15 +130,18 @@ Result<HookEnvironment> read_environment(const GetVariable& get, const fs::path&
   if (out.objects.empty()) out.objects.push_back(own);
 
   out.server = "git";
-  name_repository(out, get);
+  name_repository(out, get, hints);
   if (out.repo.empty()) out.repo = without_suffix(out.git_dir.filename().string());
   // A work tree's repository is named by the folder that holds ".git".
   if (out.repo == ".git") out.repo = out.git_dir.parent_path().filename().string();
-  if (out.user.empty()) out.user = get("REMOTE_USER").value_or("");
+  // sshd sets SSH_CONNECTION, and lets no pusher unset it. What a web server would set may then be
+  // the pusher's own (SendEnv).
+  const auto ssh = get("SSH_CONNECTION");
+  if (out.user.empty() && !ssh) out.user = get("REMOTE_USER").value_or("");
   if (out.user.empty()) out.user = login_name();
-  out.from = get("REMOTE_ADDR").value_or("");
-  if (const auto ssh = get("SSH_CONNECTION"); ssh && out.from.empty())
-    out.from = ssh->substr(0, ssh->find(' '));
+  out.from = ssh ? ssh->substr(0, ssh->find(' ')) : get("REMOTE_ADDR").value_or("");
+  if (!hints.groups_from.empty())
+    if (const auto groups = get(hints.groups_from.c_str())) read_groups(*groups, out.groups);
   return out;
 }
 

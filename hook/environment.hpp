@@ -29,8 +29,17 @@ struct HookEnvironment {
 
 using GetVariable = std::function<std::optional<std::string>(const char*)>;
 
+/// What is known beforehand, from the installation and hubgate.yaml.
+struct ServerHints {
+  /// As `hubgate hook install --server` has it: only that server's variables are believed. "":
+  /// those of whichever server names a repository.
+  std::string server;
+  std::string groups_from; ///< variable with the pusher's groups; "" = none
+};
+
 /// `get` looks a variable up; `cwd` is what relative paths are relative to.
-Result<HookEnvironment> read_environment(const GetVariable& get, const std::filesystem::path& cwd);
+Result<HookEnvironment> read_environment(const GetVariable& get, const std::filesystem::path& cwd,
+                                         const ServerHints& hints = {});
 
 /// The environment of this process.
 GetVariable process_environment();

@@ -36,6 +36,41 @@ TEST(Environment, ReadsTheQuarantineRelativeToTheRepository) {
   EXPECT_EQ(read->repo, "model");
 }
 
+TEST(Environment, BelievesOnlyTheServerThatItIs) {
+  const std::map<std::string, std::string> variables{
+      {"GIT_DIR", "."},          {"GL_REPO", "theirs"}, {"GL_USER", "admin"},
+      {"BB_PROJECT_KEY", "ORG"}, {"BB_REPO_SLUG", "m"}, {"BB_USER_NAME", "ann"},
+      {"GROUPS", "a, b;c"}};
+  const auto as = [&](const char* server, const char* groups = "") {
+    return *read_environment(
+        [&](const char* name) -> std::optional<std::string> {
+          const auto at = variables.find(name);
+          if (at == variables.end()) return std::nullopt;
+          return at->second;
+        },
+        "/srv/git/team/model.git", {server, groups});
+  };
+  EXPECT_EQ(as("").user, "admin");
+  EXPECT_EQ(as("gitolite").user, "admin");
+  EXPECT_EQ(as("bitbucket").user, "ann");
+  EXPECT_EQ(as("bitbucket").repo, "ORG/m");
+  EXPECT_NE(as("bare").user, "admin");
+  EXPECT_EQ(as("bare").repo, "model");
+  EXPECT_THAT(as("bare").groups, testing::IsEmpty());
+  EXPECT_THAT(as("bare", "GROUPS").groups, ElementsAre("a", "b", "c"));
+}
+
+TEST(Environment, WhatAWebServerSetsIsNotBelievedOverSsh) {
+  const auto read = environment({{"GIT_DIR", "."},
+                                 {"SSH_CONNECTION", "192.0.2.1 5 192.0.2.2 22"},
+                                 {"REMOTE_USER", "admin"},
+                                 {"REMOTE_ADDR", "192.0.2.9"},
+                                 {"GIT_PROJECT_ROOT", "/srv/git"}});
+  EXPECT_NE(read->user, "admin");
+  EXPECT_EQ(read->from, "192.0.2.1");
+  EXPECT_EQ(read->repo, "model");
+}
+
 TEST(Environment, HasNoQuarantineWhereThereIsNone) {
   EXPECT_EQ(environment({{"GIT_DIR", "."}})->incoming, "");
   EXPECT_EQ(environment({{"GIT_DIR", "."}, {"GIT_OBJECT_DIRECTORY", "objects"}})->incoming, "");
@@ -134,7 +169,7 @@ TEST_F(Answer, NamesRefCommitPathFindingAndWaiver) {
   const std::string text = refusal_screen({&item}, updates_, 3);
   for (const char* word:
        {"1 of 3 objects is blocked", "refs/heads/main, commit aaaaaaaaaaaa", "models/m.pkl",
-        "pickle-dangerous-call", "os.system('id')", "hubgate waiver add", "HG-1", "what to do"})
+        "pickle-dangerous-call", "os.system('id')", "hubgate waiver add", "HG-1", "to do:"})
     EXPECT_THAT(text, HasSubstr(word));
 }
 
@@ -146,11 +181,59 @@ TEST_F(Answer, FitsOneScreenWhateverWasFound) {
   for (const auto& item: items)
     pointers.push_back(&item);
   const std::string text = refusal_screen(pointers, updates_, 500);
-  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 26);
+  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 24);
   EXPECT_THAT(text, HasSubstr("and 494 more (hubgate audit show HG-1)"));
-  EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 26);
   const std::string warnings = warning_lines(pointers, updates_);
-  EXPECT_EQ(std::count(warnings.begin(), warnings.end(), '\n'), 9);
+  EXPECT_LE(std::count(warnings.begin(), warnings.end(), '\n'), 24);
+  EXPECT_THAT(warnings, HasSubstr("more warnings (hubgate audit show HG-1)"));
+  // Whatever is long.
+  for (Item& item: items) {
+    item.context.path = std::string(3000, 'p') + "/end.pkl";
+    item.decision.reason = std::string(2000, 'r');
+    item.decision.finding->evidence = std::string(5000, 'e');
+    item.decision.finding->where = std::string(2000, 'w');
+    item.advice = std::string(2000, 'a');
+  }
+  const std::string house(4000, 'h');
+  for (const std::string& screen:
+       {refusal_screen(pointers, updates_, 500, {house + "\n" + house, ""}),
+        warning_lines(pointers, updates_)}) {
+    EXPECT_LE(std::count(screen.begin(), screen.end(), '\n'), 24) << screen;
+    for (std::size_t at = 0; at < screen.size(); at = screen.find('\n', at) + 1)
+      EXPECT_LE(screen.find('\n', at) - at, k_screen_columns) << screen.substr(at, 200);
+    EXPECT_THAT(screen, HasSubstr("/end.pkl"));
+  }
+}
+
+TEST_F(Answer, HasTheWordsOfTheHouse) {
+  Item item = blocked("a b/m.pkl");
+  item.context.repo = "org/model";
+  const std::string text =
+      refusal_screen({&item}, updates_, 1,
+                     {"Ask #model-security.\nThey answer within a day.",
+                      "https://x/ask?ref={reference}&path={path}&repo={repo}&rules={rules}"});
+  EXPECT_THAT(text, HasSubstr("hubgate: Ask #model-security.\nhubgate: They answer"));
+  EXPECT_THAT(text, HasSubstr("https://x/ask?ref=HG-1&path=a%20b%2Fm.pkl&repo=org%2Fmodel&rules="
+                              "pickle-dangerous-call\n"));
+  EXPECT_THAT(text, Not(HasSubstr("hubgate waiver add")));
+  EXPECT_EQ(unknown_field("https://x/{reference}{path}"), "");
+  EXPECT_EQ(unknown_field("https://x/{ref}"), "{ref}");
+  EXPECT_EQ(unknown_field("https://x/{path"), "{path}");
+}
+
+TEST(Control, FilesThatOnlyGitWouldRead) {
+  Judged judged;
+  judged.digest.size = 100;
+  EXPECT_FALSE(control_finding(".gitmodules", judged));
+  judged.has_nul = true;
+  EXPECT_EQ(control_finding("a/.LFSconfig", judged)->rule, "git-control-unread");
+  EXPECT_EQ(control_finding(".gitattributes", judged)->rule, "git-control-unread");
+  EXPECT_FALSE(control_finding("a.gitattributes", judged));
+  EXPECT_FALSE(control_finding(".gitignore", judged));
+  judged.has_nul = false;
+  judged.digest.size = 2 << 20;
+  EXPECT_EQ(control_finding(".gitmodules", judged)->rule, "git-control-unread");
+  EXPECT_EQ(control_finding(".gitattributes", judged)->rule, "git-attributes-large");
 }
 
 TEST_F(Answer, EveryLineIsOursAndEscaped) {

@@ -109,6 +109,7 @@ void Judge::hand_on(std::vector<Judged*> judged, std::uint64_t bytes,
 Judged& Judge::small(Bytes bytes) {
   Judged& out = add();
   out.pointer = git::read_pointer(bytes, bytes.size());
+  out.has_nul = !bytes.empty() && std::memchr(bytes.data(), 0, bytes.size()) != nullptr;
   if (bytes.size() <= k_head) out.head = std::string(as_text(bytes));
   if (open_ && open_->bytes.size() + bytes.size() > k_batch_bytes) flush();
   if (!open_) open_ = std::make_unique<Batch>();

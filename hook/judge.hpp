@@ -19,8 +19,9 @@ struct Judged {
   ObjectDigest digest;
   Report report;
   std::optional<git::Pointer> pointer;
-  std::string head;    ///< the first bytes of a small blob, for what its name may make of them
-  bool absent = false; ///< nobody had the file that was to be fetched: nothing was judged
+  bool has_nul = false; ///< a small blob that has NUL bytes
+  std::string head;     ///< the first bytes of a small blob, for what its name may make of them
+  bool absent = false;  ///< nobody had the file that was to be fetched: nothing was judged
 };
 
 class Judge {

@@ -155,6 +155,8 @@ Result<void> Push::decide() {
   std::vector<PushCase> cases;
   for (const auto& problem: walk_->problems())
     cases.push_back(maker.of_problem(problem));
+  for (std::size_t ref = 0; ref < updates_.size(); ++ref)
+    if (auto one = maker.of_ref(ref)) cases.push_back(std::move(*one));
   const auto add = [&](PushCase one) {
     // What is plainly allowed is counted; a record for each of 20,000 configuration files would
     // bury the others.
@@ -276,13 +278,11 @@ PushVerdict Push::answer() {
   std::stable_sort(blocked.begin(), blocked.end(), worse);
   std::stable_sort(annotated.begin(), annotated.end(), worse);
   if (!blocked.empty()) {
-    hook_.terminal.refuse(refusal_screen(blocked, updates_, items_.size() + allowed_));
+    hook_.terminal.refuse(refusal_screen(blocked, updates_, items_.size() + allowed_,
+                                         {hook_.config.message, hook_.config.waiver_link}));
     return PushVerdict::refused;
   }
   hook_.terminal.warn(warning_lines(annotated, updates_));
-  if (walk_->submodules() != 0)
-    hook_.terminal.say("hubgate: note: " + std::to_string(walk_->submodules()) +
-                       " submodule entries were not followed\n");
   return PushVerdict::pass;
 }
 

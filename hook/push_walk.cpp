@@ -273,7 +273,7 @@ Result<void> PushWalk::walk_tree(const git::Oid& root, const std::vector<git::Oi
         return Error{"a path of the push is too long or too deep: " + std::to_string(path.size()) +
                      " bytes, " + std::to_string(step.depth) + " folders"};
       if (entry.is_submodule()) {
-        ++submodules_; // a commit of another repository: nothing of it is here
+        if (auto noted = note_submodule(entry.oid, std::move(path), place); !noted) return noted;
         continue;
       }
       if (!entry.is_tree()) {
@@ -287,6 +287,18 @@ Result<void> PushWalk::walk_tree(const git::Oid& root, const std::vector<git::Oi
       steps.push_back(std::move(next));
     }
   }
+  return {};
+}
+
+// A commit of another repository: nothing of it is here.
+Result<void> PushWalk::note_submodule(const git::Oid& oid, std::string path, Place place) {
+  if (!walked_[class_].seen.insert(key_of(oid, path, 'm')).second) return {};
+  if (auto counted = count_path(); !counted) return counted;
+  ++submodules_;
+  if (problems_.size() > k_problems_max) return {}; // walk() refuses them all
+  const std::string text = git::submodule_evidence(oid);
+  problems_.push_back({oid, git::Kind::commit, sha256(as_bytes(text)), 0, &git::submodule_rule(),
+                       text, std::move(path), place});
   return {};
 }
 

@@ -140,6 +140,7 @@ private:
   Result<void> walk_commit(std::size_t ref, const git::Oid& oid, const git::Commit& commit);
   Result<void> walk_tree(const git::Oid& root, const std::vector<git::Oid>& parents, Place place);
   Result<void> use_blob(const git::Oid& oid, std::string path, bool symlink, Place place);
+  Result<void> note_submodule(const git::Oid& oid, std::string path, Place place);
   Result<void> count_path();
   void problem(const git::Oid& oid, git::Kind kind, Bytes bytes, const Rule* rule,
                std::string text);

@@ -120,7 +120,9 @@ bool waives(const Waiver& waiver, const Decision& decision, const Report& report
 std::string refusal_line(const Decision& decision, const Context& context);
 /// The same for an object that passes with a warning (annotate).
 std::string annotation_line(const Decision& decision, const Context& context);
-/// Several lines for a terminal (the hook's answer), each printable and prefixed with "hubgate: ".
-std::string refusal_text(const Decision& decision, const Context& context);
+/// The finding or gap that decided, with its evidence; "" when there is none. Not bounded.
+std::string what_was_found(const Decision& decision);
+/// Printable ASCII of at most `max` characters: everything else becomes \u{NNNN}, "…" three dots.
+std::string plain_ascii(std::string_view raw, std::size_t max);
 
 } // namespace hubgate

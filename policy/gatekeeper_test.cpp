@@ -432,10 +432,6 @@ TEST(Messages, StayOneBoundedLineOfAsciiWhateverTheObjectSays) {
   expect_header_fit(line);
   EXPECT_THAT(line, HasSubstr("hubgate waiver add HG-000000000000 --reason"));
   EXPECT_THAT(line, testing::EndsWith("; ref HG-000000000000"));
-  const std::string text = refusal_text(decision, where);
-  for (const char c: text)
-    EXPECT_TRUE(c == '\n' || (c >= 0x20 && c < 0x7f));
-  EXPECT_LT(text.size(), 2500U);
 }
 
 TEST(Messages, TellOfGapsRulesAndWaivers) {
@@ -453,11 +449,6 @@ TEST(Messages, TellOfGapsRulesAndWaivers) {
   ASSERT_TRUE(gate->add_waiver(waiver({"*"})));
   const Decision waived = gate->decide(report({malicious()}), hashed());
   EXPECT_THAT(annotation_line(waived, hashed()), HasSubstr("passes by waiver 1"));
-  const std::string text = refusal_text(gate->decide(report({malicious()}), hashed(9)), hashed(9));
-  EXPECT_THAT(text, HasSubstr("hubgate: BLOCKED model.pkl\n"));
-  EXPECT_THAT(text, HasSubstr("evidence:  os.system('echo hubgate')"));
-  EXPECT_THAT(text, HasSubstr("at byte 12"));
-  EXPECT_THAT(text, HasSubstr("reference: HG-"));
 }
 
 } // namespace

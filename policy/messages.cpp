@@ -7,14 +7,8 @@
 #include <cstdio>
 
 namespace hubgate {
-namespace {
 
-constexpr std::size_t k_line_max = 400;
-constexpr std::size_t k_path_max = 100;
-constexpr std::size_t k_rules_max = 80;
-
-// Printable ASCII: everything else becomes \u{NNNN}, and "…" three dots.
-std::string ascii(std::string_view raw, std::size_t max) {
+std::string plain_ascii(std::string_view raw, std::size_t max) {
   const std::string text = printable(raw, max * 2);
   std::string out;
   for (std::size_t i = 0; i < text.size();) {
@@ -43,12 +37,18 @@ std::string ascii(std::string_view raw, std::size_t max) {
   return out;
 }
 
+namespace {
+
+constexpr std::size_t k_line_max = 400;
+constexpr std::size_t k_path_max = 100;
+constexpr std::size_t k_rules_max = 80;
+
 // The end of a path says more than its beginning.
 std::string short_path(const Context& context, std::size_t max) {
   std::string name = context.path;
   if (name.empty())
     name = context.sha256 ? "object " + hex(*context.sha256).substr(0, 16) : "object";
-  std::string out = ascii(name, name.size() * 8 + 8);
+  std::string out = plain_ascii(name, name.size() * 8 + 8);
   if (out.size() > max) out = "..." + out.substr(out.size() - (max - 3));
   return out;
 }
@@ -59,7 +59,7 @@ std::string rule_list(const Decision& decision) {
     if (!out.empty()) out += ',';
     out += blocker;
   }
-  return ascii(out, out.size() + 8);
+  return plain_ascii(out, out.size() + 8);
 }
 
 // How to ask; the command is for whoever may approve.
@@ -73,8 +73,9 @@ std::string waiver_command(const Decision& decision, const Context& context) {
   return {};
 }
 
-// What was found, without the reason of the policy.
-std::string found(const Decision& decision) {
+} // namespace
+
+std::string what_was_found(const Decision& decision) {
   if (decision.finding) {
     std::string out = decision.finding->rule;
     if (!decision.finding->where.empty()) out += " in " + decision.finding->where;
@@ -91,10 +92,8 @@ std::string found(const Decision& decision) {
   return {};
 }
 
-} // namespace
-
 std::string refusal_line(const Decision& decision, const Context& context) {
-  std::string tail = " [policy rule " + ascii(decision.rule, 64) + "]";
+  std::string tail = " [policy rule " + plain_ascii(decision.rule, 64) + "]";
   const std::string command = waiver_command(decision, context);
   if (!command.empty()) tail += " ask your security team for a waiver: " + command;
   if (!decision.id.empty()) tail += "; ref " + decision.id;
@@ -106,48 +105,24 @@ std::string refusal_line(const Decision& decision, const Context& context) {
   const std::size_t room = fixed + 60 < k_line_max ? k_line_max - fixed : 60;
   out += short_path(context, std::min(k_path_max, room / 2)) + ": ";
   const std::size_t used = out.size() + tail.size();
-  std::string what = found(decision);
+  std::string what = what_was_found(decision);
   if (what.empty()) what = decision.reason;
-  out += ascii(what, used < k_line_max ? std::max<std::size_t>(k_line_max - used, 24) : 24);
+  out += plain_ascii(what, used < k_line_max ? std::max<std::size_t>(k_line_max - used, 24) : 24);
   out += tail;
   if (out.size() > k_line_max) out.resize(k_line_max);
   return out;
 }
 
 std::string annotation_line(const Decision& decision, const Context& context) {
-  std::string tail = " [policy rule " + ascii(decision.rule, 64) + "]";
+  std::string tail = " [policy rule " + plain_ascii(decision.rule, 64) + "]";
   if (decision.waiver) tail += " passes by waiver " + std::to_string(*decision.waiver);
   if (!decision.id.empty()) tail += "; ref " + decision.id;
   std::string out = "hubgate: warning: " + short_path(context, k_path_max) + ": ";
   const std::size_t used = out.size() + tail.size();
-  std::string what = found(decision);
+  std::string what = what_was_found(decision);
   if (what.empty()) what = decision.reason;
-  out += ascii(what, used < k_line_max ? k_line_max - used : 24);
+  out += plain_ascii(what, used < k_line_max ? k_line_max - used : 24);
   return out + tail;
-}
-
-std::string refusal_text(const Decision& decision, const Context& context) {
-  std::string out;
-  const auto line = [&](const std::string& text) { out += "hubgate: " + text + "\n"; };
-  line((decision.action == Action::quarantine ? "QUARANTINED " : "BLOCKED ") +
-       short_path(context, 300));
-  if (decision.finding) {
-    const Finding& finding = *decision.finding;
-    line("  found:     " + ascii(finding.rule, 100) + " (" +
-         std::string(to_string(finding.severity)) +
-         (finding.reach == Reach::load ? ", runs when it is loaded)" : ")"));
-    std::string where = finding.where.empty() ? "" : ascii(finding.where, 300) + " ";
-    line("  where:     " + where + "at byte " + std::to_string(finding.offset));
-    if (!finding.evidence.empty()) line("  evidence:  " + ascii(finding.evidence, 400));
-  } else if (decision.gap) {
-    line("  found:     " + ascii(found(decision), 400));
-  }
-  line("  decided:   " + ascii(decision.reason, 300) + " (policy rule " + ascii(decision.rule, 64) +
-       ")");
-  const std::string command = waiver_command(decision, context);
-  if (!command.empty()) line("  to ask for a waiver, send your security team: " + command);
-  if (!decision.id.empty()) line("  reference: " + decision.id);
-  return out;
 }
 
 } // namespace hubgate

@@ -146,6 +146,8 @@ private:
   void check_known(std::string_view key, const yaml::Item& item,
                    const std::set<std::string_view>& known) {
     if (!words_.complete) return;
+    // The Git hook's own rules are not linked here.
+    if (key == "rules" && (item.text.starts_with("git-") || item.text.starts_with("lfs-"))) return;
     const bool found = std::any_of(known.begin(), known.end(), [&](std::string_view name) {
       return glob_matches(item.text, name, Case::sensitive);
     });

@@ -150,5 +150,43 @@ TEST(LinkTarget, TellsInsideFromOutside) {
   EXPECT_EQ(link_target("link", std::string_view("../x\0y", 6)), LinkTarget::outside);
 }
 
+TEST(TreeCheck, NamesThatOnlySomeFileSystemsTakeForControlFiles) {
+  const auto rules = [](std::string_view name) {
+    TreeEntry entry;
+    entry.mode = 0100644;
+    entry.name = name;
+    entry.oid = *Oid::from_hex(std::string(40, 'a'));
+    std::string out;
+    for (const auto& problem: check_tree(std::span(&entry, 1)))
+      out += std::string(problem.rule->id) + " ";
+    return out;
+  };
+  for (const auto* name:
+       {".gitmodules ", ".gitmodules.", ".GitModules::$DATA", "GITMOD~1", "gitatt~1",
+        ".lfs\xe2\x80\x8c"
+        "config"})
+    EXPECT_EQ(rules(name), "git-tree-control-name ") << name;
+  for (const auto* name:
+       {".gitmodules", ".GitAttributes", ".lfsconfig", "gitmodules", ".gitkeep", "a~1"})
+    EXPECT_EQ(rules(name), "") << name;
+}
+
+TEST(TreeCheck, ManySmallFaultsDoNotHideAGraveOne) {
+  std::vector<std::string> names;
+  for (int i = 0; i < 100; ++i)
+    names.push_back("a" + std::to_string(100 + i) + "\\b");
+  names.emplace_back("git~1");
+  std::vector<TreeEntry> entries;
+  for (const auto& name: names) {
+    TreeEntry& entry = entries.emplace_back();
+    entry.mode = 0100644;
+    entry.name = name;
+    entry.oid = *Oid::from_hex(std::string(40, 'a'));
+  }
+  const auto problems = check_tree(entries);
+  EXPECT_EQ(problems.size(), 21u);
+  EXPECT_EQ(problems.back().rule->id, "git-tree-name");
+}
+
 } // namespace
 } // namespace hubgate::git

@@ -8,7 +8,7 @@
 namespace hubgate::git {
 namespace {
 
-constexpr std::array<Rule, 7> k_rules{{
+constexpr std::array<Rule, 9> k_rules{{
     {"git-tree-name", "structure", Severity::malicious, Reach::load, "CWE-22", "AML.T0010.003",
      "GIT-009",
      "a tree has a name that a checkout would write somewhere else: \".git\" in some "
@@ -29,6 +29,13 @@ constexpr std::array<Rule, 7> k_rules{{
      "on Windows or macOS writes through the link"},
     {"git-tree-control-link", "structure", Severity::malicious, Reach::load, "CWE-59",
      "AML.T0010.003", "GIT-009", "a file that Git reads its configuration from is a symbolic link"},
+    {"git-tree-control-name", "structure", Severity::malicious, Reach::load, "CWE-178",
+     "AML.T0010.003", "GIT-009",
+     "a name that Windows or macOS takes for a file that Git reads its configuration from, and "
+     "that nothing else takes for it"},
+    {"git-submodule-entry", "reference", Severity::suspicious, Reach::load, "CWE-829",
+     "AML.T0010.003", "GIT-007",
+     "a submodule: what a checkout puts there is in another repository and was not looked at"},
 }};
 
 const Rule& k_name = k_rules[0];
@@ -38,6 +45,8 @@ const Rule& k_case = k_rules[3];
 const Rule& k_odd_name = k_rules[4];
 const Rule& k_case_link = k_rules[5];
 const Rule& k_control_link = k_rules[6];
+const Rule& k_control_name = k_rules[7];
+const Rule& k_submodule = k_rules[8];
 
 char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
@@ -126,12 +135,6 @@ bool known_mode(const TreeEntry& entry) {
   return false;
 }
 
-bool is_control_file(std::string_view name) {
-  const std::string folded = lower(without_ignored(on_ntfs(name)));
-  return folded == ".gitmodules" || folded == ".gitattributes" || folded == ".gitignore" ||
-         folded == ".mailmap" || folded == ".lfsconfig";
-}
-
 // Entries whose names are the same but for the case of ASCII letters, as neighbours; only where
 // there are such. By hash first: comparing names is for those few.
 std::vector<std::vector<std::size_t>> same_but_for_case(std::span<const TreeEntry> entries) {
@@ -162,6 +165,25 @@ std::vector<std::vector<std::size_t>> same_but_for_case(std::span<const TreeEntr
 }
 
 } // namespace
+
+const Rule& submodule_rule() {
+  return k_submodule;
+}
+
+std::string submodule_evidence(const Oid& commit) {
+  return "commit " + commit.hex() + " of another repository";
+}
+
+ControlFile control_file(std::string_view name) {
+  const std::string folded = lower(without_ignored(on_ntfs(name)));
+  // The short names that NTFS makes (path.c of Git: is_ntfs_dotgitmodules).
+  if (folded == ".gitmodules" || folded == ".lfsconfig" || folded == "gitmod~1" ||
+      folded == "lfscon~1")
+    return ControlFile::config;
+  if (folded == ".gitattributes" || folded == "gitatt~1") return ControlFile::attributes;
+  if (folded == ".gitignore" || folded == ".mailmap") return ControlFile::other;
+  return ControlFile::none;
+}
 
 std::span<const Rule> tree_rules() {
   return k_rules;
@@ -206,8 +228,13 @@ std::vector<TreeProblem> check_tree(std::span<const TreeEntry> entries, std::siz
       report(k_mode, "\"" + name() + "\" has the mode " + (octal.empty() ? "0" : octal));
     }
     if (entry.oid.is_zero()) report(k_mode, "\"" + name() + "\" has the null object id");
-    if (entry.is_symlink() && is_control_file(entry.name))
-      report(k_control_link, "\"" + name() + "\" is a symbolic link");
+    if (const ControlFile file = control_file(entry.name); file != ControlFile::none) {
+      if (entry.is_symlink()) report(k_control_link, "\"" + name() + "\" is a symbolic link");
+      const std::string plain = lower(entry.name);
+      if (plain.find_first_of(":~") != plain.npos || plain.back() == '.' || plain.back() == ' ' ||
+          plain != without_ignored(plain))
+        report(k_control_name, "a tree names an entry \"" + name() + "\"");
+    }
     if (i > 0 && entries[i - 1].name != entry.name && !comes_before(entries[i - 1], entry))
       report(k_order, "\"" + name() + "\" is out of order");
   }

@@ -27,6 +27,15 @@ std::vector<TreeProblem> check_tree(std::span<const TreeEntry> entries, std::siz
 /// The order of a tree: names as bytes, a directory as if its name ended in a slash.
 bool comes_before(const TreeEntry& a, const TreeEntry& b);
 
+/// For a submodule's entry: what is behind it lies in another repository.
+const Rule& submodule_rule();
+std::string submodule_evidence(const Oid& commit);
+
+/// A file that Git or git-lfs takes its configuration from, in the spellings of NTFS and HFS+ too.
+enum class ControlFile { none, config, attributes, other };
+/// `name` is the last component of a path.
+ControlFile control_file(std::string_view name);
+
 /// Whether some file system would take the name for ".git".
 bool is_dot_git(std::string_view name);
 

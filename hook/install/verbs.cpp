@@ -57,7 +57,8 @@ Result<Request> request_from(const Flags& flags) {
   out.repo = flags.repo;
   out.home = flags.home.empty() ? own_home() : fs::absolute(flags.home);
   if (!flags.hooks.empty()) out.hooks = fs::absolute(flags.hooks);
-  out.command = shell_quoted(HUBGATE_TRY(own_program()).string()) + " hook pre-receive";
+  out.command = shell_quoted(HUBGATE_TRY(own_program()).string()) + " hook pre-receive --server " +
+                flags.server;
   for (const auto& [flag, value]:
        {std::pair{"--data", flags.data}, std::pair{"--config", flags.config}})
     if (!value.empty())

@@ -193,7 +193,7 @@ Result<std::string> Settler::run(const PendingLfs& one) {
     if (decisions[i].passes()) continue;
     if (!blocked) id = decisions[i].id;
     blocked = true;
-    std::cerr << refusal_text(decisions[i], asked[i].context);
+    std::cerr << refusal_line(decisions[i], asked[i].context) << "\n";
   }
   if (!blocked) return settle("allowed", id);
   return settle("blocked", id);

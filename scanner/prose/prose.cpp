@@ -13,7 +13,9 @@ namespace {
 constexpr std::size_t k_chunk = std::size_t{256} << 10;
 constexpr std::size_t k_word = 4096;   ///< no token is longer
 constexpr std::uint64_t k_listed = 16; ///< secrets; the rest is counted
-constexpr std::uint64_t k_line_files = std::size_t{64} << 10;
+constexpr std::size_t k_small_file = std::size_t{64} << 10;
+/// Where the files of Git may begin their last piece; the hook refuses longer ones.
+constexpr std::uint64_t k_line_files = std::uint64_t{1} << 20;
 constexpr std::size_t k_tag_run = 8;
 constexpr std::size_t k_zero_run = 16;
 
@@ -38,53 +40,77 @@ bool is_zero_width(std::string_view c) {
          c == "\xef\xbb\xbf" || c == "\xe1\xa0\x8e";
 }
 
-// `url` and `path` of a submodule, `filter=` of an attribute.
-void attribute_line(Session& session, std::string_view line, std::uint64_t offset) {
+constexpr std::string_view k_filter = "filter=";
+constexpr std::string_view k_recoding = "working-tree-encoding=";
+
+// An attribute that begins with `wanted`, one of the two above.
+void attribute_line(Session& session, std::string_view line, std::string_view wanted,
+                    std::uint64_t offset) {
   constexpr std::string_view k_file = ".gitattributes|**/.git/info/attributes";
   std::size_t at = 0;
   while (at < line.size()) {
-    const std::size_t end = std::min(line.find_first_of(" \t", at), line.size());
+    const std::size_t end = std::min(line.find_first_of(" \t\r", at), line.size());
     const std::string_view word = line.substr(at, end - at);
     at = end + 1;
-    const bool foreign =
-        word.starts_with("filter=") && word != "filter=lfs" && word != "filter=xet";
-    const bool recoded = word.starts_with("working-tree-encoding=");
-    if (foreign || recoded)
+    if (word.starts_with(wanted) && word != "filter=lfs" && word != "filter=xet")
       session.find(k_git_filter, offset, line.size(), line, {.condition = k_file});
   }
 }
 
-void setting_line(Session& session, std::string_view line, std::size_t equals,
-                  std::uint64_t offset) {
-  const std::string key = lowered(trimmed(line.substr(0, equals)));
-  std::string_view value = trimmed(line.substr(equals + 1));
-  if (value.size() > 1 && value.front() == '"' && value.back() == '"')
-    value = value.substr(1, value.size() - 2);
-  if (key == "url" || key == "pushurl" || key == "lfsurl")
-    session.find(k_lfs_redirect, offset, line.size(), line, {.condition = ".lfsconfig"});
-  constexpr std::string_view k_modules = ".gitmodules";
-  if (key == "url") {
-    const bool trick = value.starts_with('-') || value.find("ext::") != std::string_view::npos ||
-                       value.find("::") < value.find('/') ||
-                       value.find("%0a") != std::string_view::npos ||
-                       value.find("://-") != std::string_view::npos;
-    session.find(trick ? k_submodule_trick : k_submodule, offset, line.size(), line,
-                 {.condition = k_modules});
-    session.refer("repository", offset, value, k_modules);
-  } else if (key == "path") {
-    const std::string folded = lowered(value);
-    const bool git = folded == ".git" || folded.starts_with(".git/") ||
-                     folded.find("/.git") != std::string::npos ||
-                     folded.find("git~1") != std::string::npos;
-    // A carriage return inside is cut by one reader and kept by another (CVE-2025-48384).
-    const std::size_t at = line.find('\r');
-    const bool carriage = at != std::string_view::npos && at + 1 < line.size();
-    if (git || carriage || value.starts_with('-') ||
-        config::judge_path(value).kind != config::PathKind::relative)
-      session.find(k_submodule_trick, offset, line.size(), line, {.condition = k_modules});
-  } else if (key == "update" && value.starts_with('!')) {
-    session.find(k_submodule_trick, offset, line.size(), line, {.condition = k_modules});
+// The parts between slashes and backslashes.
+template <typename Is> bool any_part(std::string_view path, Is is) {
+  while (true) {
+    const std::size_t end = path.find_first_of("/\\");
+    if (is(path.substr(0, end))) return true;
+    if (end == path.npos) return false;
+    path.remove_prefix(end + 1);
   }
+}
+
+// CVE-2017-1000117 and CVE-2018-17456 (options), CVE-2020-5260 (line feeds), helpers like ext::,
+// and what lies on the consumer's own machine.
+bool is_submodule_trick(std::string_view url) {
+  const std::string folded = lowered(url);
+  const bool drive = folded.size() > 1 && folded[1] == ':' && folded[0] >= 'a' && folded[0] <= 'z';
+  return url.starts_with('-') || url.find("::") < url.find('/') ||
+         folded.find("ext::") != folded.npos || folded.find("%0a") != folded.npos ||
+         folded.find("://-") != folded.npos || folded.starts_with("file:") ||
+         url.starts_with('/') || url.starts_with('\\') || url.starts_with('~') || drive ||
+         std::any_of(url.begin(), url.end(), [](char c) { return c >= 0 && c < 0x20; });
+}
+
+bool is_path_trick(std::string_view path) {
+  const std::string folded = lowered(path);
+  const bool git = folded.find("git~1") != folded.npos ||
+                   any_part(folded, [](std::string_view part) { return part == ".git"; });
+  return git || path.starts_with('-') ||
+         config::judge_path(path).kind != config::PathKind::relative;
+}
+
+void config_entry(Session& session, const GitConfigReader::Entry& entry) {
+  constexpr std::string_view k_modules = ".gitmodules";
+  const std::uint64_t length = entry.key.size() + entry.value.size();
+  const std::string shown = std::string(entry.section) +
+                            (entry.subsection.empty() ? "" : "." + std::string(entry.subsection)) +
+                            "." + std::string(entry.key) + " = " + std::string(entry.value);
+  const auto tell = [&](const Rule& rule, std::string_view condition) {
+    session.find(rule, entry.offset, length, shown, {.condition = condition});
+  };
+  const bool url = entry.key == "url";
+  if (url || entry.key == "pushurl" || entry.key == "lfsurl" || entry.key == "lfspushurl")
+    tell(k_lfs_redirect, ".lfsconfig");
+  if (entry.section != "submodule") return;
+  const bool trick =
+      entry.carriage || entry.cut ||
+      any_part(entry.subsection, [](std::string_view part) { return part == ".."; }) ||
+      (url && is_submodule_trick(entry.value)) ||
+      (entry.key == "path" && is_path_trick(entry.value)) ||
+      (entry.key == "update" && entry.value.starts_with('!'));
+  if (trick)
+    tell(k_submodule_trick, k_modules);
+  else if (url)
+    tell(k_submodule, k_modules);
+  if (url) session.refer("repository", entry.offset, entry.value, k_modules);
 }
 
 void whole_file(Session& session, std::string_view text) {
@@ -124,6 +150,10 @@ void whole_file(Session& session, std::string_view text) {
 
 } // namespace
 
+ProseWatch::ProseWatch(Session& session)
+    : session_(session),
+      config_([&session](const GitConfigReader::Entry& entry) { config_entry(session, entry); }) {}
+
 void ProseWatch::feed(std::string_view piece, std::uint64_t offset) {
   if (buffer_.empty()) begin_ = offset;
   buffer_ += piece;
@@ -138,8 +168,9 @@ void ProseWatch::feed(std::string_view piece, std::uint64_t offset) {
 }
 
 void ProseWatch::finish() {
-  if (begin_ == 0 && buffer_.size() <= k_line_files) whole_file(session_, buffer_);
+  if (begin_ == 0 && buffer_.size() <= k_small_file) whole_file(session_, buffer_);
   chunk(buffer_, begin_);
+  config_.finish();
   if (secrets_ > k_listed)
     session_.find(k_secret, 0, 0, std::to_string(secrets_ - k_listed) + " more secrets");
   const Personal& counts = personal_;
@@ -166,7 +197,11 @@ void ProseWatch::chunk(std::string_view text, std::uint64_t offset) {
   instructions(text, offset);
   hidden(text, offset);
   beacons(text, offset);
-  if (offset == 0) lines(text.substr(0, k_line_files), offset);
+  if (offset < k_line_files) {
+    lines(text, offset);
+    if (offset == fed_) config_.feed(text);
+    fed_ = offset + text.size();
+  }
 }
 
 void ProseWatch::secrets(std::string_view text, std::uint64_t offset) {
@@ -258,21 +293,17 @@ void ProseWatch::hidden(std::string_view text, std::uint64_t offset) {
 }
 
 void ProseWatch::lines(std::string_view text, std::uint64_t offset) {
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    const std::string_view line = text.substr(at, end - at);
-    if (line.size() <= 4096 && !line.starts_with('#')) {
-      const std::size_t equals = line.find('=');
-      if (equals != std::string_view::npos) {
-        attribute_line(session_, line, offset + at);
-        setting_line(session_, line, equals, offset + at);
-      } else if (line.starts_with("[submodule") && line.find("..") != std::string_view::npos) {
-        session_.find(k_submodule_trick, offset + at, line.size(), line,
-                      {.condition = ".gitmodules"});
-      }
+  for (const std::string_view wanted: {k_filter, k_recoding})
+    for (std::size_t found = text.find(wanted); found != text.npos;) {
+      const std::size_t before = text.rfind('\n', found);
+      const std::size_t begin = before == text.npos ? 0 : before + 1;
+      const std::size_t end = std::min(text.find('\n', found), text.size());
+      const std::string_view line = text.substr(begin, end - begin);
+      // Git reads no longer ones (attr.h: ATTR_MAX_LINE_LENGTH is 2048).
+      if (line.size() <= 4096 && !trimmed(line).starts_with('#'))
+        attribute_line(session_, line, wanted, offset + begin);
+      found = text.find(wanted, end);
     }
-    at = end + 1;
-  }
 }
 
 } // namespace hubgate::prose

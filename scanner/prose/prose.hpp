@@ -3,6 +3,7 @@
 // aimed at agents, and the line-oriented files of Git. The text format feeds it every text file,
 // piece by piece; memory is bounded by the pieces.
 #include "scanner/core/session.hpp"
+#include "scanner/prose/git_config.hpp"
 
 #include <array>
 #include <string>
@@ -50,9 +51,12 @@ struct Beacon {
 };
 std::optional<Beacon> find_beacon(std::string_view text, std::size_t from);
 
+/// Changes when a text is read otherwise under the same rules.
+inline constexpr std::string_view k_version = "prose 2";
+
 class ProseWatch {
 public:
-  explicit ProseWatch(Session& session) : session_(session) {}
+  explicit ProseWatch(Session& session);
   /// The next piece of UTF-8 or 8-bit text; `offset` is that of its first byte.
   void feed(std::string_view piece, std::uint64_t offset);
   void finish();
@@ -66,6 +70,8 @@ private:
   void lines(std::string_view text, std::uint64_t offset);
 
   Session& session_;
+  GitConfigReader config_;
+  std::uint64_t fed_ = 0; ///< where config_ goes on
   std::string buffer_;
   std::uint64_t begin_ = 0; ///< offset of buffer_[0]
   std::uint64_t secrets_ = 0;

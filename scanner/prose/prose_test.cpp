@@ -157,5 +157,66 @@ TEST(Prose, BeaconsAreWhatShowingThePageFetches) {
     EXPECT_FALSE(find_beacon(text, 0)) << text;
 }
 
+// One entry a line: section.subsection.key=value.
+std::string read_config(std::string_view text, std::size_t piece = 1) {
+  std::string out;
+  GitConfigReader reader([&](const GitConfigReader::Entry& entry) {
+    out += std::string(entry.section) + "." + std::string(entry.subsection) + "." +
+           std::string(entry.key) + "=" + std::string(entry.value) + (entry.carriage ? "!" : "") +
+           ";";
+  });
+  for (std::size_t at = 0; at < text.size(); at += piece)
+    reader.feed(text.substr(at, piece));
+  reader.finish();
+  return out + (reader.broken() ? "broken" : "");
+}
+
+TEST(GitConfig, is_read_as_git_reads_it) {
+  EXPECT_EQ(read_config("\xef\xbb\xbf# c\n; c\n[Submodule \"A/b\"]\n\tURL = x y  # c\n"),
+            "submodule.A/b.url=x y;");
+  EXPECT_EQ(read_config("[submodule \"a\"] url = one\npath=two"),
+            "submodule.a.url=one;submodule.a.path=two;");
+  EXPECT_EQ(read_config("[a]b = \"\"-u./x\n"), "a..b=-u./x;");
+  EXPECT_EQ(read_config("[a]b = ex\\\nt::sh\n"), "a..b=ext::sh;");
+  EXPECT_EQ(read_config("[a]b = \" x;#\\t\\\"\" ; c\n"), "a..b= x;#\t\";");
+  EXPECT_EQ(read_config("[a]\r\nb = c\r\n"), "a..b=c;");
+  EXPECT_EQ(read_config("[a]\nb = \"c\r\"\n"), "a..b=c\r!;");
+  EXPECT_EQ(read_config("[a \"x\\\"y\"]b\n"), "a.x\"y.b=;");
+  EXPECT_EQ(read_config("[a.c]b=1\n"), "a.c..b=1;");
+  for (const auto* bad:
+       {"[[1, 2]]", "[a\n]b=1", "[a \"x\ny\"]", "a b = c", "[a]b=\"c\nd=e", "[a]b=\\x"})
+    EXPECT_EQ(read_config(bad), "broken") << bad;
+  const std::string text = "[a \"b\"]\r\n\tc = \"d\\n\" e \\\n f\n";
+  for (std::size_t piece = 2; piece < text.size(); ++piece)
+    EXPECT_EQ(read_config(text, piece), read_config(text));
+}
+
+TEST(GitFiles, are_not_hidden_by_how_they_are_written) {
+  const auto tells = [](const std::string& text, std::string_view rule) {
+    const Finding* finding = find_rule(scan_bytes(text), rule);
+    return finding != nullptr;
+  };
+  const auto trick = [&](const std::string& text) { return tells(text, "git-submodule-trick"); };
+  EXPECT_TRUE(trick("[submodule \"a\"] url = -u./x\n"));
+  EXPECT_TRUE(trick("[submodule \"a\"]\nurl = \"\"-u./x\n"));
+  EXPECT_TRUE(trick("[submodule \"a\"]\nurl = \\\n-u./x\n"));
+  EXPECT_TRUE(trick("[submodule \"a\"]\nurl = file:///etc\n"));
+  EXPECT_TRUE(trick("[submodule \"a\"]\nurl = /srv/git/a\n"));
+  EXPECT_TRUE(trick("[submodule \"a\"]\nurl = \"https://x/%0ahost=y\"\n"));
+  EXPECT_TRUE(trick("[submodule \"a/../../b\"]\npath = a\n"));
+  EXPECT_TRUE(trick("[submodule \"a\"]\npath = \"a\r\"\n"));
+  EXPECT_TRUE(trick("[submodule \"a\"]\nUPDATE = !./x\n"));
+  EXPECT_TRUE(trick("# " + std::string(100'000, '-') + "\n[submodule \"a\"]\nurl = ext::sh\n"));
+  EXPECT_FALSE(trick("[submodule \"a..b\"]\npath = third_party/a..b\nurl = ../a.git\n"
+                     "update = merge\nbranch = .\n"));
+  EXPECT_FALSE(trick("[submodule \"a\"]\nurl = git@host.example:a/b.git\n"));
+  EXPECT_FALSE(trick("[submodule \"a\"]\nurl = ssh://git@host.example/a\npath = a.git\n"));
+  EXPECT_TRUE(tells("[lfs] url = https://x/\n", "git-lfs-redirect"));
+  EXPECT_TRUE(tells("[remote \"origin\"]\nlfspushurl = https://x/\n", "git-lfs-redirect"));
+  EXPECT_TRUE(
+      tells(std::string(100'000, '\n') + "*.py text filter=evil\n", "git-attributes-filter"));
+  EXPECT_FALSE(tells("# *.py filter=evil\n*.bin filter=lfs\n", "git-attributes-filter"));
+}
+
 } // namespace
 } // namespace hubgate::prose

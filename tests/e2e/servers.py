@@ -69,9 +69,10 @@ class BareRepository:
 
 
 class SshServer:
-    """sshd on loopback for the account of this process. `keys`: whose authorized_keys; `home`: what logins get as HOME."""
+    """sshd on loopback for the account of this process. `keys`: whose authorized_keys; `home`: what logins get as HOME;
+    `options`: more lines of sshd_config."""
 
-    def __init__(self, folder: Path, keys: Path | None = None, home: Path | None = None):
+    def __init__(self, folder: Path, keys: Path | None = None, home: Path | None = None, options: str = ""):
         folder.mkdir(parents=True)
         self.port = free_port()
         self.key = folder / "key"
@@ -81,7 +82,7 @@ class SshServer:
         (folder / "config").write_text(
             f"Port {self.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host\nPidFile {folder}/pid\nStrictModes no\n"
             f"UsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nAuthorizedKeysFile {keys or folder / 'authorized_keys'}\n"
-            + (f"SetEnv HOME={home}\n" if home else ""))
+            + (f"SetEnv HOME={home}\n" if home else "") + options)
         Path("/run/sshd").mkdir(exist_ok=True)
         sshd = shutil.which("sshd") or "/usr/sbin/sshd"
         self.process = subprocess.Popen([sshd, "-D", "-f", str(folder / "config")], stderr=subprocess.DEVNULL)

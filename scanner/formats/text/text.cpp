@@ -225,7 +225,12 @@ Reading scan(Source& source, Session& session) {
 } // namespace
 
 extern const Format format_text;
-const Format format_text{
-    .name = "text", .family = "text", .probe = probe, .scan = scan, .rules = k_rules, .weak = true};
+const Format format_text{.name = "text",
+                         .family = "text",
+                         .probe = probe,
+                         .scan = scan,
+                         .rules = k_rules,
+                         .data_version = prose::k_version,
+                         .weak = true};
 
 } // namespace hubgate
