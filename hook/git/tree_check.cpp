@@ -228,11 +228,12 @@ std::vector<TreeProblem> check_tree(std::span<const TreeEntry> entries, std::siz
       report(k_mode, "\"" + name() + "\" has the mode " + (octal.empty() ? "0" : octal));
     }
     if (entry.oid.is_zero()) report(k_mode, "\"" + name() + "\" has the null object id");
-    if (const ControlFile file = control_file(entry.name); file != ControlFile::none) {
-      if (entry.is_symlink()) report(k_control_link, "\"" + name() + "\" is a symbolic link");
+    if (control_file(entry.name) != ControlFile::none) {
       const std::string plain = lower(entry.name);
-      if (plain.find_first_of(":~") != plain.npos || plain.back() == '.' || plain.back() == ' ' ||
-          plain != without_ignored(plain))
+      if (entry.is_symlink())
+        report(k_control_link, "\"" + name() + "\" is a symbolic link");
+      else if (plain.find_first_of(":~") != plain.npos || plain.back() == '.' ||
+               plain.back() == ' ' || plain != without_ignored(plain))
         report(k_control_name, "a tree names an entry \"" + name() + "\"");
     }
     if (i > 0 && entries[i - 1].name != entry.name && !comes_before(entries[i - 1], entry))

@@ -47,7 +47,11 @@ constexpr std::string_view k_recoding = "working-tree-encoding=";
 void attribute_line(Session& session, std::string_view line, std::string_view wanted,
                     std::uint64_t offset) {
   constexpr std::string_view k_file = ".gitattributes|**/.git/info/attributes";
-  std::size_t at = 0;
+  std::size_t at = line.find_first_not_of(" \t");
+  // A pattern in quotes may have blanks in it (quote.c of Git).
+  if (at != line.npos && line[at] == '"')
+    for (++at; at < line.size() && line[at] != '"'; ++at)
+      if (line[at] == '\\') ++at;
   while (at < line.size()) {
     const std::size_t end = std::min(line.find_first_of(" \t\r", at), line.size());
     const std::string_view word = line.substr(at, end - at);

@@ -215,6 +215,8 @@ TEST(GitFiles, are_not_hidden_by_how_they_are_written) {
   EXPECT_TRUE(tells("[remote \"origin\"]\nlfspushurl = https://x/\n", "git-lfs-redirect"));
   EXPECT_TRUE(
       tells(std::string(100'000, '\n') + "*.py text filter=evil\n", "git-attributes-filter"));
+  EXPECT_TRUE(tells("\"a \\\" b\" filter=evil\n", "git-attributes-filter"));
+  EXPECT_FALSE(tells("\"a filter=b c\" text\n", "git-attributes-filter"));
   EXPECT_FALSE(tells("# *.py filter=evil\n*.bin filter=lfs\n", "git-attributes-filter"));
 }
 
