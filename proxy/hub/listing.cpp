@@ -98,7 +98,8 @@ Task<void> pass_page(Visit& visit, Fetch fetch) {
     co_return;
   }
   const ResponseHead& head = got.last->head;
-  if (head.status >= 400) {
+  // "It exists already" is an answer with content: clients read the repository's address out of it.
+  if (head.status >= 400 && head.status != 409) {
     auto body = co_await got.last->read_all(k_error_body);
     std::string text;
     if (body) text = error_text(*body);
