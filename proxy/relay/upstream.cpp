@@ -45,7 +45,9 @@ private:
 } // namespace
 
 Exchange::~Exchange() {
-  if (connection_ && connection_->body_complete() && head.keep_alive && !connection_->has_more())
+  const bool answered = head.status != 0;
+  if (connection_ && answered && connection_->body_complete() && head.keep_alive &&
+      !connection_->has_more())
     upstream_.give_back(url.origin, std::move(connection_));
 }
 
@@ -200,6 +202,7 @@ Task<std::unique_ptr<Upload>> Upload::begin(Upstream& upstream, Fetch fetch, std
   std::unique_ptr<Exchange> exchange(new Exchange(upstream, std::move(connection)));
   exchange->url = fetch.url;
   std::unique_ptr<Upload> upload(new Upload(std::move(exchange)));
+  upload->left_ = head.size() + length;
   const bool sent = co_await upload->send(as_bytes(head));
   if (sent) co_return upload;
   error = fetch.url.origin.text() + ": " + upload->exchange_->error();
@@ -211,6 +214,7 @@ Task<bool> Upload::send(Bytes bytes) {
   stream.set_deadline(Clock::now() + exchange_->upstream_.config_.limits.stall);
   const bool sent = co_await stream.write(bytes, {});
   stream.set_deadline(TimePoint::max()); // the scan may take its time
+  if (sent) left_ -= bytes.size();
   co_return sent;
 }
 
@@ -219,6 +223,8 @@ Task<std::unique_ptr<Exchange>> Upload::finish(std::string& error) {
   stream.set_deadline(Clock::now() + exchange_->upstream_.config_.limits.stall);
   bool nothing_came = false;
   const bool answered = co_await exchange_->upstream_.read_answer(*exchange_, false, nothing_came);
+  // After an answer to half a body the other half would be read as a request.
+  if (left_ != 0) exchange_->head.keep_alive = false;
   if (answered) co_return std::move(exchange_);
   const std::string why = exchange_->error();
   error = exchange_->url.origin.text() + ": " +

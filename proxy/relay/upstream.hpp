@@ -70,6 +70,7 @@ public:
 private:
   explicit Upload(std::unique_ptr<Exchange> exchange) : exchange_(std::move(exchange)) {}
   std::unique_ptr<Exchange> exchange_;
+  std::uint64_t left_ = 0; ///< bytes of head and body that were not sent yet
 };
 
 /// The end of a chain of redirects.

@@ -38,12 +38,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return {};
   };
   switch (data[0] % 5) {
-  case 0:
-    check(read_xorb(bytes, count), total);
+  case 0: {
+    const auto xorb = read_xorb(bytes, count);
+    check(xorb, total);
     break;
-  case 1:
-    check(read_chunks(bytes, count), total);
+  }
+  case 1: {
+    const auto xorb = read_chunks(bytes, count);
+    check(xorb, total);
     break;
+  }
   case 2:
     (void)read_shard(bytes);
     break;
