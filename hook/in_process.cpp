@@ -18,11 +18,10 @@ Result<std::unique_ptr<InProcess>> InProcess::open(WorkerPool& pool, const HookC
   if (data_dir.empty()) data_dir = default_data_dir();
   data_dir = std::filesystem::absolute(data_dir);
   Policy decides = HUBGATE_TRY(Policy::named(!policy.empty() ? policy : config.policy));
-  out->keeper_ = HUBGATE_TRY(Gatekeeper::open(
-      {.data_dir = data_dir,
-       .policy = std::move(decides),
-       .rules = rules_digest(all_formats()),
-       .workers = &pool}));
+  out->keeper_ = HUBGATE_TRY(Gatekeeper::open({.data_dir = data_dir,
+                                               .policy = std::move(decides),
+                                               .rules = rules_digest(all_formats()),
+                                               .workers = &pool}));
   out->scratch_ = data_dir / "tmp";
   if (mkdir(out->scratch_.c_str(), 0700) != 0 && errno != EEXIST)
     return Error{"can't make " + printable(out->scratch_.string(), 300) + ": " +

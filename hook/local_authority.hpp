@@ -46,7 +46,7 @@ private:
   Analyst& analyst_;
   Scope scope_;
   std::string rules_; ///< when the push began; records of other ones are not kept
-  Policy policy_; ///< as it was when the push began: what it judged by holds for its records
+  Policy policy_;     ///< as it was when the push began: what it judged by holds for its records
   std::mutex mutex_;
   std::optional<std::set<std::string>> waivers_; ///< ids of those that hold now
   /// Waivers without which this push, or what it builds on, would not pass.

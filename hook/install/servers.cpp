@@ -10,7 +10,8 @@ namespace {
 constexpr std::array<std::string_view, 4> k_plain_doors{
     "git fetch or a mirror job that writes into a repository: receive-pack does not run",
     "accounts that can write to the repository's folder",
-    "sshd with more in AcceptEnv than GIT_PROTOCOL: a pusher who sends GIT_CONFIG_* turns hooks off",
+    "sshd with more in AcceptEnv than GIT_PROTOCOL: a pusher who sends GIT_CONFIG_* turns hooks "
+    "off",
     "git lfs push: the object is stored before (and without) a push; the hook judges it when a "
     "pointer names it",
 };

@@ -20,8 +20,8 @@ TEST(GitIndex, WhatGitWritesIsClean) {
   }
 }
 
-// Checksums are not compared. The tables of packs are numbers only: a cut between two of them leaves
-// a shorter table; an index cut 20 bytes behind its entries has these for a checksum.
+// Checksums are not compared. The tables of packs are numbers only: a cut between two of them
+// leaves a shorter table; an index cut 20 bytes behind its entries has these for a checksum.
 TEST(GitIndex, ACutIsNeverClean) {
   for (const auto& [name, bytes]: test::corpus(k_corpus, "good_")) {
     if (name == "good_reverse") continue;
