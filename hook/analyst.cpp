@@ -28,12 +28,6 @@ bool same_file(const struct stat& a, const struct stat& b) {
          a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
 }
 
-bool cannot_change(int fd) {
-  constexpr int k_all = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
-  const int seals = fcntl(fd, F_GET_SEALS);
-  return seals >= 0 && (seals & k_all) == k_all;
-}
-
 /// A whole file in memory, read-only. Only for files that can't shrink.
 class Mapping {
 public:
@@ -68,8 +62,8 @@ ObjectDigest digest_of(Bytes bytes) {
   return hasher.finish();
 }
 
-// Reads a file to its end, and into `copy` if that is a file.
-Result<ObjectDigest> hash_file(int fd, int copy) {
+// Reads a file to its end and gives `take` what it reads.
+template <typename Take> Result<ObjectDigest> read_whole(int fd, Take take) {
   BlockHasher hasher;
   std::vector<std::uint8_t> buffer(k_piece);
   while (true) {
@@ -79,8 +73,7 @@ Result<ObjectDigest> hash_file(int fd, int copy) {
     if (n == 0) return hasher.finish();
     const Bytes piece = Bytes(buffer).first(static_cast<std::size_t>(n));
     hasher.update(piece);
-    if (copy >= 0)
-      if (auto written = write_bytes(copy, piece); !written) return written.error();
+    if (Result<void> taken = take(piece); !taken) return taken.error();
   }
 }
 
@@ -94,6 +87,10 @@ Result<void> write_bytes(int fd, Bytes bytes) {
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
   return {};
+}
+
+Result<ObjectDigest> hash_file(int fd) {
+  return read_whole(fd, [](Bytes) { return Result<void>(); });
 }
 
 Result<Fd> unlinked_file(const std::string& directory) {
@@ -111,30 +108,36 @@ Result<Fd> sealed_memory(Bytes bytes) {
   return fd;
 }
 
+bool is_sealed(int fd) {
+  constexpr int k_all = F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW;
+  const int seals = fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & k_all) == k_all;
+}
+
 Analyst::Analyst(Gatekeeper& keeper, WorkerPool& pool, Options options)
     : keeper_(keeper), pool_(pool), options_(std::move(options)) {
-  for (unsigned i = 0; i < std::max(1u, options_.jobs); ++i)
-    threads_.emplace_back([this] { work(); });
+  for (Lane* lane: {&small_, &large_})
+    for (unsigned i = 0; i < std::max(1u, options_.jobs); ++i)
+      threads_.emplace_back([this, lane] { work(*lane); });
 }
 
 Analyst::~Analyst() {
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
-    queue_.clear();
   }
   changed_.notify_all();
   for (auto& thread: threads_)
     thread.join();
 }
 
-void Analyst::work() {
+void Analyst::work(Lane& lane) {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+    changed_.wait(lock, [&] { return closing_ || !lane.empty(); });
     if (closing_) return;
-    Task task = std::move(queue_.front());
-    queue_.pop_front();
+    Task task = std::move(lane.front());
+    lane.pop_front();
     lock.unlock();
     task();
     task = nullptr;
@@ -142,17 +145,12 @@ void Analyst::work() {
   }
 }
 
-void Analyst::push(Task task) {
+void Analyst::push(Lane& lane, Task task) {
   {
     const std::lock_guard lock(mutex_);
-    queue_.push_back(std::move(task));
+    lane.push_back(std::move(task));
   }
-  changed_.notify_one();
-}
-
-std::size_t Analyst::waiting() {
-  const std::lock_guard lock(mutex_);
-  return queue_.size();
+  changed_.notify_all();
 }
 
 std::optional<Report> Analyst::record_of(const ObjectDigest& digest) {
@@ -162,8 +160,8 @@ std::optional<Report> Analyst::record_of(const ObjectDigest& digest) {
 }
 
 void Analyst::batch(Fd memory, std::vector<BatchItem> items, Authority::Done done) {
-  push([this, file = std::make_shared<Fd>(std::move(memory)), items = std::move(items),
-        done = std::move(done)] {
+  push(small_, [this, file = std::make_shared<Fd>(std::move(memory)), items = std::move(items),
+                done = std::move(done)] {
     Result<std::vector<Analysis>> out(Error{"no result"});
     try {
       out = scan_items(file->get(), items);
@@ -206,8 +204,8 @@ Result<std::vector<Analysis>> Analyst::scan_items(int memory, const std::vector<
 
 void Analyst::file(Fd file, std::optional<ObjectDigest> computed, Owner owner,
                    Authority::Done done) {
-  push([this, file = std::make_shared<Fd>(std::move(file)), computed = std::move(computed), owner,
-        done = std::move(done)]() mutable {
+  push(large_, [this, file = std::make_shared<Fd>(std::move(file)), computed = std::move(computed),
+                owner, done = std::move(done)]() mutable {
     Result<std::optional<Analysis>> out(Error{"no result"});
     try {
       out = scan_whole(std::move(*file), std::move(computed), owner, done);
@@ -227,21 +225,14 @@ Result<std::optional<Analysis>> Analyst::scan_whole(Fd file, std::optional<Objec
   struct stat before{};
   if (fstat(file.get(), &before) != 0) return system_error("can't look at an object's file");
   if (!S_ISREG(before.st_mode)) return Error{"an object's file is no regular file"};
-  bool changes = !cannot_change(file.get());
+  bool changes = !is_sealed(file.get());
   if (owner == Owner::foreign && changes) {
-    // Memory that is mapped can be written without a trace in the times: only a copy is what was
-    // hashed. And a file system that somebody's own process serves may never answer.
-    struct statfs system{};
-    if (fstatfs(file.get(), &system) != 0) return system_error("can't look at an object's file");
-    if (system.f_type == FUSE_SUPER_MAGIC)
-      return Error{"an object's file lies on a FUSE file system: the daemon reads those of its own "
-                   "account only"};
-    Fd copy = HUBGATE_TRY(unlinked_file(options_.scratch));
-    computed = HUBGATE_TRY(hash_file(file.get(), copy.get()));
+    auto [copy, digest] = HUBGATE_TRY(copied(file.get()));
     file = std::move(copy);
+    computed = std::move(digest);
     changes = false;
   } else if (!computed) {
-    computed = HUBGATE_TRY(hash_file(file.get(), -1));
+    computed = HUBGATE_TRY(hash_file(file.get()));
   }
   const auto same = [&] {
     struct stat after{};
@@ -276,6 +267,23 @@ Result<std::optional<Analysis>> Analyst::scan_whole(Fd file, std::optional<Objec
   if (!report) return report.error();
   out.report = std::move(*report);
   return std::optional(std::move(out));
+}
+
+// Memory that is mapped can be written without a trace in the times: only a copy is what was
+// hashed. And a file system that somebody's own process serves may never answer.
+Result<std::pair<Fd, ObjectDigest>> Analyst::copied(int file) {
+  struct stat info{};
+  struct statfs system{};
+  if (fstat(file, &info) != 0 || fstatfs(file, &system) != 0)
+    return system_error("can't look at an object's file");
+  if (!S_ISREG(info.st_mode)) return Error{"an object's file is no regular file"};
+  if (system.f_type == FUSE_SUPER_MAGIC)
+    return Error{"an object's file lies on a FUSE file system: the daemon reads those of its own "
+                 "account only"};
+  Fd copy = HUBGATE_TRY(unlinked_file(options_.scratch));
+  auto digest =
+      HUBGATE_TRY(read_whole(file, [&](Bytes piece) { return write_bytes(copy.get(), piece); }));
+  return std::pair(std::move(copy), std::move(digest));
 }
 
 Result<Report> Analyst::scan_once(const ObjectDigest& digest, int file,

@@ -4,6 +4,7 @@
 // ask for at once is scanned once.
 #include "hook/authority.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <map>
@@ -38,14 +39,21 @@ public:
   /// The code of a tree in a memory file; waits. Offsets are those in the bundle.
   Report code(int memory, std::uint64_t size, double seconds);
 
-  unsigned jobs() const { return static_cast<unsigned>(threads_.size()); }
-  std::size_t waiting();
+  /// A copy of a file that somebody else may change, and what is in the copy.
+  Result<std::pair<Fd, ObjectDigest>> copied(int file);
+
+  using Task = std::function<void()>;
+  /// Runs something that is short beside a large file among the batches. It does not throw.
+  void run(Task task) { push(small_, std::move(task)); }
+
+  unsigned jobs() const { return std::max(1u, options_.jobs); }
 
 private:
-  using Task = std::function<void()>;
+  /// What waits. Small objects do not wait for large ones: each kind has its threads.
+  using Lane = std::deque<Task>;
 
-  void push(Task task);
-  void work();
+  void push(Lane& lane, Task task);
+  void work(Lane& lane);
   Result<std::vector<Analysis>> scan_items(int memory, const std::vector<BatchItem>& items);
   Result<std::optional<Analysis>> scan_whole(Fd file, std::optional<ObjectDigest> computed,
                                              Owner owner, Authority::Done& done);
@@ -58,7 +66,8 @@ private:
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Task> queue_;
+  Lane small_;
+  Lane large_;
   bool closing_ = false;
   /// Objects that are being scanned, and who waits for them.
   std::map<Sha256, std::vector<Authority::Done>> scanning_;
@@ -67,6 +76,9 @@ private:
 
 /// Writes all or says why not.
 Result<void> write_bytes(int fd, Bytes bytes);
+
+/// Reads a file to its end.
+Result<ObjectDigest> hash_file(int fd);
 
 /// An unlinked file in `directory`, for bytes that are too many for memory.
 Result<Fd> unlinked_file(const std::string& directory);

@@ -75,11 +75,13 @@ public:
   virtual Result<void> remember(const std::vector<TreeVerdict>& trees,
                                 const std::vector<Judgement>& judged) = 0;
 
-  /// Why a push is refused whose time is over.
-  virtual std::string out_of_time() const = 0;
+  /// Whether what was given to it is analysed to the end when we have gone.
+  virtual bool goes_on() const = 0;
 };
 
 /// A file in memory that holds `bytes` and can't be changed any more.
 Result<Fd> sealed_memory(Bytes bytes);
+/// Whether a file is such memory: its bytes and size can't change (F_GET_SEALS, fcntl(2)).
+bool is_sealed(int fd);
 
 } // namespace hubgate

@@ -1,4 +1,5 @@
 // `hubgate hook pre-receive`: what stands in hooks/pre-receive of a repository.
+#include "hook/daemon/client.hpp"
 #include "hook/in_process.hpp"
 #include "hook/install/verbs.hpp"
 #include "hook/inventory.hpp"
@@ -22,6 +23,8 @@ struct Flags {
   std::string data;
   std::string policy;
   std::string config;
+  std::string daemon;
+  bool lookup_only = false;
   bool color = false;
   double deadline = 0; ///< seconds, 0 = that of the configuration
   std::string server;
@@ -55,20 +58,76 @@ Result<PushVerdict> run_others(const std::vector<std::string>& hooks, std::strin
   return PushVerdict::pass;
 }
 
-Result<PushVerdict> run(const Flags& flags) {
+// Whether this account could keep records of its own.
+bool may_write(const Flags& flags, const HookConfig& config) {
+  std::filesystem::path data = !flags.data.empty() ? flags.data : config.data;
+  if (data.empty()) data = default_data_dir();
+  data = std::filesystem::absolute(data);
+  std::error_code ignored;
+  while (!std::filesystem::exists(data, ignored) && data.has_relative_path())
+    data = data.parent_path();
+  return access(data.c_str(), W_OK | X_OK) == 0;
+}
+
+struct Push {
+  const Flags& flags;
+  const HookConfig& config;
+  const HookEnvironment& environment;
+  std::string_view lines;
+  Terminal& terminal;
+};
+
+Result<PushVerdict> judge_here(const Push& push) {
   // First of all, while there is one thread and nothing is open.
   const auto pool = HUBGATE_TRY(WorkerPool::start(all_formats()));
+  const auto gate =
+      HUBGATE_TRY(InProcess::open(*pool, push.config, push.flags.data, push.flags.policy));
+  LocalAuthority authority = gate->authority(push.environment.repo);
+  return pre_receive(
+      {push.environment, push.config, gate->scratch(), *pool, authority, push.terminal},
+      push.lines);
+}
+
+// With the daemon, if there is one and it answers.
+Result<PushVerdict> judge(const Push& push) {
+  const HookConfig& config = push.config;
+  if (config.daemon.empty()) return judge_here(push);
+  // Processes that read Git's objects and scan nothing.
+  auto readers = HUBGATE_TRY(WorkerPool::start({}));
+  daemon::Client::Options options{
+      .socket = config.daemon, .repo = push.environment.repo, .git_dir = push.environment.git_dir};
+  if (config.timeout > 0)
+    options.deadline = daemon::Client::Clock::now() +
+                       std::chrono::milliseconds(static_cast<std::int64_t>(config.timeout * 1000));
+  auto client = daemon::Client::connect(options);
+  if (client)
+    // What is written aside goes where Git keeps the push: there is room, and it is ours.
+    return pre_receive(
+        {push.environment, config, push.environment.incoming, *readers, **client, push.terminal},
+        push.lines);
+  const std::string gone = "the gate's daemon does not answer: " + client.error().message;
+  client = Error{gone};
+  readers.reset();
+  if (config.without_daemon == HookConfig::WithoutDaemon::refuse)
+    return Error{gone + " (and hook.without_daemon is refuse)"};
+  if (config.without_daemon == HookConfig::WithoutDaemon::scan_if_able &&
+      !may_write(push.flags, config))
+    return Error{gone + " (and this account has no data directory of its own to do without)"};
+  push.terminal.say("hubgate: note: " + gone + "; this push is scanned without it\n");
+  return judge_here(push);
+}
+
+Result<PushVerdict> run(const Flags& flags) {
   HookConfig config = HUBGATE_TRY(load_hook_config(flags.config));
   if (flags.deadline > 0) config.timeout = flags.deadline;
+  if (!flags.daemon.empty()) config.daemon = flags.daemon;
+  if (flags.lookup_only) config.mode = HookConfig::Mode::lookup;
   const HookEnvironment environment = HUBGATE_TRY(read_environment(
       process_environment(), std::filesystem::current_path(), {flags.server, config.groups_from}));
   const std::string lines = HUBGATE_TRY(read_ref_lines());
 
-  const auto gate = HUBGATE_TRY(InProcess::open(*pool, config, flags.data, flags.policy));
-  LocalAuthority authority = gate->authority(environment.repo);
   Terminal terminal(flags.color ? Terminal::Colour::on : Terminal::Colour::off);
-  const auto verdict = HUBGATE_TRY(
-      pre_receive({environment, config, gate->scratch(), *pool, authority, terminal}, lines));
+  const auto verdict = HUBGATE_TRY(judge({flags, config, environment, lines, terminal}));
   return verdict == PushVerdict::pass ? run_others(flags.then, lines) : verdict;
 }
 
@@ -96,6 +155,11 @@ void set_up(CLI::App& app, int& exit_code) {
   verb.add_option("--policy", flags->policy, "a policy file, or guarded, strict or audit")
       ->type_name("FILE|PRESET");
   verb.add_option("--config", flags->config, "hubgate.yaml")->type_name("FILE");
+  verb.add_option("--daemon", flags->daemon,
+                  "socket of `hubgate serve`, which then scans, decides and keeps the records")
+      ->type_name("SOCKET");
+  verb.add_flag("--lookup-only", flags->lookup_only,
+                "refuse what has no verdict yet instead of scanning it");
   verb.add_option(
           "--deadline", flags->deadline,
           "refuse what is not decided by then, instead of hook.timeout of the configuration")

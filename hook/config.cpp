@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <sstream>
@@ -18,6 +19,18 @@ namespace {
 constexpr std::array<std::string_view, 10> k_of_the_proxy{
     "listen", "admin", "upstream", "public_url", "tls",
     "follow", "git",   "trickle",  "link_life",  "limits"};
+
+void read_socket(yaml::Mapping& top, HookConfig& config) {
+  config.socket = top.text("socket").value_or("");
+  config.socket_group = top.text("socket_group").value_or("");
+  const auto mode = top.text("socket_mode");
+  if (!mode) return;
+  const auto bits =
+      std::from_chars(mode->data(), mode->data() + mode->size(), config.socket_mode, 8);
+  if (bits.ec != std::errc() || bits.ptr != mode->data() + mode->size() ||
+      config.socket_mode > 0777)
+    top.error("socket_mode", "must be octal, as 0660");
+}
 
 void read_hook(yaml::Mapping& top, HookConfig& config) {
   auto hook = top.mapping("hook");
@@ -48,6 +61,17 @@ void read_hook(yaml::Mapping& top, HookConfig& config) {
   if (const auto size = hook->size("big_blob")) config.big_blob = *size;
   if (const auto timeout = hook->duration("timeout"))
     config.timeout = static_cast<double>(timeout->count()) / 1000;
+  static constexpr std::array<std::string_view, 2> k_modes{"scan", "lookup"};
+  if (const auto mode = hook->choice("mode", k_modes))
+    config.mode = *mode == 1 ? HookConfig::Mode::lookup : HookConfig::Mode::scan;
+  config.daemon = hook->text("daemon").value_or("");
+  static constexpr std::array<std::string_view, 2> k_without{"scan", "refuse"};
+  if (const auto without = hook->choice("without_daemon", k_without))
+    config.without_daemon =
+        *without == 1 ? HookConfig::WithoutDaemon::refuse : HookConfig::WithoutDaemon::scan;
+  if (const auto users = hook->list("trusted_users"))
+    for (const auto& user: *users)
+      config.trusted_users.push_back(user.text);
   if (const auto most = hook->number("max_objects")) config.max_objects = *most;
   if (const auto most = hook->number("max_paths")) config.max_paths = *most;
   if (config.big_blob > std::uint64_t{256} << 20)
@@ -65,6 +89,7 @@ Result<HookConfig> hook_config_from(std::string_view text, std::string_view sour
   config.policy = top.text("policy").value_or("");
   config.lfs = read_lfs_config(top);
   read_hook(top, config);
+  read_socket(top, config);
   for (const auto key: k_of_the_proxy)
     top.skip(key);
   top.finish();

@@ -26,9 +26,25 @@ struct HookConfig {
   std::uint64_t big_blob = std::uint64_t{8} << 20;
   /// Seconds for the whole push; 0 = as long as it takes.
   double timeout = 0;
+  /// scan: what has no verdict is scanned. lookup: it is refused, for hosts that leave no time.
+  enum class Mode { scan, lookup } mode = Mode::scan;
+  std::string daemon; ///< socket of `hubgate serve` that scans and decides; "" = this process does
+  /// When the daemon does not answer. scan_if_able: this process scans if it has a data directory
+  /// that it may write to, else the push is refused.
+  enum class WithoutDaemon {
+    scan_if_able,
+    scan,
+    refuse
+  } without_daemon = WithoutDaemon::scan_if_able;
   /// A push with more of either is refused: whoever makes a bomb of trees pays, not the server.
   std::uint64_t max_objects = 5'000'000;
   std::uint64_t max_paths = 1'000'000;
+
+  // Of `hubgate serve`, which answers the hooks.
+  std::string socket;                     ///< where; "" = nowhere
+  unsigned socket_mode = 0660;            ///< permissions
+  std::string socket_group;               ///< name of the group that it is given to, "" = ours
+  std::vector<std::string> trusted_users; ///< names or numbers of accounts whose hooks may ask
 };
 
 /// Reads the text of a file named `source`; the error names line and field.

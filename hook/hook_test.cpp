@@ -102,7 +102,12 @@ TEST(Config, ReadsItsSectionsAndLeavesThoseOfTheProxy) {
                                        "upstream: https://hub.invalid\n"
                                        "lfs: {roots: [/srv/lfs], paths: ['{root}/{oid}']}\n"
                                        "hook: {history: accept, big_blob: 1MiB, timeout: 4s,\n"
-                                       "       max_objects: 5, max_paths: 6}\n",
+                                       "       max_objects: 5, max_paths: 6, mode: lookup,\n"
+                                       "       daemon: /run/h.sock, without_daemon: refuse,\n"
+                                       "       trusted_users: [git, 1001]}\n"
+                                       "socket: /run/s.sock\n"
+                                       "socket_mode: '0600'\n"
+                                       "socket_group: git\n",
                                        "hubgate.yaml");
   ASSERT_TRUE(config) << config.error().message;
   ASSERT_EQ(config->lfs.sources.size(), 1u);
@@ -113,6 +118,13 @@ TEST(Config, ReadsItsSectionsAndLeavesThoseOfTheProxy) {
   EXPECT_EQ(config->timeout, 4);
   EXPECT_EQ(config->max_objects, 5u);
   EXPECT_EQ(config->max_paths, 6u);
+  EXPECT_EQ(config->mode, HookConfig::Mode::lookup);
+  EXPECT_EQ(config->daemon, "/run/h.sock");
+  EXPECT_EQ(config->without_daemon, HookConfig::WithoutDaemon::refuse);
+  EXPECT_THAT(config->trusted_users, ElementsAre("git", "1001"));
+  EXPECT_EQ(config->socket, "/run/s.sock");
+  EXPECT_EQ(config->socket_mode, 0600u);
+  EXPECT_EQ(config->socket_group, "git");
 }
 
 TEST(Config, NamesWhatIsWrong) {
@@ -121,6 +133,9 @@ TEST(Config, NamesWhatIsWrong) {
                                                         {"hook: {history: maybe}\n", "history"},
                                                         {"lfs: {paths: ['{root']}\n", "template"},
                                                         {"hook: {big_blob: 1GiB}\n", "256 MiB"},
+                                                        {"socket_mode: rw\n", "octal"},
+                                                        {"socket_mode: '1777'\n", "octal"},
+                                                        {"hook: {mode: off}\n", "mode"},
                                                         {"nothing: 1\n", "nothing"}}) {
     const auto config = hook_config_from(text, "hubgate.yaml");
     ASSERT_FALSE(config) << text;

@@ -19,14 +19,20 @@ struct Judged {
   ObjectDigest digest;
   Report report;
   std::optional<git::Pointer> pointer;
-  bool has_nul = false; ///< a small blob that has NUL bytes
-  std::string head;     ///< the first bytes of a small blob, for what its name may make of them
-  bool absent = false;  ///< nobody had the file that was to be fetched: nothing was judged
+  bool has_nul = false;   ///< a small blob that has NUL bytes
+  std::string head;       ///< the first bytes of a small blob, for what its name may make of them
+  bool absent = false;    ///< nobody had the file that was to be fetched: nothing was judged
+  bool unscanned = false; ///< Ask::records: there is none, nothing was judged
 };
 
 class Judge {
 public:
+  /// What is asked of the authority: to analyse the bytes, or only for records of what was
+  /// analysed.
+  enum class Ask { analyses, records };
+
   struct Options {
+    Ask ask = Ask::analyses;
     std::string scratch; ///< directory for unlinked files
     unsigned jobs = 1;   ///< big objects that are written aside or fetched at once
     /// Called now and then while the judge waits; false: give up.
@@ -57,6 +63,8 @@ public:
 
   /// Waits until all that was given is judged; the first failure, if there was one.
   Result<void> wait();
+  /// Behind wait(), with Ask::records: what has none.
+  std::vector<const Judged*> unscanned() const;
   std::size_t done() const { return state_->done; }
   std::size_t given() const { return given_; }
 
@@ -85,6 +93,7 @@ private:
   void hand_on(std::vector<Judged*> judged, std::uint64_t bytes,
                const std::function<void(Authority::Done)>& analyse);
   Result<void> judge_file(Judged& judged, Fetched file);
+  Result<void> look_up(const std::vector<Judged*>& judged);
 
   Authority& authority_;
   Options options_;

@@ -36,7 +36,7 @@ public:
   std::optional<Report> tree_verdict(const git::Oid& root) override;
   Result<void> remember(const std::vector<TreeVerdict>& trees,
                         const std::vector<Judgement>& judged) override;
-  std::string out_of_time() const override { return "it took too long (hook.timeout)"; }
+  bool goes_on() const override { return false; }
 
 private:
   std::string judged_key(const git::Oid& oid, std::string_view terms) const;

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <thread>
 
 namespace hubgate {
@@ -19,6 +20,8 @@ namespace json = boost::json;
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+constexpr std::string_view k_too_late = "it took too long (hook.timeout)";
 
 /// A push in work: what main parts share.
 class Push {
@@ -29,6 +32,7 @@ public:
   Result<PushVerdict> run();
 
 private:
+  Result<PushVerdict> judge();
   Result<void> prepare();
   Result<void> want_blob(std::size_t index, const Bytes* bytes);
   Result<void> read_lfs();
@@ -38,6 +42,9 @@ private:
   Result<void> keep_quarantined();
   bool tick();
   RefClasses classes();
+  bool late() const;
+  PushVerdict too_late();
+  bool all_scanned();
   Judge::Pump pump_of(const git::Oid& oid);
   PushVerdict answer();
 
@@ -81,8 +88,56 @@ RefClasses Push::classes() {
 bool Push::tick() {
   hook_.terminal.progress("hubgate: " + std::to_string(judge_->done()) + " of " +
                           std::to_string(judge_->given()) + " objects scanned\n");
+  return !late();
+}
+
+bool Push::late() const {
   const std::chrono::duration<double> spent = Clock::now() - started_;
-  return hook_.config.timeout == 0 || spent.count() < hook_.config.timeout;
+  return hook_.config.timeout != 0 && spent.count() >= hook_.config.timeout;
+}
+
+// What was handed on is scanned behind our back.
+PushVerdict Push::too_late() {
+  const std::size_t done = judge_ ? judge_->done() : 0;
+  const std::size_t given = judge_ ? judge_->given() : 0;
+  hook_.terminal.refuse("hubgate: PUSH REFUSED: scan in progress: " + std::to_string(done) +
+                        " of " + std::to_string(given) +
+                        " objects are scanned so far\n"
+                        "hubgate: push again in a moment: the gate goes on with the others, and "
+                        "the next push finds what it has done\n");
+  return PushVerdict::refused;
+}
+
+// Where the hook only looks records up: says what has none.
+bool Push::all_scanned() {
+  constexpr std::size_t k_told = 8;
+  const std::vector<const Judged*> unscanned = judge_->unscanned();
+  const std::size_t count = unscanned.size();
+  std::map<const Judged*, std::string> paths;
+  for (std::size_t i = 0; i < judged_.size(); ++i) {
+    const BlobEntry& blob = walk_->blobs()[i];
+    if (blob.uses.empty()) continue;
+    paths[judged_[i]] = blob.uses.front().path;
+    const LfsStore::Object* object =
+        judged_[i]->pointer ? lfs_->find(judged_[i]->pointer->oid) : nullptr;
+    if (object != nullptr) paths[object->judged] = blob.uses.front().path;
+  }
+  std::string lines;
+  for (std::size_t i = 0; i < std::min(count, k_told); ++i) {
+    const auto path = paths.find(unscanned[i]);
+    lines += "hubgate:   " +
+             (path == paths.end() ? std::string("(an older file)") : printable(path->second, 300)) +
+             ", " + human_size(unscanned[i]->digest.size) + ", sha256 " +
+             hex(unscanned[i]->digest.sha256) + "\n";
+  }
+  if (count == 0) return true;
+  hook_.terminal.refuse(
+      "hubgate: PUSH REFUSED: " + std::to_string(count) +
+      " files were never scanned, and this hook only looks verdicts up\n" + lines +
+      (count > k_told ? "hubgate:   ... and " + std::to_string(count - k_told) + " more\n" : "") +
+      "hubgate: have them scanned first: push them to a repository whose hook scans, or download "
+      "them through the gate; then push again\n");
+  return false;
 }
 
 Result<void> Push::prepare() {
@@ -93,6 +148,7 @@ Result<void> Push::prepare() {
       {hook_.environment, hook_.pool, hook_.scratch, updates_.front().after.size}));
   Judge::Options options;
   options.scratch = hook_.scratch.string();
+  if (hook_.config.mode == HookConfig::Mode::lookup) options.ask = Judge::Ask::records;
   options.jobs = std::max(1u, std::thread::hardware_concurrency());
   options.tick = [this] { return tick(); };
   judge_ = std::make_unique<Judge>(hook_.authority, options);
@@ -132,7 +188,7 @@ Result<void> Push::want_blob(std::size_t index, const Bytes* bytes) {
       return Error{"object " + blob.oid.brief() + " is not what its pack says that it is"};
     judged_[index] = &judge_->small(object.bytes());
   }
-  if (index % 256 == 0 && !tick()) return Error{hook_.authority.out_of_time()};
+  if (index % 256 == 0 && !tick()) return Error{std::string(k_too_late)};
   return {};
 }
 
@@ -175,6 +231,8 @@ Result<void> Push::decide() {
     cases.push_back(std::move(one));
   };
   trees_->judge();
+  // What was not told in time is no verdict.
+  if (late()) return Error{std::string(k_too_late)};
   for (std::size_t i = 0; i < judged_.size(); ++i)
     for (const auto& use: walk_->blobs()[i].uses)
       for (auto& one: maker.of_blob(walk_->blobs()[i], use, *judged_[i])) {
@@ -287,6 +345,13 @@ PushVerdict Push::answer() {
 }
 
 Result<PushVerdict> Push::run() {
+  auto verdict = judge();
+  if (verdict || !late() || !hook_.authority.goes_on()) return verdict;
+  if (auto told = tell_log("refused: scan in progress"); !told) return told.error();
+  return too_late();
+}
+
+Result<PushVerdict> Push::judge() {
   // Nothing new is named by a deletion.
   if (std::all_of(updates_.begin(), updates_.end(),
                   [](const git::RefUpdate& update) { return update.deletes(); })) {
@@ -304,6 +369,10 @@ Result<PushVerdict> Push::run() {
   if (auto collected = trees_->collect(); !collected) return collected.error();
   if (auto waited = judge_->wait(); !waited) return waited.error();
   if (auto read = read_lfs(); !read) return read.error();
+  if (!all_scanned()) {
+    if (auto told = tell_log("refused: not scanned"); !told) return told.error();
+    return PushVerdict::refused;
+  }
   if (auto decided = decide(); !decided) return decided.error();
   if (auto remembered = remember(); !remembered) return remembered.error();
   const bool passes = std::all_of(items_.begin(), items_.end(),

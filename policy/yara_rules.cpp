@@ -1,5 +1,6 @@
 #include "policy/yara_rules.hpp"
 
+#include "policy/rules_elsewhere.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/glob.hpp"
 
@@ -43,7 +44,7 @@ Result<std::vector<fs::path>> files_of(const fs::path& folder, const std::string
 
 std::shared_ptr<const yara::Compiled> read_yara(yaml::Mapping& top, const fs::path& folder) {
   const auto items = top.list("yara");
-  if (!items) return nullptr;
+  if (!items || folder == k_rules_elsewhere) return nullptr;
   if (folder.empty()) {
     top.error("yara", "a policy that is no file can't name files");
     return nullptr;

@@ -147,7 +147,7 @@ void read_file(yaml::Mapping& top, ServeConfig& config) {
   if (const auto life = top.duration("link_life"))
     config.link_life = std::chrono::duration_cast<std::chrono::seconds>(*life);
   if (auto limits = top.mapping("limits")) read_limits(*limits, config.limits);
-  for (const std::string_view of_the_hook: {"hook", "lfs"})
+  for (const std::string_view of_the_hook: {"hook", "lfs", "socket", "socket_mode", "socket_group"})
     top.skip(of_the_hook);
   top.finish();
 }
@@ -202,8 +202,12 @@ Result<ServeConfig> config_from(std::string_view text, std::string_view source,
   read_file(top, config);
   if (auto error = document.first_error()) return *error;
   if (auto done = apply_flags(config, flags); !done) return done.error();
-  if (config.upstream.target.empty())
-    return Error{"no upstream: give --upstream URL or \"upstream:\" in the configuration"};
+  if (config.upstream.target.empty()) {
+    // Then the gate answers Git hooks and relays nothing.
+    if (top.has("socket")) return config;
+    return Error{"no upstream: give --upstream URL or \"upstream:\" in the configuration (or "
+                 "\"socket:\", to answer Git hooks alone)"};
+  }
   if (config.tls_cert.empty() != config.tls_key.empty())
     return Error{"a certificate needs its key: give both --tls-cert and --tls-key"};
   if (!config.tls_cert.empty()) {

@@ -1,5 +1,6 @@
 #include "hook/install/selftest.hpp"
 
+#include "hook/daemon/client.hpp"
 #include "hook/git/pointer.hpp"
 #include "hook/program.hpp"
 #include "scanner/core/digest.hpp"
@@ -89,6 +90,7 @@ private:
   Result<std::string> commit(std::string_view branch, std::string_view file, std::string_view data);
   Result<ProgramOutcome> git(std::vector<std::string> words, const fs::path& in);
   Result<ProgramOutcome> push(const std::vector<std::string>& refs);
+  void ask_daemon();
   Result<void> pushes();
   Result<void> lfs_of_store();
   Result<void> lfs_of_client();
@@ -197,6 +199,19 @@ Result<void> Run::expect_refusal(std::string_view what, std::string_view file,
              pushed.output.find(word) != std::string::npos,
          what, pushed);
   return {};
+}
+
+// As the account that we are, which is to be that of the hook.
+void Run::ask_daemon() {
+  const std::string& path = test_.config.daemon;
+  if (path.empty()) return;
+  const auto client =
+      daemon::Client::connect({.socket = path, .repo = "self-test", .git_dir = "/"});
+  if (client)
+    tell(Mark::good, "the daemon answers at " + printable(path, 300) + ", policy " +
+                         printable((*client)->policy().name(), 200));
+  else
+    tell(Mark::bad, "the daemon does not answer: " + client.error().message);
 }
 
 Result<void> Run::pushes() {
@@ -313,6 +328,7 @@ Result<bool> Run::run() {
   const auto made = HUBGATE_TRY(git({"init", "-q", "."}, work_->path()));
   if (made.status != 0) return Error{"git init failed: " + printable(made.output, 200)};
   if (auto target = make_target(); !target) return target.error();
+  ask_daemon();
   if (auto pushed = pushes(); !pushed) return pushed.error();
   if (auto lfs = test_.url.empty() ? lfs_of_store() : lfs_of_client(); !lfs) return lfs.error();
   if (!test_.url.empty()) {

@@ -25,6 +25,7 @@ struct Flags {
   std::string data;
   std::string policy;
   std::string config;
+  std::string daemon;
   std::string root;
   std::string url;
 };
@@ -60,7 +61,8 @@ Result<Request> request_from(const Flags& flags) {
   out.command = shell_quoted(HUBGATE_TRY(own_program()).string()) + " hook pre-receive --server " +
                 flags.server;
   for (const auto& [flag, value]:
-       {std::pair{"--data", flags.data}, std::pair{"--config", flags.config}})
+       {std::pair{"--data", flags.data}, std::pair{"--config", flags.config},
+        std::pair{"--daemon", flags.daemon}})
     if (!value.empty())
       out.command += std::string(" ") + flag + " " + shell_quoted(fs::absolute(value).string());
   if (!flags.policy.empty()) {
@@ -116,6 +118,7 @@ int test(const Flags& flags) {
                     exit_usage);
   auto config = load_hook_config(flags.config);
   if (!config) return complain(config.error().message, exit_usage);
+  if (!flags.daemon.empty()) config->daemon = fs::absolute(flags.daemon);
   SelfTest what{.request = std::move(*request),
                 .root = flags.root.empty() ? fs::path() : fs::absolute(flags.root),
                 .url = flags.url,
@@ -149,6 +152,8 @@ void add_common(CLI::App& verb, Flags& flags) {
                   "for the hook: a policy file, or guarded, strict, audit")
       ->type_name("FILE|PRESET");
   verb.add_option("--config", flags.config, "for the hook: hubgate.yaml")->type_name("FILE");
+  verb.add_option("--daemon", flags.daemon, "for the hook: socket of `hubgate serve`")
+      ->type_name("SOCKET");
 }
 
 void add_installer(CLI::App& hook, int& exit_code, Direction direction) {

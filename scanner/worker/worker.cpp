@@ -108,7 +108,8 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::start(FormatTable formats) {
     return system_error("worker control");
   Fd ours(pair[0]);
   Fd theirs(pair[1]);
-  (void)behaviour::builtin_rules(); // built once, for us and every worker
+  // Built once, for us and every worker. Without formats nothing is scanned.
+  if (!formats.empty()) (void)behaviour::builtin_rules();
   const pid_t pid = fork();
   if (pid < 0) return system_error("fork of the workers' parent");
   if (pid == 0) {
