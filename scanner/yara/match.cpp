@@ -165,29 +165,40 @@ struct Seen {
   std::uint64_t length = 0;
 };
 
+// The first match of a string that may be shown. libyara lays matches behind the bytes that they
+// carry, where nothing is aligned: they are copied before they are looked at.
+std::optional<YR_MATCH> first_match(YR_SCAN_CONTEXT* context, const YR_STRING* string) {
+  const void* at = context->matches[string->idx].head;
+  while (at != nullptr) {
+    YR_MATCH match;
+    std::memcpy(&match, at, sizeof match);
+    if (!match.is_private) return match;
+    at = match.next;
+  }
+  return std::nullopt;
+}
+
 Seen strings_of(YR_SCAN_CONTEXT* context, YR_RULE* rule) {
   Seen out;
   int shown = 0;
   bool any = false;
   YR_STRING* string = nullptr;
   yr_rule_strings_foreach(rule, string) {
-    YR_MATCH* match = nullptr;
-    yr_string_matches_foreach(context, string, match) {
-      const auto at = static_cast<std::uint64_t>(match->base + match->offset);
-      if (!any || at < out.offset) {
-        out.offset = at;
-        out.length = static_cast<std::uint64_t>(match->match_length);
-      }
-      any = true;
-      if (STRING_IS_PRIVATE(string) || shown == k_strings_shown) break;
-      ++shown;
-      const auto n =
-          std::min<std::size_t>(static_cast<std::size_t>(match->data_length), k_bytes_shown);
-      out.text += (out.text.empty() ? "" : "; ") + std::string(string->identifier) + " at " +
-                  std::to_string(at) + ": ";
-      if (n != 0) out.text.append(reinterpret_cast<const char*>(match->data), n);
-      break; // one of each string
+    const auto match = first_match(context, string); // one of each string
+    if (!match) continue;
+    const auto at = static_cast<std::uint64_t>(match->base + match->offset);
+    if (!any || at < out.offset) {
+      out.offset = at;
+      out.length = static_cast<std::uint64_t>(match->match_length);
     }
+    any = true;
+    if (STRING_IS_PRIVATE(string) || shown == k_strings_shown) continue;
+    ++shown;
+    const auto n =
+        std::min<std::size_t>(static_cast<std::size_t>(match->data_length), k_bytes_shown);
+    out.text += (out.text.empty() ? "" : "; ") + std::string(string->identifier) + " at " +
+                std::to_string(at) + ": ";
+    if (n != 0) out.text.append(reinterpret_cast<const char*>(match->data), n);
   }
   return out;
 }
