@@ -163,8 +163,8 @@ TEST(TreeCheck, NamesThatOnlySomeFileSystemsTakeForControlFiles) {
   };
   for (const auto* name:
        {".gitmodules ", ".gitmodules.", ".GitModules::$DATA", "GITMOD~1", "gitatt~1",
-        ".lfs\xe2\x80\x8c"
-        "config"})
+        (".lfs\xe2\x80\x8c"
+         "config")})
     EXPECT_EQ(rules(name), "git-tree-control-name ") << name;
   for (const auto* name:
        {".gitmodules", ".GitAttributes", ".lfsconfig", "gitmodules", ".gitkeep", "a~1"})
