@@ -119,6 +119,24 @@ constexpr std::array<std::string_view, 20> k_path_columns{
     "audio",    "audio_path", "audio_file", "wav_path",   "video_path",
     "video",    "mask_path",  "label_path", "image_file", "document_path"};
 
+// What each of them contains: most first lines are left at a glance.
+constexpr std::array<std::string_view, 6> k_path_words{"path", "file",  "image",
+                                                       "img",  "audio", "video"};
+
+constexpr bool has_path_word(std::string_view name) {
+  return std::any_of(k_path_words.begin(), k_path_words.end(), [&](std::string_view word) {
+    return name.find(word) != std::string_view::npos;
+  });
+}
+static_assert(std::all_of(k_path_columns.begin(), k_path_columns.end(), has_path_word));
+
+bool may_name_paths(std::string_view header) {
+  std::string name(header);
+  std::erase_if(name, [](char c) { return c == '"' || c == ' '; });
+  std::transform(name.begin(), name.end(), name.begin(), lower);
+  return has_path_word(name);
+}
+
 // As annotations in JSON are judged (scanner/config): nobody climbs three folders. The addresses of
 // clouds that tell a machine's own credentials are no picture.
 bool leaves(std::string_view cell) {
@@ -136,6 +154,7 @@ public:
   explicit PathColumns(std::string_view header) {
     header = header.substr(0, header.find_first_of("\r\n"));
     if (header.starts_with("\xef\xbb\xbf")) header.remove_prefix(3);
+    if (!may_name_paths(header)) return;
     for (const char delimiter: {',', '\t', ';', '|'}) {
       std::vector<bool> columns;
       bool any = false;
