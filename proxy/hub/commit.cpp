@@ -243,8 +243,12 @@ Task<void> serve_preupload(Visit& visit) {
   for (Item& item: samples->items)
     all.push_back(&item);
   auto memory = in_memory(all, places);
+  if (!memory) {
+    co_await reply_error(visit, 503, "the samples can't be looked at: try again");
+    co_return;
+  }
   std::vector<Report> reports(samples->items.size());
-  if (memory && !places.empty()) {
+  if (!places.empty()) {
     const std::uint64_t size = places.back().offset + places.back().length;
     const double seconds = std::chrono::duration<double>(gate.config.limits.scan).count();
     const int fd = memory->get();
