@@ -120,7 +120,7 @@ std::optional<std::uint64_t> Scan::length() {
     return std::nullopt;
   }
   if (*value < 0 || *value > static_cast<double>(size_)) {
-    refuse("a length of " + std::to_string(static_cast<std::int64_t>(*value)));
+    refuse(*value < 0 ? "a negative length" : "a length beyond the file's end");
     return std::nullopt;
   }
   return static_cast<std::uint64_t>(*value);
