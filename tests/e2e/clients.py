@@ -13,6 +13,7 @@ PYTHON = WORK / "venv/bin/python"
 HF = WORK / "venv/bin/hf"
 JS = WORK / "js/client.mjs"
 RUST = WORK / "cargo/debug/hubgate-test-client"
+CAS = WORK / "cargo/debug/local_cas_server"
 TOKEN = "hf_alice"
 
 
