@@ -7,6 +7,7 @@ from pathlib import Path
 from .samples import fill
 from .server import Hub
 from .store import Store
+from .xet_write import Cas
 
 parser = argparse.ArgumentParser(prog="hub", description="A hub stand-in on loopback.")
 parser.add_argument("--root", type=Path, required=True, help="repositories and LFS bytes; filled with samples when new")
@@ -16,6 +17,7 @@ parser.add_argument("--cdn-port", type=int, default=0)
 parser.add_argument("--page-size", type=int, default=1000, help="entries of a tree page")
 parser.add_argument("--no-xet", action="store_true", help="no Xet metadata")
 parser.add_argument("--no-samples", action="store_true")
+parser.add_argument("--cas", type=Path, help="program of a CAS, run behind /_cas")
 parser.add_argument("--tls-cert", type=Path)
 parser.add_argument("--tls-key", type=Path)
 arguments = parser.parse_args()
@@ -28,7 +30,8 @@ if arguments.tls_cert:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
 hub = Hub(store, arguments.port, arguments.cdn_port, arguments.page_size, not arguments.no_xet,
-          host=arguments.host, tls=context)
+          host=arguments.host, tls=context,
+          cas=Cas(arguments.cas, arguments.root / "cas") if arguments.cas else None)
 hub.start()
 print(f"hub {hub.url} cdn {hub.cdn_url}", flush=True)
 threading.Event().wait()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-from . import upload
+from . import upload, xet_write
 from .faults import Faults, Log
 from .store import KINDS, Entry, Repository, Store
 from .wire import Handler, Reply, Server, ProcessBody, json_reply, ranged, serve_in_thread
@@ -37,6 +37,7 @@ class Hub:
     resolve_cache: bool = True
     host: str = "127.0.0.1"
     tls: Optional[ssl.SSLContext] = None
+    cas: Optional[xet_write.Cas] = None
 
     def __post_init__(self) -> None:
         self.faults = Faults()
@@ -109,6 +110,8 @@ class HubHandler(Handler):
         if parts[:1] == ["api"]:
             return self.api(parts[1:], method)
         if parts[:1] == ["_cas"]:
+            if self.hub.cas:
+                return xet_write.forward(self, method)
             return json_reply({"error": "the stand-in has no Xet storage"}, 404)
         kind = parts.pop(0) if parts and parts[0] in KINDS else "models"
         for at in (2, 1):
@@ -241,6 +244,8 @@ class HubHandler(Handler):
             return json_reply(self.refs(repo))
         if verb in ("preupload", "commit") and method == "POST":
             return getattr(upload, verb)(self, repo, rest[0] if rest else "main")
+        if verb in ("xet-read-token", "xet-write-token") and self.hub.cas:
+            return xet_write.token_reply(self, verb.split("-")[1])
         commit = repo.commit_of(rest[0] if rest else "main")
         if not commit and rest[:1] == ["HEAD"]:
             commit = repo.commit_of("main")

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import xet_write
 from .store import LFS_SUFFIXES, Repository
 from .wire import Reply, json_reply
 
@@ -108,7 +109,7 @@ def commit(handler: "HubHandler", repo: Repository, revision: str) -> Reply:
         elif item["key"] == "file":
             files[value["path"]] = base64.b64decode(value["content"])
         elif item["key"] == "lfsFile":
-            if not handler.hub.store.lfs_path(value["oid"]).exists():
+            if not handler.hub.store.lfs_path(value["oid"]).exists() and not xet_write.materialize(handler, value["oid"]):
                 return json_reply({"error": f"LFS object {value['oid']} is missing"}, 400)
             pointers[value["path"]] = (value["oid"], value["size"])
         elif item["key"] in ("deletedFile", "deletedFolder"):
