@@ -270,7 +270,6 @@ int run_proxy(Running& running) {
   gate.link_key = *key;
   gate.rules = keeper.store().rules();
   gate.spool_directory = data / "spool";
-  gate.hub_name = config.upstream.origin.host;
   Server server(gate, std::move(*server_tls));
   if (auto bound = server.bind(); !bound) return complain(bound.error().message, exit_error);
   boost::json::object fields;

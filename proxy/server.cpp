@@ -110,7 +110,7 @@ Task<void> reply_bad_request(Gate& gate, Connection& connection, int status, std
 }
 
 Task<void> serve_hub_object(Visit& visit) {
-  Url url = visit.gate.config.upstream;
+  Url url = visit.hub->base;
   url.target = visit.request.target;
   Ask ask(Fetch("GET", std::move(url), forwarded_fields(visit)), Road::hub);
   ask.permit = tree_permits;

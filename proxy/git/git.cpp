@@ -45,7 +45,7 @@ Task<void> serve_git(Visit& visit) {
                     "says git.unscanned_packs: pass");
     co_return;
   }
-  Url url = gate.config.upstream;
+  Url url = visit.hub->base;
   url.target = visit.request.target;
   Fetch fetch(visit.request.method, std::move(url), git_fields(visit));
   if (visit.asked.route == Route::git_pack) {

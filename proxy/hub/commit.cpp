@@ -42,7 +42,7 @@ private:
 Fetch forwarded(const Visit& visit, std::string body, std::string_view type) {
   Headers fields = forwarded_fields(visit);
   fields.set("Content-Type", type);
-  Url url = visit.gate.config.upstream;
+  Url url = visit.hub->base;
   url.target = visit.request.target;
   Fetch fetch("POST", std::move(url), std::move(fields));
   fetch.body = std::move(body);

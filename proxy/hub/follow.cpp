@@ -27,6 +27,14 @@ Reachability reachability(const ip::address& address) {
   return local ? Reachability::local : Reachability::global;
 }
 
+Hub::Hub(Url base_, std::vector<std::string> follow) : base(std::move(base_)) {
+  base.target = "/";
+  name = base.origin.host;
+  rules.upstream = base.origin;
+  rules.hosts = std::move(follow);
+  if (is_loopback_host(name)) at = Reachability::loopback;
+}
+
 std::optional<std::string> FollowRules::refusal(const Url& url) const {
   if (url.origin == upstream) return std::nullopt;
   if (upstream.tls && !url.origin.tls)

@@ -20,6 +20,16 @@ struct FollowRules {
   std::optional<std::string> refusal(const Url& url) const;
 };
 
+/// A hub that the gate stands in front of.
+struct Hub {
+  Hub(Url base_, std::vector<std::string> follow);
+  Url base;          ///< its target is "/"
+  FollowRules rules; ///< whom its redirects and links may lead to
+  std::string name;  ///< as policies match it: its host
+  /// How near its address was when it was last connected to; nothing else of it may be nearer.
+  mutable Reachability at = Reachability::global;
+};
+
 /// Whether a connection for `origin` may go to `address`: the upstream itself anywhere, the others
 /// not nearer than the upstream's own address is (`upstream_at`).
 bool address_allowed(const FollowRules& rules, const Origin& origin,

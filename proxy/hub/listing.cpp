@@ -29,7 +29,7 @@ Headers passed_fields(const Visit& visit, const Headers& from) {
         "X-Total-Count", "Last-Modified", "RateLimit", "RateLimit-Policy"})
     if (const auto value = from.get(name)) out.add(name, *value);
   const std::string link =
-      rewrite_link(from.joined("link"), visit.gate.config.upstream.origin, visit.gate_url);
+      rewrite_link(from.joined("link"), visit.hub->base.origin, visit.gate_url);
   if (!link.empty()) out.set("Link", link);
   return out;
 }
@@ -72,7 +72,7 @@ Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::st
 Task<void> serve_listing(Visit& visit) {
   Gate& gate = visit.gate;
   Headers fields = forwarded_fields(visit);
-  Url url = gate.config.upstream;
+  Url url = visit.hub->base;
   url.target = visit.request.target;
   Fetch fetch(visit.request.method, std::move(url), std::move(fields));
   if (visit.asked.route == Route::paths_info) {
@@ -137,7 +137,7 @@ Task<void> pass_page(Visit& visit, Fetch fetch) {
   PassedPage* known = gate.clean_pages.find(key);
   if (kind == Kind::json && !(known && known->as_it_is)) {
     const auto rewrite = [&] {
-      return rewrite_json(*body, gate.config.upstream.origin, visit.gate_url);
+      return rewrite_json(*body, visit.hub->base.origin, visit.gate_url);
     };
     Result<std::string> rewritten = std::string{};
     if (body->size() <= k_small)

@@ -17,6 +17,7 @@ namespace hubgate::proxy {
 struct TreeJob {
   explicit TreeJob(Loop& loop) : changed(loop) {}
   std::string key;
+  const Hub* hub = nullptr;
   std::string repo; ///< canonical
   std::string revision;
   std::string user;
@@ -87,7 +88,7 @@ void tell(TreeJob& job, Reason reason, Reach reach, const std::string& detail) {
 // All pages of the listing. What goes wrong is a gap of the job.
 Task<void> list(Gate& gate, std::shared_ptr<TreeJob> job) {
   const RepoName repo = split(job->repo);
-  Url url = gate.upstream.base();
+  Url url = job->hub->base;
   url.target = "/api/" + repo.kind + "/" + encoded_path(repo.name) + "/tree/" +
                percent_encoded(job->revision) + "?recursive=true&expand=false";
   for (std::size_t page = 0; page < k_pages; ++page) {
@@ -117,7 +118,7 @@ Task<void> list(Gate& gate, std::shared_ptr<TreeJob> job) {
       co_return;
     }
     std::move(files->begin(), files->end(), std::back_inserter(job->files));
-    const auto next = next_page(link, gate.upstream.base().origin);
+    const auto next = next_page(link, job->hub->base.origin);
     if (!next) co_return;
     if (job->files.size() >= k_tree_files || Clock::now() >= job->until) break;
     url.target = *next;
@@ -146,7 +147,7 @@ void plan(TreeJob& job) {
 // One file: fetched, hashed, looked up or scanned.
 Task<void> fetch_one(Gate& gate, std::shared_ptr<TreeJob> job, std::size_t index) {
   const std::string path = job->files[index].path;
-  Url url = gate.upstream.base();
+  Url url = job->hub->base;
   url.target = "/" + encoded_path(job->repo) + "/resolve/" + percent_encoded(job->revision) + "/" +
                encoded_path(path);
   Fetch fetch("GET", std::move(url), job->fields);
@@ -328,6 +329,7 @@ std::shared_ptr<TreeJob> job_for(Visit& visit, const std::string& key,
   ++gate.quota.scans_of[user];
   auto job = std::make_shared<TreeJob>(gate.loop);
   job->key = key;
+  job->hub = visit.hub;
   job->repo = visit.asked.repo;
   job->revision = revision;
   job->user = user;
@@ -356,7 +358,8 @@ Task<bool> tree_permits(Visit& visit, Described& what) {
   std::string revision = visit.asked.revision;
   if (const auto commit = what.passed.get("x-repo-commit"); commit && is_commit(*commit))
     revision = std::string(*commit);
-  const std::string key = gate.with_rules(visit.asked.repo + "\n" + revision);
+  const std::string key =
+      gate.with_rules(visit.hub->name + "\n" + visit.asked.repo + "\n" + revision);
   std::shared_ptr<const TreeVerdict> verdict = known_verdict(gate, key, is_commit(revision));
   // What decides is judged by itself and fetched for the others; only code waits for what it does
   // together with other code.

@@ -63,8 +63,8 @@ std::optional<LfsLink> link_of(const Visit& visit, const json::object& object,
   if (wrong || !asked || !asked->is_object()) return std::nullopt;
   const auto href = text_of(asked->get_object(), "href");
   if (!href) return std::nullopt;
-  const auto url = resolve(visit.gate.config.upstream, *href);
-  if (!url || visit.gate.upstream.rules().refusal(*url)) return std::nullopt;
+  const auto url = resolve(visit.hub->base, *href);
+  if (!url || visit.hub->rules.refusal(*url)) return std::nullopt;
   link.url = url->text();
   if (const auto* fields = asked->get_object().if_contains("header");
       fields && fields->is_object()) {
@@ -77,6 +77,7 @@ std::optional<LfsLink> link_of(const Visit& visit, const json::object& object,
   }
   link.oid = *digest;
   link.user = visit.user;
+  link.hub = visit.hub->name;
   link.repo = visit.asked.repo;
   link.expires = now() + visit.gate.config.link_life.count();
   return link;
@@ -87,7 +88,9 @@ Fetch fetch_for(const Visit& visit, const LfsLink& link, std::string method) {
   fields.set("Accept-Encoding", "identity");
   if (!fields.has("user-agent") && !visit.agent.empty()) fields.set("User-Agent", visit.agent);
   auto url = parse_url(link.url);
-  return {std::move(method), url ? *url : Url{}, std::move(fields)};
+  Fetch fetch(std::move(method), url ? *url : Url{}, std::move(fields));
+  fetch.hub = visit.hub;
+  return fetch;
 }
 
 Ask ask_for(const Visit& visit, const LfsLink& link) {
@@ -247,7 +250,7 @@ Fetch batch_fetch(const Visit& visit, std::string target, std::string request) {
   Headers fields = forwarded_fields(visit);
   fields.set("Accept", k_type);
   fields.set("Content-Type", k_type);
-  Url url = visit.gate.config.upstream;
+  Url url = visit.hub->base;
   url.target = std::move(target);
   Fetch fetch("POST", std::move(url), std::move(fields));
   fetch.body = std::move(request);
@@ -346,7 +349,7 @@ namespace {
 // The link of the request, for whom it was made; nothing: the client has been told.
 Task<std::optional<LfsLink>> link_for(Visit& visit, LinkFor purpose) {
   auto link = read_link(visit.asked.target, visit.gate.link_key, now());
-  if (link && link->purpose == purpose) {
+  if (link && link->purpose == purpose && link->hub == visit.hub->name) {
     visit.user = link->user;
     visit.asked.repo = link->repo;
     co_return std::move(*link);

@@ -44,6 +44,7 @@ std::string payload(const LfsLink& link) {
   put(out, name_of(link.purpose));
   put(out, link.url);
   put(out, link.user);
+  put(out, link.hub);
   put(out, link.repo);
   put(out, hex(link.oid));
   put(out, std::to_string(link.size));
@@ -118,6 +119,7 @@ Result<LfsLink> read_link(const Target& target, std::string_view key, std::int64
   const auto purpose = take(rest);
   const auto url = take(rest);
   const auto user = take(rest);
+  const auto hub = take(rest);
   const auto repo = take(rest);
   const auto oid = take(rest);
   const auto size = take(rest);
@@ -126,7 +128,7 @@ Result<LfsLink> read_link(const Target& target, std::string_view key, std::int64
   const auto bytes = size ? parse_decimal(*size) : std::nullopt;
   const auto until = expires ? parse_decimal(*expires) : std::nullopt;
   const auto known = std::find(k_purposes.begin(), k_purposes.end(), purpose.value_or(""));
-  if (known == k_purposes.end() || !url || !user || !repo || !digest || !bytes || !until)
+  if (known == k_purposes.end() || !url || !user || !hub || !repo || !digest || !bytes || !until)
     return Error{"this link is malformed"};
   while (!rest.empty()) {
     const auto name = take(rest);
@@ -137,6 +139,7 @@ Result<LfsLink> read_link(const Target& target, std::string_view key, std::int64
   out.purpose = static_cast<LinkFor>(known - k_purposes.begin());
   out.url = *url;
   out.user = *user;
+  out.hub = *hub;
   out.repo = *repo;
   out.oid = *digest;
   out.size = *bytes;

@@ -15,6 +15,7 @@ struct LfsLink {
   std::string url;  ///< the upstream's href
   Headers fields;   ///< that it wants sent along (Authorization, perhaps)
   std::string user; ///< who was given the link
+  std::string hub;  ///< its name: which hub's storage is meant
   std::string repo; ///< canonical, for policies
   Sha256 oid{};
   std::uint64_t size = 0;

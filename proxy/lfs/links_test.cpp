@@ -12,6 +12,7 @@ LfsLink sample() {
   link.url = "https://store.example/o?X-Signature=abc&x=1";
   link.fields.add("Authorization", "Basic abc");
   link.user = "token:01234567";
+  link.hub = "hub.example";
   link.repo = "ns/name";
   link.oid = sha256(as_bytes("x"));
   link.size = 123;
@@ -32,6 +33,7 @@ TEST(Links, carry_what_the_batch_answer_said) {
   EXPECT_EQ(link->url, sample().url);
   EXPECT_EQ(link->fields.get("authorization"), "Basic abc");
   EXPECT_EQ(link->user, "token:01234567");
+  EXPECT_EQ(link->hub, "hub.example");
   EXPECT_EQ(link->repo, "ns/name");
   EXPECT_EQ(link->oid, sample().oid);
   EXPECT_EQ(link->size, 123u);

@@ -54,14 +54,15 @@ struct Gate {
   /// of an object true, so keys of all that is remembered end in them.
   std::string rules;
   std::string with_rules(std::string key) const { return std::move(key) + "\n" + rules; }
-  std::string hub_name;  ///< host of the upstream, as policies match it
   bool draining = false; ///< no further requests on kept connections
 };
 
 struct Visit {
-  Visit(Gate& gate_, Connection& connection_) : gate(gate_), connection(connection_) {}
+  Visit(Gate& gate_, Connection& connection_)
+      : gate(gate_), connection(connection_), hub(&gate_.upstream.hub()) {}
   Gate& gate;
   Connection& connection;
+  const Hub* hub; ///< the one that is asked
   RequestHead request;
   Asked asked;
   Direction direction = Direction::pull;

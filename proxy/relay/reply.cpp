@@ -144,7 +144,7 @@ Context Visit::context(Road road) const {
   Context out;
   out.direction = direction;
   out.road = road;
-  out.hub = gate.hub_name;
+  out.hub = hub->name;
   out.repo = asked.repo;
   out.revision = asked.revision;
   out.path = asked.path;

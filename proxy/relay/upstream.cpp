@@ -4,6 +4,8 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <algorithm>
+
 namespace hubgate::proxy {
 
 namespace {
@@ -48,7 +50,7 @@ Exchange::~Exchange() {
   const bool answered = head.status != 0;
   if (connection_ && answered && connection_->body_complete() && head.keep_alive &&
       !connection_->has_more())
-    upstream_.give_back(url.origin, std::move(connection_));
+    upstream_.give_back(url.origin, *hub_, std::move(connection_));
 }
 
 std::optional<std::uint64_t> Exchange::length() const {
@@ -72,9 +74,7 @@ Task<std::optional<std::string>> Exchange::read_all(std::uint64_t most) {
 
 Upstream::Upstream(Loop& loop, const ServeConfig& config, ssl_ctx_st* tls)
     : loop_(loop), config_(config), tls_(tls) {
-  rules_.upstream = config.upstream.origin;
-  rules_.hosts = config.follow;
-  if (is_loopback_host(rules_.upstream.host)) upstream_at_ = Reachability::loopback;
+  hubs_.emplace_back(config.upstream, config.follow);
 }
 
 Upstream::~Upstream() = default;
@@ -86,8 +86,20 @@ std::size_t Upstream::pooled() const {
   return total;
 }
 
-std::unique_ptr<Connection> Upstream::take(const Origin& origin) {
-  const auto at = pool_.find(origin.text());
+const Hub& Upstream::hub_of(const Fetch& fetch) const {
+  if (fetch.hub) return *fetch.hub;
+  const auto at = std::find_if(hubs_.begin(), hubs_.end(),
+                               [&](const Hub& hub) { return hub.base.origin == fetch.url.origin; });
+  return at == hubs_.end() ? hubs_.front() : *at;
+}
+
+// Where one hub may connect to another may not: what they have open is kept apart.
+Upstream::Key Upstream::key_of(const Origin& origin, const Hub& hub) {
+  return hub.name + " " + origin.text();
+}
+
+std::unique_ptr<Connection> Upstream::take(const Origin& origin, const Hub& hub) {
+  const auto at = pool_.find(key_of(origin, hub));
   if (at == pool_.end()) return nullptr;
   auto& connections = at->second;
   const TimePoint oldest = Clock::now() - k_pool_age;
@@ -103,15 +115,17 @@ std::unique_ptr<Connection> Upstream::take(const Origin& origin) {
   return nullptr;
 }
 
-void Upstream::give_back(const Origin& origin, std::unique_ptr<Connection> connection) {
-  auto& connections = pool_[origin.text()];
+void Upstream::give_back(const Origin& origin, const Hub& hub,
+                         std::unique_ptr<Connection> connection) {
+  auto& connections = pool_[key_of(origin, hub)];
   if (connections.size() >= k_pool_per_origin) connections.pop_front();
   connection->stream().set_deadline(TimePoint::max());
   connection->relax();
   connections.emplace_back(Clock::now(), std::move(connection));
 }
 
-Task<std::unique_ptr<Connection>> Upstream::connect(Origin origin, std::string& error) {
+Task<std::unique_ptr<Connection>> Upstream::connect(Origin origin, const Hub& hub,
+                                                    std::string& error) {
   asio::ip::tcp::resolver resolver(loop_.context());
   const std::string port = std::to_string(origin.port);
   auto [failed, found] =
@@ -123,7 +137,7 @@ Task<std::unique_ptr<Connection>> Upstream::connect(Origin origin, std::string& 
   error = origin.text() + ": no address that may be connected to";
   for (const auto& entry: found) {
     const auto endpoint = entry.endpoint();
-    if (!address_allowed(rules_, origin, endpoint.address(), upstream_at_)) {
+    if (!address_allowed(hub.rules, origin, endpoint.address(), hub.at)) {
       error = origin.text() + ": leads to an internal address (" + endpoint.address().to_string() +
               "), which is not followed";
       continue;
@@ -146,7 +160,7 @@ Task<std::unique_ptr<Connection>> Upstream::connect(Origin origin, std::string& 
       error = origin.text() + ": " + stream->error();
       continue;
     }
-    if (origin == rules_.upstream) upstream_at_ = reachability(endpoint.address());
+    if (origin == hub.base.origin) hub.at = reachability(endpoint.address());
     error.clear();
     co_return std::make_unique<Connection>(std::move(stream));
   }
@@ -193,7 +207,8 @@ Task<bool> Upstream::read_answer(Exchange& exchange, bool to_head, bool& nothing
 
 Task<std::unique_ptr<Upload>> Upload::begin(Upstream& upstream, Fetch fetch, std::uint64_t length,
                                             std::string& error) {
-  auto connection = co_await upstream.connect(fetch.url.origin, error);
+  const Hub& hub = upstream.hub_of(fetch);
+  auto connection = co_await upstream.connect(fetch.url.origin, hub, error);
   if (!connection) co_return nullptr;
   std::string head = fetch.method + " " + fetch.url.target +
                      " HTTP/1.1\r\nHost: " + fetch.url.origin.host_field() + "\r\n";
@@ -201,6 +216,7 @@ Task<std::unique_ptr<Upload>> Upload::begin(Upstream& upstream, Fetch fetch, std
   head += "Content-Length: " + std::to_string(length) + "\r\n\r\n";
   std::unique_ptr<Exchange> exchange(new Exchange(upstream, std::move(connection)));
   exchange->url = fetch.url;
+  exchange->hub_ = &hub;
   std::unique_ptr<Upload> upload(new Upload(std::move(exchange)));
   upload->left_ = head.size() + length;
   const bool sent = co_await upload->send(as_bytes(head));
@@ -235,15 +251,17 @@ Task<std::unique_ptr<Exchange>> Upload::finish(std::string& error) {
 
 Task<std::unique_ptr<Exchange>> Upstream::request(Fetch fetch, std::string& error) {
   const bool idempotent = fetch.method == "GET" || fetch.method == "HEAD";
-  auto connection = take(fetch.url.origin);
+  const Hub& hub = hub_of(fetch);
+  auto connection = take(fetch.url.origin, hub);
   const bool reused = connection != nullptr;
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (!connection) {
-      connection = co_await connect(fetch.url.origin, error);
+      connection = co_await connect(fetch.url.origin, hub, error);
       if (!connection) co_return nullptr;
     }
     std::unique_ptr<Exchange> exchange(new Exchange(*this, std::move(connection)));
     exchange->url = fetch.url;
+    exchange->hub_ = &hub;
     bool nothing_came = false;
     const bool done = co_await try_request(*exchange, fetch, nothing_came);
     if (done) co_return exchange;
@@ -261,6 +279,7 @@ Task<std::unique_ptr<Exchange>> Upstream::request(Fetch fetch, std::string& erro
 Task<Fetched> Upstream::follow(Fetch fetch) {
   Fetched out;
   const Origin asked = fetch.url.origin;
+  fetch.hub = &hub_of(fetch); // it stays the same when another host is asked
   for (int hop = 0; hop < k_max_redirects; ++hop) {
     auto exchange = co_await request(fetch, out.error);
     if (!exchange) co_return out;
@@ -280,7 +299,7 @@ Task<Fetched> Upstream::follow(Fetch fetch) {
       out.refused = true;
       co_return out;
     }
-    if (const auto refusal = rules_.refusal(*next)) {
+    if (const auto refusal = fetch.hub->rules.refusal(*next)) {
       out.error = *refusal;
       out.refused = true;
       co_return out;

@@ -38,6 +38,7 @@ private:
   Exchange(Upstream& upstream, std::unique_ptr<Connection> connection)
       : upstream_(upstream), connection_(std::move(connection)) {}
   Upstream& upstream_;
+  const Hub* hub_ = nullptr;
   std::unique_ptr<Connection> connection_;
 };
 
@@ -51,6 +52,7 @@ struct Fetch {
   std::string body;
   bool has_body = false;
   bool stop_at_border = false; ///< return a redirect to another host instead of following it
+  const Hub* hub = nullptr;    ///< whose request it is; null: the hub at `url`, or the first one
 };
 
 /// A request whose body is sent piece by piece. Given up by destroying it: the upstream sees a body
@@ -97,25 +99,26 @@ public:
   /// GET answers no HEAD).
   Task<Fetched> follow(Fetch fetch);
 
-  const Url& base() const { return config_.upstream; }
-  const FollowRules& rules() const { return rules_; }
+  /// The first hub: the one behind the endpoint.
+  const Hub& hub() const { return hubs_.front(); }
   std::size_t pooled() const;
 
 private:
   friend class Exchange;
   friend class Upload;
   using Key = std::string;
-  Task<std::unique_ptr<Connection>> connect(Origin origin, std::string& error);
+  const Hub& hub_of(const Fetch& fetch) const;
+  Task<std::unique_ptr<Connection>> connect(Origin origin, const Hub& hub, std::string& error);
   Task<bool> try_request(Exchange& exchange, const Fetch& fetch, bool& nothing_came);
   Task<bool> read_answer(Exchange& exchange, bool to_head, bool& nothing_came);
-  std::unique_ptr<Connection> take(const Origin& origin);
-  void give_back(const Origin& origin, std::unique_ptr<Connection> connection);
+  static Key key_of(const Origin& origin, const Hub& hub);
+  std::unique_ptr<Connection> take(const Origin& origin, const Hub& hub);
+  void give_back(const Origin& origin, const Hub& hub, std::unique_ptr<Connection> connection);
 
   Loop& loop_;
   const ServeConfig& config_;
-  FollowRules rules_;
+  std::deque<Hub> hubs_; ///< their addresses stay
   ssl_ctx_st* tls_;
-  Reachability upstream_at_ = Reachability::global;
   std::map<Key, std::deque<std::pair<TimePoint, std::unique_ptr<Connection>>>> pool_;
 };
 
