@@ -85,15 +85,17 @@ std::vector<ChainingValue> unpacked(Bytes bytes) {
   return out;
 }
 
-Result<void> migrate(sqlite3* db) {
+Result<void> migrate(sql::Connection& connection) {
+  sqlite3* const db = connection.get();
   const auto version = [&]() -> Result<std::int64_t> {
-    sql::Statement statement(db, "PRAGMA user_version", "be opened");
+    sql::Statement statement(connection, "PRAGMA user_version", "be opened");
     HUBGATE_TRY(statement.row());
     return statement.integer(0);
   };
   constexpr auto k_latest = static_cast<std::int64_t>(k_migrations.size());
   if (HUBGATE_TRY(version()) == k_latest) return {};
-  const auto transaction = HUBGATE_TRY(sql::Transaction::begin(db, "bring its schema up to date"));
+  const auto transaction =
+      HUBGATE_TRY(sql::Transaction::begin(connection, "bring its schema up to date"));
   // Again, now that nobody else can be in the middle of it.
   const std::int64_t from = HUBGATE_TRY(version());
   if (from > k_latest)
@@ -191,7 +193,7 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   const int flags =
       SQLITE_OPEN_NOMUTEX | (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
   const int opened = sqlite3_open_v2(file.c_str(), &db, flags, nullptr);
-  impl->database.reset(db);
+  impl->connection = sql::Connection(db);
   if (opened != SQLITE_OK)
     return Error{name + ": can't be opened" +
                  (db == nullptr ? std::string() : ": " + std::string(sqlite3_errmsg(db)))};
@@ -202,7 +204,8 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
                                      : "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL";
     if (auto done = sql::run(db, setup, "be opened"); !done)
       return Error{name + ": " + done.error().message};
-    if (auto done = migrate(db); !done) return Error{name + ": " + done.error().message};
+    if (auto done = migrate(impl->connection); !done)
+      return Error{name + ": " + done.error().message};
   }
   impl->options = std::move(options);
   return std::unique_ptr<Store>(new Store(std::move(impl)));
@@ -219,15 +222,15 @@ Result<std::string> Store::Impl::keep_report(const Report& report_in) {
   const std::string text = boost::json::serialize(to_json(report_in));
   std::string digest = hex(sha256(as_bytes(text)));
   // Most decisions point at a report that is there already: looking costs no write lock.
-  sql::Statement find(db(), "SELECT 1 FROM reports WHERE digest = ?", "look up a report");
+  sql::Statement find(connection, "SELECT 1 FROM reports WHERE digest = ?", "look up a report");
   if (HUBGATE_TRY(find.bind(digest).row())) return digest;
-  sql::Statement insert(db(), "INSERT OR IGNORE INTO reports VALUES(?, ?)", "keep a report");
+  sql::Statement insert(connection, "INSERT OR IGNORE INTO reports VALUES(?, ?)", "keep a report");
   if (auto done = insert.bind(digest).bind(text).done(); !done) return done.error();
   return digest;
 }
 
 Result<std::optional<Report>> Store::Impl::report(std::string_view digest) {
-  sql::Statement find(db(), "SELECT json FROM reports WHERE digest = ?", "read a report");
+  sql::Statement find(connection, "SELECT json FROM reports WHERE digest = ?", "read a report");
   if (!HUBGATE_TRY(find.bind(digest).row())) return std::optional<Report>();
   boost::system::error_code error;
   const auto value = boost::json::parse(find.text(0), error);
@@ -241,15 +244,16 @@ Result<void> Store::remember(const ObjectDigest& object, const Report& report,
     return Error{"store: a scan that crashed, timed out or could not read is no analysis"};
   const std::lock_guard lock(impl_->mutex);
   if (rules && *rules != impl_->options.rules) return {};
-  const auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->db(), "keep an analysis"));
+  const auto transaction =
+      HUBGATE_TRY(sql::Transaction::begin(impl_->connection, "keep an analysis"));
   const std::string digest = HUBGATE_TRY(impl_->keep_report(report));
-  sql::Statement insert(impl_->db(), "INSERT OR REPLACE INTO analyses VALUES(?,?,?,?,?,?,?)",
+  sql::Statement insert(impl_->connection, "INSERT OR REPLACE INTO analyses VALUES(?,?,?,?,?,?,?)",
                         "keep an analysis");
   const auto blocks = packed(object.blocks);
   insert.bind(Bytes(object.sha256)).bind(object.size).bind(impl_->options.engine);
   insert.bind(impl_->options.rules).bind(digest).bind(Bytes(blocks)).bind(now());
   if (auto done = insert.done(); !done) return done;
-  sql::Statement forget(impl_->db(), "DELETE FROM failures WHERE sha256 = ? AND size = ?",
+  sql::Statement forget(impl_->connection, "DELETE FROM failures WHERE sha256 = ? AND size = ?",
                         "forget a failure");
   if (auto done = forget.bind(Bytes(object.sha256)).bind(object.size).done(); !done) return done;
   return transaction->commit();
@@ -258,7 +262,7 @@ Result<void> Store::remember(const ObjectDigest& object, const Report& report,
 Result<std::optional<StoredAnalysis>> Store::analysis(const ObjectKey& key) {
   const std::lock_guard lock(impl_->mutex);
   const Options& mine = impl_->options;
-  sql::Statement find(impl_->db(),
+  sql::Statement find(impl_->connection,
                       "SELECT engine, rules, report, blocks, made, engine = ?3 AND rules = ?4 "
                       "FROM analyses WHERE sha256 = ?1 AND size = ?2 ORDER BY 6 DESC, made DESC",
                       "look up an analysis");
@@ -285,9 +289,10 @@ Result<void> Store::remember_tree(std::string_view tree, const Report& report,
   if (!storable(report)) return Error{"store: an unfinished scan is no tree verdict"};
   const std::lock_guard lock(impl_->mutex);
   if (rules && *rules != impl_->options.rules) return {};
-  const auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->db(), "keep a tree verdict"));
+  const auto transaction =
+      HUBGATE_TRY(sql::Transaction::begin(impl_->connection, "keep a tree verdict"));
   const std::string digest = HUBGATE_TRY(impl_->keep_report(report));
-  sql::Statement insert(impl_->db(), "INSERT OR REPLACE INTO trees VALUES(?,?,?,?,?)",
+  sql::Statement insert(impl_->connection, "INSERT OR REPLACE INTO trees VALUES(?,?,?,?,?)",
                         "keep a tree verdict");
   insert.bind(tree).bind(impl_->options.engine).bind(impl_->options.rules);
   if (auto done = insert.bind(digest).bind(now()).done(); !done) return done;
@@ -297,7 +302,7 @@ Result<void> Store::remember_tree(std::string_view tree, const Report& report,
 Result<std::optional<StoredAnalysis>> Store::tree(std::string_view tree) {
   const std::lock_guard lock(impl_->mutex);
   const Options& mine = impl_->options;
-  sql::Statement find(impl_->db(),
+  sql::Statement find(impl_->connection,
                       "SELECT engine, rules, report, made, engine = ?2 AND rules = ?3 FROM trees "
                       "WHERE tree = ?1 ORDER BY 5 DESC, made DESC",
                       "look up a tree verdict");
@@ -316,16 +321,18 @@ Result<std::optional<StoredAnalysis>> Store::tree(std::string_view tree) {
 
 Result<Time> Store::note_failure(const ObjectKey& key, std::string_view reason) {
   const std::lock_guard lock(impl_->mutex);
-  const auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->db(), "note a failed scan"));
+  const auto transaction =
+      HUBGATE_TRY(sql::Transaction::begin(impl_->connection, "note a failed scan"));
   sql::Statement find(
-      impl_->db(), "SELECT count FROM failures WHERE sha256=? AND size=? AND engine=? AND rules=?",
+      impl_->connection,
+      "SELECT count FROM failures WHERE sha256=? AND size=? AND engine=? AND rules=?",
       "note a failed scan");
   find.bind(Bytes(key.sha256)).bind(key.size);
   find.bind(impl_->options.engine).bind(impl_->options.rules);
   const std::int64_t count = HUBGATE_TRY(find.row()) ? find.integer(0) + 1 : 1;
   const Time wait = std::min(k_last_retry, k_first_retry << std::min<std::int64_t>(count - 1, 16));
   const Time next = now() + wait;
-  sql::Statement insert(impl_->db(), "INSERT OR REPLACE INTO failures VALUES(?,?,?,?,?,?,?)",
+  sql::Statement insert(impl_->connection, "INSERT OR REPLACE INTO failures VALUES(?,?,?,?,?,?,?)",
                         "note a failed scan");
   insert.bind(Bytes(key.sha256)).bind(key.size).bind(impl_->options.engine);
   insert.bind(impl_->options.rules).bind(reason).bind(count).bind(next);
@@ -336,7 +343,7 @@ Result<Time> Store::note_failure(const ObjectKey& key, std::string_view reason) 
 
 Result<std::optional<Time>> Store::retry_after(const ObjectKey& key) {
   const std::lock_guard lock(impl_->mutex);
-  sql::Statement find(impl_->db(),
+  sql::Statement find(impl_->connection,
                       "SELECT next FROM failures WHERE sha256=? AND size=? AND engine=? AND "
                       "rules=? AND next > ?",
                       "look up a failed scan");

@@ -9,11 +9,10 @@ namespace hubgate {
 
 struct Store::Impl {
   Options options;
-  sql::Database database;
+  sql::Connection connection;
   /// A batch holds it as long as it lives; its thread goes on with the calls that belong to it.
   std::recursive_mutex mutex;
 
-  sqlite3* db() const { return database.get(); }
   /// Finds or writes a report row; returns its digest. The caller holds the mutex.
   Result<std::string> keep_report(const Report& report);
   Result<std::optional<Report>> report(std::string_view digest);

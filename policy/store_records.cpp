@@ -65,8 +65,8 @@ QuarantineRecord quarantine_of(sql::Statement& row) {
   return out;
 }
 
-Result<void> write_head(sqlite3* db, const AuditHead& head) {
-  sql::Statement statement(db,
+Result<void> write_head(sql::Connection& connection, const AuditHead& head) {
+  sql::Statement statement(connection,
                            "INSERT INTO audit_head VALUES(1, ?, ?) ON CONFLICT(one) DO UPDATE SET "
                            "seq = excluded.seq, hash = excluded.hash WHERE excluded.seq > seq",
                            "note the end of the audit log");
@@ -95,7 +95,7 @@ Result<void> Store::Batch::commit() {
 
 Result<std::unique_ptr<Store::Batch>> Store::batch() {
   std::unique_lock lock(impl_->mutex);
-  auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->db(), "begin a batch"));
+  auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->connection, "begin a batch"));
   return std::unique_ptr<Batch>(new Batch(
       std::unique_ptr<Batch::Impl>(new Batch::Impl{std::move(lock), std::move(transaction)})));
 }
@@ -112,9 +112,10 @@ Result<std::optional<Report>> Store::report(std::string_view digest) {
 
 Result<void> Store::record(const DecisionRecord& record, const AuditHead& head) {
   const std::lock_guard lock(impl_->mutex);
-  const auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->db(), "record a decision"));
+  const auto transaction =
+      HUBGATE_TRY(sql::Transaction::begin(impl_->connection, "record a decision"));
   const std::string text = json::serialize(to_json(record));
-  sql::Statement insert(impl_->db(),
+  sql::Statement insert(impl_->connection,
                         record.context.sha256
                             ? "INSERT OR IGNORE INTO decisions VALUES(?,?,?,?,?)"
                             : "INSERT OR IGNORE INTO decisions VALUES(?,?,?,NULL,?)",
@@ -122,13 +123,13 @@ Result<void> Store::record(const DecisionRecord& record, const AuditHead& head) 
   insert.bind(record.decision.id).bind(record.time).bind(head.seq);
   if (record.context.sha256) insert.bind(Bytes(*record.context.sha256));
   if (auto done = insert.bind(text).done(); !done) return done;
-  if (auto done = write_head(impl_->db(), head); !done) return done;
+  if (auto done = write_head(impl_->connection, head); !done) return done;
   return transaction->commit();
 }
 
 Result<std::optional<DecisionRecord>> Store::decision(std::string_view id) {
   const std::lock_guard lock(impl_->mutex);
-  sql::Statement find(impl_->db(), "SELECT record FROM decisions WHERE id = ?",
+  sql::Statement find(impl_->connection, "SELECT record FROM decisions WHERE id = ?",
                       "look up a decision");
   if (!HUBGATE_TRY(find.bind(id).row())) return std::optional<DecisionRecord>();
   return std::optional<DecisionRecord>(HUBGATE_TRY(parsed(find.text(0))));
@@ -143,7 +144,7 @@ Result<void> Store::decisions(Time since, const std::function<bool(const Decisio
     std::vector<std::string> texts;
     {
       const std::lock_guard lock(impl_->mutex);
-      sql::Statement find(impl_->db(),
+      sql::Statement find(impl_->connection,
                           "SELECT time, rowid, record FROM decisions WHERE (time, rowid) > (?, ?) "
                           "ORDER BY time, rowid LIMIT ?",
                           "read the decisions");
@@ -162,7 +163,7 @@ Result<void> Store::decisions(Time since, const std::function<bool(const Decisio
 
 Result<AuditHead> Store::audit_head() {
   const std::lock_guard lock(impl_->mutex);
-  sql::Statement find(impl_->db(), "SELECT seq, hash FROM audit_head", "read the audit head");
+  sql::Statement find(impl_->connection, "SELECT seq, hash FROM audit_head", "read the audit head");
   AuditHead out;
   if (HUBGATE_TRY(find.row())) {
     out.seq = find.length(0);
@@ -173,33 +174,34 @@ Result<AuditHead> Store::audit_head() {
 
 Result<void> Store::set_audit_head(const AuditHead& head) {
   const std::lock_guard lock(impl_->mutex);
-  return write_head(impl_->db(), head);
+  return write_head(impl_->connection, head);
 }
 
 Result<std::int64_t> Store::add_waiver(const Waiver& waiver) {
   const std::lock_guard lock(impl_->mutex);
-  sql::Statement insert(impl_->db(),
+  sql::Statement insert(impl_->connection,
                         "INSERT INTO waivers(sha256, rules, scope, reason, approver, created, "
                         "expires) VALUES(?,?,?,?,?,?,?)",
                         "add a waiver");
   insert.bind(Bytes(waiver.sha256)).bind(lines_of(waiver.rules)).bind(waiver.scope);
   insert.bind(waiver.reason).bind(waiver.approver).bind(waiver.created).bind(waiver.expires);
   if (auto done = insert.done(); !done) return done.error();
-  return sqlite3_last_insert_rowid(impl_->db());
+  return sqlite3_last_insert_rowid(impl_->connection.get());
 }
 
 Result<bool> Store::revoke_waiver(std::int64_t id, std::string_view by) {
   const std::lock_guard lock(impl_->mutex);
   sql::Statement update(
-      impl_->db(), "UPDATE waivers SET revoked = ?, revoked_by = ? WHERE id = ? AND revoked = 0",
+      impl_->connection,
+      "UPDATE waivers SET revoked = ?, revoked_by = ? WHERE id = ? AND revoked = 0",
       "revoke a waiver");
   if (auto done = update.bind(now()).bind(by).bind(id).done(); !done) return done.error();
-  return sqlite3_changes(impl_->db()) != 0;
+  return sqlite3_changes(impl_->connection.get()) != 0;
 }
 
 Result<std::vector<Waiver>> Store::waivers() {
   const std::lock_guard lock(impl_->mutex);
-  sql::Statement find(impl_->db(), "SELECT * FROM waivers ORDER BY id", "list the waivers");
+  sql::Statement find(impl_->connection, "SELECT * FROM waivers ORDER BY id", "list the waivers");
   std::vector<Waiver> out;
   while (HUBGATE_TRY(find.row()))
     out.push_back(waiver_of(find));
@@ -208,7 +210,7 @@ Result<std::vector<Waiver>> Store::waivers() {
 
 Result<std::vector<Waiver>> Store::waivers_for(const Sha256& sha256) {
   const std::lock_guard lock(impl_->mutex);
-  sql::Statement find(impl_->db(), "SELECT * FROM waivers WHERE sha256 = ? ORDER BY id",
+  sql::Statement find(impl_->connection, "SELECT * FROM waivers WHERE sha256 = ? ORDER BY id",
                       "look for waivers");
   find.bind(Bytes(sha256));
   std::vector<Waiver> out;
@@ -219,7 +221,8 @@ Result<std::vector<Waiver>> Store::waivers_for(const Sha256& sha256) {
 
 Result<void> Store::put_quarantine(const QuarantineRecord& record) {
   const std::lock_guard lock(impl_->mutex);
-  sql::Statement insert(impl_->db(), "INSERT OR REPLACE INTO quarantine VALUES(?,?,?,?,?,?,?,?,?)",
+  sql::Statement insert(impl_->connection,
+                        "INSERT OR REPLACE INTO quarantine VALUES(?,?,?,?,?,?,?,?,?)",
                         "note a quarantined object");
   insert.bind(Bytes(record.sha256)).bind(record.size);
   insert.bind(std::int64_t{record.kept ? 1 : 0}).bind(record.note);
@@ -229,14 +232,14 @@ Result<void> Store::put_quarantine(const QuarantineRecord& record) {
 
 Result<void> Store::drop_quarantine(const Sha256& sha256) {
   const std::lock_guard lock(impl_->mutex);
-  sql::Statement drop(impl_->db(), "DELETE FROM quarantine WHERE sha256 = ?",
+  sql::Statement drop(impl_->connection, "DELETE FROM quarantine WHERE sha256 = ?",
                       "forget a quarantined object");
   return drop.bind(Bytes(sha256)).done();
 }
 
 Result<std::vector<QuarantineRecord>> Store::quarantine() {
   const std::lock_guard lock(impl_->mutex);
-  sql::Statement find(impl_->db(), "SELECT * FROM quarantine ORDER BY made, sha256",
+  sql::Statement find(impl_->connection, "SELECT * FROM quarantine ORDER BY made, sha256",
                       "list the quarantine");
   std::vector<QuarantineRecord> out;
   while (HUBGATE_TRY(find.row()))
@@ -246,7 +249,7 @@ Result<std::vector<QuarantineRecord>> Store::quarantine() {
 
 Result<std::optional<QuarantineRecord>> Store::quarantined(const Sha256& sha256) {
   const std::lock_guard lock(impl_->mutex);
-  sql::Statement find(impl_->db(), "SELECT * FROM quarantine WHERE sha256 = ?",
+  sql::Statement find(impl_->connection, "SELECT * FROM quarantine WHERE sha256 = ?",
                       "look into the quarantine");
   if (!HUBGATE_TRY(find.bind(Bytes(sha256)).row())) return std::optional<QuarantineRecord>();
   return std::optional<QuarantineRecord>(quarantine_of(find));

@@ -33,10 +33,20 @@ Result<void> run(sqlite3* db, const char* statements, std::string_view doing) {
   return failure(db, doing);
 }
 
-Statement::Statement(sqlite3* db, std::string_view text, std::string_view doing)
-    : db_(db), doing_(doing) {
-  result_ =
-      sqlite3_prepare_v2(db, text.data(), static_cast<int>(text.size()), &statement_, nullptr);
+Statement::Statement(Connection& connection, std::string_view text, std::string_view doing)
+    : connection_(connection), text_(text), doing_(doing) {
+  if (const auto ready = connection_.idle_.find(text); ready != connection_.idle_.end())
+    statement_ = ready->second.release();
+  if (statement_ == nullptr)
+    result_ = sqlite3_prepare_v3(connection_.get(), text.data(), static_cast<int>(text.size()),
+                                 SQLITE_PREPARE_PERSISTENT, &statement_, nullptr);
+}
+
+Statement::~Statement() {
+  if (statement_ == nullptr) return;
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+  connection_.idle_[text_].reset(statement_); // of two in use at once one stays
 }
 
 Statement& Statement::bind(std::int64_t value) {
@@ -61,11 +71,11 @@ Statement& Statement::bind(Bytes value) {
 }
 
 Result<bool> Statement::row() {
-  if (result_ != SQLITE_OK) return failure(db_, doing_);
+  if (result_ != SQLITE_OK) return failure(connection_.get(), doing_);
   const int step = sqlite3_step(statement_);
   if (step == SQLITE_ROW) return true;
   if (step == SQLITE_DONE) return false;
-  return failure(db_, doing_);
+  return failure(connection_.get(), doing_);
 }
 
 Result<void> Statement::done() {
@@ -86,22 +96,24 @@ Bytes Statement::blob(int column) {
   return data == nullptr ? Bytes() : Bytes(data, size);
 }
 
-Result<std::unique_ptr<Transaction>> Transaction::begin(sqlite3* db, std::string_view doing) {
-  const Kind kind = sqlite3_get_autocommit(db) != 0 ? Kind::outer : Kind::nested;
-  if (auto begun = run(db, kind == Kind::outer ? "BEGIN IMMEDIATE" : "SAVEPOINT nested", doing);
-      !begun)
-    return begun.error();
-  return std::unique_ptr<Transaction>(new Transaction(db, doing, kind));
+Result<std::unique_ptr<Transaction>> Transaction::begin(Connection& connection,
+                                                        std::string_view doing) {
+  const Kind kind = sqlite3_get_autocommit(connection.get()) != 0 ? Kind::outer : Kind::nested;
+  Statement begin(connection, kind == Kind::outer ? "BEGIN IMMEDIATE" : "SAVEPOINT nested", doing);
+  if (auto begun = begin.done(); !begun) return begun.error();
+  return std::unique_ptr<Transaction>(new Transaction(connection, doing, kind));
 }
 
 Transaction::~Transaction() {
   if (!open_) return;
-  sqlite3_exec(db_, kind_ == Kind::outer ? "ROLLBACK" : "ROLLBACK TO nested; RELEASE nested",
-               nullptr, nullptr, nullptr);
+  sqlite3_exec(connection_.get(),
+               kind_ == Kind::outer ? "ROLLBACK" : "ROLLBACK TO nested; RELEASE nested", nullptr,
+               nullptr, nullptr);
 }
 
 Result<void> Transaction::commit() {
-  auto committed = run(db_, kind_ == Kind::outer ? "COMMIT" : "RELEASE nested", doing_);
+  Statement commit(connection_, kind_ == Kind::outer ? "COMMIT" : "RELEASE nested", doing_);
+  auto committed = commit.done();
   open_ = !committed.ok();
   return committed;
 }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 namespace hubgate::sql {
 
@@ -19,17 +20,35 @@ struct CloseDatabase {
 };
 using Database = std::unique_ptr<sqlite3, CloseDatabase>;
 
+/// A connection and the statements that were prepared on it: a push asks the same few thousands of
+/// times, and preparing costs more than answering. Not for two threads at once.
+class Connection {
+public:
+  Connection() = default;
+  explicit Connection(sqlite3* db) : database_(db) {}
+  sqlite3* get() const { return database_.get(); }
+
+private:
+  friend class Statement;
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  Database database_; ///< outlives what was prepared on it
+  std::unordered_map<std::string_view, std::unique_ptr<sqlite3_stmt, Finalize>> idle_;
+};
+
 /// The last error of the connection in words for a person.
 Error failure(sqlite3* db, std::string_view doing);
 
 /// Runs statements without values and without rows.
 Result<void> run(sqlite3* db, const char* statements, std::string_view doing);
 
-/// A prepared statement for one use. Bind in order, then step.
+/// A prepared statement for one use. Bind in order, then step. `text` is a literal: the connection
+/// keeps what was prepared under it.
 class Statement {
 public:
-  Statement(sqlite3* db, std::string_view text, std::string_view doing);
-  ~Statement() { sqlite3_finalize(statement_); }
+  Statement(Connection& connection, std::string_view text, std::string_view doing);
+  ~Statement();
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
 
@@ -50,7 +69,8 @@ public:
   Bytes blob(int column);
 
 private:
-  sqlite3* db_;
+  Connection& connection_;
+  std::string_view text_;
   sqlite3_stmt* statement_ = nullptr;
   std::string doing_;
   int next_ = 0;
@@ -61,15 +81,15 @@ private:
 /// another one it is a part of that: undone alone, kept only together with it.
 class Transaction {
 public:
-  static Result<std::unique_ptr<Transaction>> begin(sqlite3* db, std::string_view doing);
+  static Result<std::unique_ptr<Transaction>> begin(Connection& connection, std::string_view doing);
   ~Transaction();
   Result<void> commit();
 
 private:
   enum class Kind { outer, nested };
-  Transaction(sqlite3* db, std::string_view doing, Kind kind)
-      : db_(db), doing_(doing), kind_(kind) {}
-  sqlite3* db_;
+  Transaction(Connection& connection, std::string_view doing, Kind kind)
+      : connection_(connection), doing_(doing), kind_(kind) {}
+  Connection& connection_;
   std::string doing_;
   Kind kind_;
   bool open_ = true;

@@ -1,5 +1,6 @@
 // Manifest.json of a Core ML package (modelpackage of coremltools): which file is what, by paths
 // below Data/. A refinement of JSON. See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json.hpp"
 #include "scanner/core/path_kind.hpp"
@@ -19,10 +20,8 @@ constexpr std::array<Rule, 1> k_rules{{
 
 Claim probe(const Probe& probe) {
   const std::string_view head = as_text(probe.head);
-  return head.find("\"itemInfoEntries\"") != std::string_view::npos ||
-                 head.find("\"fileFormatVersion\"") != std::string_view::npos
-             ? Claim::maybe
-             : Claim::no;
+  return holds(head, "\"itemInfoEntries\"") || holds(head, "\"fileFormatVersion\"") ? Claim::maybe
+                                                                                    : Claim::no;
 }
 
 Reading scan(Source& source, Session& session) {

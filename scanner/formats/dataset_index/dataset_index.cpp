@@ -1,4 +1,5 @@
 // index.json of streaming datasets: MosaicML's MDS and LitData. See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json_path.hpp"
 #include "scanner/core/session.hpp"
@@ -69,10 +70,7 @@ Claim probe(const Probe& probe) {
   const auto first = head.find_first_not_of(" \t\r\n\xef\xbb\xbf");
   if (first == std::string_view::npos || head[first] != '{') return Claim::no;
   // The lists stand at the top; version and config are short.
-  return head.find("\"shards\"") != std::string_view::npos ||
-                 head.find("\"chunks\"") != std::string_view::npos
-             ? Claim::maybe
-             : Claim::no;
+  return holds(head, "\"shards\"") || holds(head, "\"chunks\"") ? Claim::maybe : Claim::no;
 }
 
 } // namespace

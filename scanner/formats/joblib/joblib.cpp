@@ -2,6 +2,7 @@
 // (joblib/numpy_pickle.py, numpy_pickle_compat.py). The pickle machine steps over the arrays; here
 // what they say is held against what numpy would make of it. See README.md.
 #include "scanner/codecs/codecs.hpp"
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/formats/pickle/pickle.hpp"
@@ -47,7 +48,7 @@ Claim probe(const Probe& probe) {
   if (is_zf(probe.head)) return Claim::yes;
   const std::string_view head = as_text(probe.head);
   // The wrapper's name stands before the first array; what has none is a pickle like any other.
-  return head.find("numpy_pickle") != std::string_view::npos ? Claim::yes : Claim::no;
+  return holds(head, "numpy_pickle") ? Claim::yes : Claim::no;
 }
 
 bool is_sibling(std::string_view name) {

@@ -1,6 +1,7 @@
 // .keras: a zip of config.json, metadata.json and weights (keras/src/saving/saving_lib.py). The zip
 // format scans every member, the configuration is judged by keras_config; here the members are held
 // against what Keras writes. See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/formats/zip/reader.hpp"
@@ -61,7 +62,7 @@ Claim probe(const Probe& probe) {
   if (!zip::begins_like_zip(probe.head) && !zip::ends_like_zip(probe)) return Claim::no;
   int names = 0;
   for (const std::string_view name: {"config.json", "metadata.json", "model.weights"})
-    names += tail.find(name) != std::string_view::npos ? 1 : 0;
+    names += holds(tail, name) ? 1 : 0;
   return names > 1 ? Claim::yes : Claim::no;
 }
 

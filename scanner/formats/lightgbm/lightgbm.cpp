@@ -1,5 +1,6 @@
 // LightGBM's text models (src/boosting/gbdt_model_text.cpp): lines of key=value, a section a tree.
 // See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/generic/text_value.hpp"
@@ -210,10 +211,7 @@ Reading Scan::run() {
 Claim probe(const Probe& probe) {
   const std::string_view head = as_text(probe.head);
   if (!head.starts_with("tree\n") && !head.starts_with("tree\r\n")) return Claim::no;
-  return head.find("\nnum_class=") != std::string_view::npos ||
-                 head.find("\nversion=v") != std::string_view::npos
-             ? Claim::yes
-             : Claim::no;
+  return holds(head, "\nnum_class=") || holds(head, "\nversion=v") ? Claim::yes : Claim::no;
 }
 
 Reading scan(Source& source, Session& session) {

@@ -1,5 +1,6 @@
 // MXNet: symbols (JSON) and parameters (.params). See README.md.
 #include "scanner/core/cursor.hpp"
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json_path.hpp"
 #include "scanner/core/session.hpp"
@@ -199,8 +200,7 @@ Claim probe(const Probe& probe) {
   if (is_parameters(probe.head)) return Claim::yes;
   const std::string_view head = as_text(probe.head);
   const auto first = head.find_first_not_of(" \t\r\n\xef\xbb\xbf");
-  return first != std::string_view::npos && head[first] == '{' &&
-                 head.find("\"nodes\"") != std::string_view::npos
+  return first != std::string_view::npos && head[first] == '{' && holds(head, "\"nodes\"")
              ? Claim::maybe
              : Claim::no;
 }

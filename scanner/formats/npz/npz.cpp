@@ -1,5 +1,6 @@
 // .npz: a zip of .npy members (numpy/lib/npyio.py). The zip format scans the members; here their
 // names are held against their content. See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/formats/numpy/npy.hpp"
@@ -22,9 +23,7 @@ const Rule& k_foreign = k_rules[1];
 
 Claim probe(const Probe& probe) {
   if (probe.tail.empty() || !starts_with(probe.head, zip::k_local_magic)) return Claim::no;
-  const auto names = [](Bytes bytes) {
-    return as_text(bytes).find(".npy") != std::string_view::npos;
-  };
+  const auto names = [](Bytes bytes) { return holds(as_text(bytes), ".npy"); };
   return names(probe.head) || names(probe.tail) ? Claim::yes : Claim::no;
 }
 

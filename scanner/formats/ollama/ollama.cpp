@@ -1,6 +1,7 @@
 // Manifests of Ollama and OCI registries: JSON whose digests become file names
 // (https://github.com/opencontainers/image-spec/blob/main/manifest.md, descriptor.md). Ollama once
 // wrote a layer wherever its digest said (CVE-2024-37032).
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json.hpp"
 #include "scanner/core/session.hpp"
@@ -40,11 +41,10 @@ Claim probe(const Probe& probe) {
   const std::string_view head = as_text(probe.head);
   const std::size_t brace = head.find_first_not_of(" \t\r\n");
   if (brace == std::string_view::npos || head[brace] != '{') return Claim::no;
-  const bool manifest =
-      head.find("application/vnd.ollama.") != std::string_view::npos ||
-      head.find("application/vnd.docker.distribution.manifest") != std::string_view::npos ||
-      head.find("application/vnd.oci.image.") != std::string_view::npos;
-  return manifest && head.find("\"digest\"") != std::string_view::npos ? Claim::maybe : Claim::no;
+  const bool manifest = holds(head, "application/vnd.ollama.") ||
+                        holds(head, "application/vnd.docker.distribution.manifest") ||
+                        holds(head, "application/vnd.oci.image.");
+  return manifest && holds(head, "\"digest\"") ? Claim::maybe : Claim::no;
 }
 
 Reading scan(Source& source, Session& session) {

@@ -1,6 +1,7 @@
 // ONNX models as text: protobuf's text format, its JSON, and ONNX's own syntax (docs/Syntax.md),
 // which onnx.load reads by the file's suffix. One reader of words, strings and brackets serves the
 // three. See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/formats/onnx/model.hpp"
@@ -214,9 +215,8 @@ Claim probe(const Probe& probe) {
     head.remove_prefix(std::min(head.find('\n'), head.size()));
     skip_blank();
   }
-  if (head.starts_with('{'))
-    return head.find("\"irVersion\"") != std::string_view::npos ? Claim::maybe : Claim::no;
-  if (head.find("ir_version") == std::string_view::npos) return Claim::no;
+  if (head.starts_with('{')) return holds(head, "\"irVersion\"") ? Claim::maybe : Claim::no;
+  if (!holds(head, "ir_version")) return Claim::no;
   if (head.starts_with('<')) {
     head.remove_prefix(1);
     skip_blank();

@@ -1,6 +1,7 @@
 // schema.json of skops archives (skops/io): a tree of nodes, each with the loader that rebuilds it
 // and the module and class that it names. A refinement of JSON; the archive itself is zip. See
 // README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json.hpp"
 #include "scanner/core/session.hpp"
@@ -234,8 +235,7 @@ Reading Scan::run() {
 }
 
 Claim probe(const Probe& probe) {
-  return as_text(probe.head).find("\"__loader__\"") != std::string_view::npos ? Claim::maybe
-                                                                              : Claim::no;
+  return holds(as_text(probe.head), "\"__loader__\"") ? Claim::maybe : Claim::no;
 }
 
 Reading scan(Source& source, Session& session) {

@@ -1,5 +1,6 @@
 // A data shard of a TensorFlow 2 checkpoint: tensors one behind the other, the last of which is the
 // object graph (trackable_object_graph.proto). Nothing else tells it from noise. See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/protobuf.hpp"
 #include "scanner/core/session.hpp"
@@ -55,7 +56,7 @@ bool is_object_graph(Bytes bytes) {
 }
 
 Claim probe(const Probe& probe) {
-  return as_text(probe.tail).find(k_attribute) != std::string_view::npos ? Claim::maybe : Claim::no;
+  return holds(as_text(probe.tail), k_attribute) ? Claim::maybe : Claim::no;
 }
 
 Reading scan(Source& source, Session& session) {

@@ -1,5 +1,6 @@
 // tokenizer.json of the tokenizers library: which text becomes which id. Weights stay what they are
 // when it is changed, and the model says something else. See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json.hpp"
 #include "scanner/core/session.hpp"
@@ -64,9 +65,7 @@ Claim probe(const Probe& probe) {
   if (first == std::string_view::npos || head[first] != '{') return Claim::no;
   for (const std::string_view key: {"\"added_tokens\"", "\"truncation\"", "\"vocab\"", "\"merges\"",
                                     "\"normalizer\"", "\"pre_tokenizer\"", "\"post_processor\""})
-    if (head.find(key) != std::string_view::npos ||
-        as_text(probe.tail).find(key) != std::string_view::npos)
-      return Claim::maybe;
+    if (holds(head, key) || holds(as_text(probe.tail), key)) return Claim::maybe;
   return Claim::no;
 }
 

@@ -1,6 +1,7 @@
 // Two zips of PyTorch whose members say what runs: PT2 packages of torch.export and AOTInductor
 // (torch/export/pt2_archive), and TorchServe's model archives (MAR-INF/MANIFEST.json). The zip
 // format scans every member; here it is told what loaders do with them. See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json.hpp"
 #include "scanner/core/session.hpp"
@@ -193,9 +194,7 @@ Claim probe(const Probe& probe) {
   for (const std::string_view mark:
        {std::string_view("archive_format"), std::string_view("serialized_exported_program.json"),
         k_manifest})
-    if (tail.find(mark) != std::string_view::npos ||
-        as_text(probe.head).find(mark) != std::string_view::npos)
-      return Claim::yes;
+    if (holds(tail, mark) || holds(as_text(probe.head), mark)) return Claim::yes;
   return Claim::no;
 }
 

@@ -1,4 +1,5 @@
 // XGBoost models as JSON (doc/model.schema of xgboost): a refinement of JSON. See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json.hpp"
 #include "scanner/formats/xgboost/trees.hpp"
@@ -14,10 +15,8 @@ Claim probe(const Probe& probe) {
   const std::string_view head = as_text(probe.head);
   const std::size_t first = head.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || head[first] != '{') return Claim::no;
-  return head.find("\"learner\"") != std::string_view::npos ||
-                 as_text(probe.tail).find("\"learner\"") != std::string_view::npos
-             ? Claim::maybe
-             : Claim::no;
+  return holds(head, "\"learner\"") || holds(as_text(probe.tail), "\"learner\"") ? Claim::maybe
+                                                                                 : Claim::no;
 }
 
 // Whether the top has "learner": one pass that skips values, so that other JSON is told nothing.

@@ -1,5 +1,6 @@
 // What describes an array of zarr: .zarray (version 2), zarr.json (version 3), .zmetadata (several
 // arrays in one). A refinement of JSON. See README.md.
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 #include "scanner/core/json_path.hpp"
 #include "scanner/core/session.hpp"
@@ -19,8 +20,7 @@ constexpr std::array<Rule, 1> k_rules{{
 
 Claim probe(const Probe& probe) {
   const std::string_view head = as_text(probe.head);
-  return head.find("\"zarr_format\"") != std::string_view::npos ||
-                 head.find("\"zarr_consolidated_format\"") != std::string_view::npos
+  return holds(head, "\"zarr_format\"") || holds(head, "\"zarr_consolidated_format\"")
              ? Claim::maybe
              : Claim::no;
 }
