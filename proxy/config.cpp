@@ -138,6 +138,9 @@ void read_file(yaml::Mapping& top, ServeConfig& config) {
     config.unscanned_packs = git->choice("unscanned_packs", k_choices) == 1u;
     git->finish();
   }
+  static constexpr std::array<std::string_view, 3> k_xet = {"strip", "terminate", "refuse"};
+  if (const auto choice = top.choice("xet", k_xet))
+    config.xet = static_cast<ServeConfig::Xet>(*choice);
   if (const auto trickle = top.duration("trickle")) {
     if (trickle->count() < 500 || trickle->count() > 9000)
       top.error("trickle", "must be between 500ms and 9s: clients give up after 10s of silence");

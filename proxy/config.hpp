@@ -45,6 +45,8 @@ struct ServeConfig {
   std::optional<Address> admin;
   std::string public_url; ///< how clients reach the gate; empty: what their Host field says
   bool unscanned_packs = false;
+  /// Transfers over Xet: read here in both directions, negotiated away, or refused.
+  enum class Xet { strip, terminate, refuse } xet = Xet::strip;
   std::chrono::milliseconds trickle{4'000}; ///< longest silence while a client waits for a scan
   std::chrono::seconds link_life{3'600};    ///< of links to LFS objects
   ServeLimits limits;

@@ -40,6 +40,7 @@ TEST(Config, is_read_and_flags_go_over_it) {
                                   "follow: [cdn.example]\n"
                                   "git:\n  unscanned_packs: pass\n"
                                   "trickle: 2s\n"
+                                  "xet: terminate\n"
                                   "limits:\n  spool: 1GiB\n  stall: 5s\n  scans: 7\n",
                                   "hubgate.yaml", given);
   ASSERT_TRUE(config) << config.error().message;
@@ -48,6 +49,7 @@ TEST(Config, is_read_and_flags_go_over_it) {
   EXPECT_EQ(config->upstream.origin.host, "huggingface.co");
   EXPECT_THAT(config->follow, AllOf(Contains("cdn.example"), Contains("*.a.example")));
   EXPECT_TRUE(config->unscanned_packs);
+  EXPECT_EQ(config->xet, ServeConfig::Xet::terminate);
   EXPECT_EQ(config->limits.spool, std::uint64_t{1} << 30);
   EXPECT_EQ(config->limits.scans, 7u);
   EXPECT_EQ(config->trickle.count(), 2000);

@@ -1,6 +1,7 @@
 #include "proxy/server.hpp"
 
 #include "proxy/admin/admin.hpp"
+#include "proxy/cas/cas.hpp"
 #include "proxy/git/git.hpp"
 #include "proxy/hub/commit.hpp"
 #include "proxy/hub/listing.hpp"
@@ -66,6 +67,10 @@ const char* route_name(Route route) {
     return "commit";
   case Route::xet_token:
     return "xet-token";
+  case Route::cas:
+    return "cas";
+  case Route::telemetry:
+    return "telemetry";
   case Route::lfs_batch:
     return "lfs-batch";
   case Route::lfs_object:
@@ -312,10 +317,20 @@ Task<void> Server::dispatch(Visit& visit) {
     co_await serve_listing(visit);
     break;
   case Route::xet_token:
+    if (gate_.config.xet == ServeConfig::Xet::terminate) {
+      co_await serve_cas_token(visit);
+      break;
+    }
     co_await refuse(
         visit, Road::xet, "xet-refused",
         "Xet transfers do not pass through this gate; set HF_HUB_DISABLE_XET=1, or clear "
         "the cached tree listings of this repository");
+    break;
+  case Route::cas:
+    co_await serve_cas(visit);
+    break;
+  case Route::telemetry:
+    co_await serve_cas_telemetry(visit);
     break;
   case Route::lfs_batch:
     co_await serve_lfs_batch(visit);

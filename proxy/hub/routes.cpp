@@ -117,7 +117,9 @@ Asked classify(std::string_view method, Target target) {
   const auto& parts = asked.target.segments;
   if (!parts.empty() && parts[0] == k_lfs_link) {
     const std::string_view purpose = parts.size() > 1 ? std::string_view(parts[1]) : "";
-    if (purpose == "upload" && method == "PUT")
+    if (purpose == "cas")
+      asked.route = Route::cas;
+    else if (purpose == "upload" && method == "PUT")
       asked.route = Route::lfs_upload;
     else if (purpose == "verify" && method == "POST")
       asked.route = Route::lfs_verify;
@@ -128,6 +130,10 @@ Asked classify(std::string_view method, Target target) {
   const std::string whole = joined(parts, 0, parts.size());
   if (method == "POST" && (whole == "api/repos/create" || whole == "api/validate-yaml")) {
     asked.route = Route::json_post;
+    return asked;
+  }
+  if (method == "POST" && whole == "v1/telemetry") {
+    asked.route = Route::telemetry;
     return asked;
   }
   static constexpr std::array<std::string_view, 1> k_cache = {"resolve-cache"};

@@ -12,7 +12,9 @@ enum class Route {
   json_post,  ///< POST /api/repos/create and /api/validate-yaml: JSON both ways
   preupload,  ///< POST /api/…/preupload/REV
   commit,     ///< POST /api/…/commit/REV
-  xet_token,  ///< refused: Xet is negotiated away
+  xet_token,  ///< GET /api/…/xet-{read,write}-token/REV
+  cas,        ///< what clients ask of the gate as a CAS
+  telemetry,  ///< POST /v1/telemetry: what they count about it
   lfs_batch,  ///< POST ….git/info/lfs/objects/batch
   lfs_object, ///< a link of the gate to an LFS object
   lfs_upload, ///< a link of the gate that takes one

@@ -33,6 +33,8 @@ TEST(Routes, know_the_api) {
   EXPECT_EQ(asked("POST", "/api/models/ns/name/paths-info/main").route, Route::paths_info);
   EXPECT_EQ(asked("GET", "/api/models/ns/name/xet-read-token/main").route, Route::xet_token);
   EXPECT_EQ(asked("GET", "/api/datasets/gpt2/xet-write-token/main").route, Route::xet_token);
+  EXPECT_EQ(asked("POST", "/_hubgate/cas/0/v1/xorbs/default/aa").route, Route::cas);
+  EXPECT_EQ(asked("POST", "/v1/telemetry").route, Route::telemetry);
   EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main").route, Route::commit);
   EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main").revision, "main");
   EXPECT_EQ(asked("POST", "/api/datasets/ns/name/preupload/refs%2Fpr%2F1").route, Route::preupload);
