@@ -1,6 +1,6 @@
 #include "hook/config.hpp"
 
-#include "hook/answer.hpp"
+#include "policy/git/answer.hpp"
 #include "policy/yaml.hpp"
 #include "scanner/core/evidence.hpp"
 

@@ -1,6 +1,6 @@
 #include "hook/environment.hpp"
 
-#include "hook/git/ref_lines.hpp"
+#include "scanner/git/ref_lines.hpp"
 
 #include <pwd.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 // Environment, configuration, cases and the answer; whole pushes are driven by tests/e2e.
-#include "hook/answer.hpp"
-#include "hook/cases.hpp"
 #include "hook/config.hpp"
 #include "hook/environment.hpp"
+#include "policy/git/answer.hpp"
+#include "policy/git/cases.hpp"
 
 #include <gmock/gmock.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 // InProcess: what judging in this process takes: records, policy, threads that scan.
 #include "hook/config.hpp"
-#include "hook/local_authority.hpp"
+#include "policy/judge/local_authority.hpp"
 
 namespace hubgate {
 

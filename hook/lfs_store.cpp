@@ -74,6 +74,14 @@ const LfsStore::Object* LfsStore::find(const std::string& oid) const {
   return &at->second;
 }
 
+LfsObjects LfsStore::objects() const {
+  return {[this](const std::string& oid) -> const Judged* {
+            const Object* object = find(oid);
+            return object == nullptr ? nullptr : object->judged;
+          },
+          may_be_late()};
+}
+
 Result<Fd> LfsStore::open(const std::string& oid, std::uint64_t size) {
   if (auto made = make_sources(); !made) return made.error();
   auto fetched = HUBGATE_TRY(fetch({oid, size}));

@@ -3,8 +3,9 @@
 // (hook/lfs) and judged. They are on the server before the hook runs. What lies under an id is only
 // believed after it was hashed.
 #include "hook/config.hpp"
-#include "hook/judge.hpp"
 #include "hook/lfs/source.hpp"
+#include "policy/git/cases.hpp"
+#include "policy/judge/judge.hpp"
 
 #include <chrono>
 #include <map>
@@ -28,6 +29,8 @@ public:
   const Object* find(const std::string& oid) const;
   /// The bytes of an object once more; a closed Fd when they are gone.
   Result<Fd> open(const std::string& oid, std::uint64_t size);
+  /// The same for those who make cases of a push; must not outlive this.
+  LfsObjects objects() const;
   /// Whether an object that is absent now may come later (lfs.absent: pending).
   bool may_be_late() const { return config_.absent == LfsConfig::Absent::pending; }
 

@@ -1,13 +1,15 @@
 #include "hook/pre_receive.hpp"
 
-#include "hook/analyst.hpp"
-#include "hook/cases.hpp"
+#include "hook/context.hpp"
 #include "hook/git_command.hpp"
-#include "hook/judge.hpp"
 #include "hook/lfs/orphans.hpp"
 #include "hook/lfs/pending.hpp"
 #include "hook/lfs_store.hpp"
+#include "hook/push_walk.hpp"
 #include "hook/tip_trees.hpp"
+#include "policy/git/cases.hpp"
+#include "policy/judge/analyst.hpp"
+#include "policy/judge/judge.hpp"
 #include "scanner/core/evidence.hpp"
 
 #include <algorithm>
@@ -144,8 +146,10 @@ Result<void> Push::prepare() {
   if (hook_.environment.incoming.empty())
     return Error{"Git gives no quarantine directory (GIT_OBJECT_DIRECTORY), so the objects of this "
                  "push can't be told apart: it takes Git 2.11 or newer on the server"};
-  objects_ = HUBGATE_TRY(ObjectStore::open(
-      {hook_.environment, hook_.pool, hook_.scratch, updates_.front().after.size}));
+  objects_ = HUBGATE_TRY(ObjectStore::open({{hook_.environment.incoming, hook_.environment.objects},
+                                            hook_.pool,
+                                            hook_.scratch,
+                                            updates_.front().after.size}));
   Judge::Options options;
   options.scratch = hook_.scratch.string();
   if (hook_.config.mode == HookConfig::Mode::lookup) options.ask = Judge::Ask::records;
@@ -207,7 +211,7 @@ Result<void> Push::read_lfs() {
 }
 
 Result<void> Push::decide() {
-  const CaseMaker maker(hook_.environment, updates_, *lfs_);
+  const CaseMaker maker(context_of(hook_.environment), updates_, lfs_->objects());
   std::vector<PushCase> cases;
   for (const auto& problem: walk_->problems())
     cases.push_back(maker.of_problem(problem));

@@ -1,10 +1,11 @@
 #pragma once
 // The pre-receive hook: reads the refs, looks at everything that the push brings or names, lets the
 // policy decide, answers. Whatever goes wrong on the way refuses the push.
-#include "hook/answer.hpp"
-#include "hook/authority.hpp"
-#include "hook/cases.hpp"
 #include "hook/config.hpp"
+#include "hook/terminal.hpp"
+#include "policy/git/answer.hpp"
+#include "policy/git/cases.hpp"
+#include "policy/judge/authority.hpp"
 
 namespace hubgate {
 

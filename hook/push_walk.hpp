@@ -12,10 +12,10 @@
 // by itself, with records and baselines of its own, so that what one branch may bring is judged
 // again when another one names it.
 #include "hook/config.hpp"
-#include "hook/git/ref_lines.hpp"
-#include "hook/git/tree_check.hpp"
-#include "hook/object_store.hpp"
-#include "scanner/core/digest.hpp"
+#include "policy/git/places.hpp"
+#include "scanner/git/object_store.hpp"
+#include "scanner/git/ref_lines.hpp"
+#include "scanner/git/tree_check.hpp"
 
 #include <functional>
 #include <memory>
@@ -27,14 +27,6 @@
 
 namespace hubgate {
 
-/// Where in the push something was first met.
-struct Place {
-  static constexpr std::size_t k_no_ref = ~std::size_t{0};
-  std::size_t ref = k_no_ref; ///< index of the ref update; k_no_ref: named by nothing
-  git::Oid commit;            ///< zero: not by a commit
-  std::size_t rules = 0;      ///< index of the ref update whose rules decide; `ref` if that is one
-};
-
 /// What the policy makes of the refs of a push.
 struct RefClasses {
   std::vector<std::size_t> of;    ///< the class of each ref update
@@ -44,32 +36,6 @@ struct RefClasses {
 
   /// All are judged alike.
   static RefClasses one(std::size_t refs);
-};
-
-/// A blob under one path.
-struct BlobUse {
-  std::string path; ///< "" when no tree names it
-  bool symlink = false;
-  Place place;
-};
-
-struct BlobEntry {
-  git::Oid oid;
-  std::uint64_t size = 0;
-  bool incoming = false;
-  std::vector<BlobUse> uses;
-};
-
-/// Something wrong with a commit, tag or tree.
-struct ObjectProblem {
-  git::Oid oid;
-  git::Kind kind = git::Kind::tree;
-  Sha256 sha256{}; ///< of the object's content, for a waiver
-  std::uint64_t size = 0;
-  const Rule* rule = nullptr; ///< null: it can't be read as what it is
-  std::string text;           ///< evidence or reason, raw
-  std::string path;           ///< of the tree, "" when unknown
-  Place place;
 };
 
 class PushWalk {

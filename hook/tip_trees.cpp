@@ -1,5 +1,7 @@
 #include "hook/tip_trees.hpp"
 
+#include "hook/context.hpp"
+
 #include <algorithm>
 #include <set>
 #include <tuple>

@@ -2,8 +2,9 @@
 // TipTrees: the tree verdict (scanner/tree) of what each ref names after the push. The whole tree
 // of the tip counts, not only what the push brings: a harmless file may be what an older one waited
 // for. What the ref's tree said before the push already is not held against it.
-#include "hook/cases.hpp"
-#include "hook/object_store.hpp"
+#include "hook/lfs_store.hpp"
+#include "policy/git/cases.hpp"
+#include "scanner/git/object_store.hpp"
 #include "scanner/tree/tree.hpp"
 
 #include <deque>

@@ -1,8 +1,8 @@
 // What hook and daemon say to each other, and what they refuse to hear. Whole pushes through a
 // daemon are driven by tests/e2e/test_hook_daemon.py.
-#include "hook/analyst.hpp"
 #include "hook/daemon/channel.hpp"
 #include "policy/json.hpp"
+#include "policy/judge/analyst.hpp"
 
 #include <gmock/gmock.h>
 #include <sys/mman.h>

@@ -3,7 +3,7 @@
 // once and hands scans to the analyst; scans go on when the hook has gone. What the peer may hold
 // of the daemon is bounded: when it has its share, nothing more is read until something is done.
 #include "hook/daemon/channel.hpp"
-#include "hook/local_authority.hpp"
+#include "policy/judge/local_authority.hpp"
 
 #include <atomic>
 #include <deque>

@@ -4,7 +4,7 @@
 // first descriptor. Integers are little-endian, texts and lists have their length in front. Both
 // sides take what the other says for data: everything is bounded by the message that it comes in.
 // See README.md for the table of messages.
-#include "hook/authority.hpp"
+#include "policy/judge/authority.hpp"
 #include "scanner/core/reader.hpp"
 
 #include <cstdint>

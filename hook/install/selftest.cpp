@@ -1,10 +1,10 @@
 #include "hook/install/selftest.hpp"
 
 #include "hook/daemon/client.hpp"
-#include "hook/git/pointer.hpp"
 #include "hook/program.hpp"
 #include "scanner/core/digest.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/git/pointer.hpp"
 
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 #include "hook/lfs/config.hpp"
 
-#include "hook/git/pointer.hpp"
 #include "hook/lfs/http.hpp"
+#include "scanner/git/pointer.hpp"
 
 #include <array>
 

@@ -1,7 +1,7 @@
 #include "hook/lfs/folder.hpp"
 
-#include "hook/git/pointer.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/git/pointer.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

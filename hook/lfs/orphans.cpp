@@ -1,8 +1,8 @@
 #include "hook/lfs/orphans.hpp"
 
-#include "hook/git/pointer.hpp"
 #include "hook/lfs/references.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/git/pointer.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,9 +1,9 @@
 #pragma once
 // Orphans: LFS objects on the server that no commit refers to. A refused push leaves its objects
 // behind, because they came before it; whoever knows an id can fetch them.
-#include "hook/answer.hpp"
-#include "hook/authority.hpp"
 #include "hook/lfs/folder.hpp"
+#include "policy/git/answer.hpp"
+#include "policy/judge/authority.hpp"
 
 namespace hubgate {
 

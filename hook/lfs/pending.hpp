@@ -1,9 +1,9 @@
 #pragma once
 // Pending: LFS objects that a push named before they were there, where the policy let it pass. The
 // audit log has them: "lfs-pending" when it passed, "lfs-settled" when they came and were judged.
-#include "hook/answer.hpp"
-#include "hook/authority.hpp"
 #include "hook/environment.hpp"
+#include "policy/git/answer.hpp"
+#include "policy/judge/authority.hpp"
 
 #include <filesystem>
 

@@ -1,8 +1,8 @@
 #include "hook/lfs/references.hpp"
 
-#include "hook/git/pointer.hpp"
 #include "hook/program.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/git/pointer.hpp"
 
 #include <algorithm>
 #include <charconv>

@@ -1,7 +1,7 @@
 #include "hook/lfs/s3.hpp"
 
-#include "hook/git/pointer.hpp"
 #include "scanner/core/evidence.hpp"
+#include "scanner/git/pointer.hpp"
 
 #include <algorithm>
 #include <ctime>

@@ -3,8 +3,8 @@
 // are asked in the configured order, and the first that has an object gives it. "Not there" is said
 // only by a source that knows; one that can't be asked is an error, which refuses the push.
 #include "hook/environment.hpp"
-#include "hook/judge.hpp"
 #include "hook/lfs/config.hpp"
+#include "policy/judge/judge.hpp"
 
 #include <memory>
 #include <optional>

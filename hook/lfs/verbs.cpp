@@ -1,6 +1,6 @@
 #include "hook/lfs/verbs.hpp"
 
-#include "hook/cases.hpp"
+#include "hook/context.hpp"
 #include "hook/in_process.hpp"
 #include "hook/install/layout.hpp"
 #include "hook/inventory.hpp"
@@ -8,6 +8,7 @@
 #include "hook/lfs/pending.hpp"
 #include "hook/lfs/references.hpp"
 #include "hook/lfs_store.hpp"
+#include "policy/git/cases.hpp"
 #include "policy/yaml.hpp"
 #include "scanner/core/evidence.hpp"
 
@@ -178,7 +179,7 @@ Result<std::string> Settler::run(const PendingLfs& one) {
   pointer.pointer->oid = one.oid;
   pointer.pointer->size = size;
   const Place place{0, git::Oid::from_hex(one.commit).value_or(git::Oid{})};
-  auto cases = CaseMaker(environment, updates, store)
+  auto cases = CaseMaker(context_of(environment), updates, store.objects())
                    .of_blob(BlobEntry{}, BlobUse{one.path, false, place}, pointer);
   std::vector<Gatekeeper::Case> asked;
   for (const auto& each: cases)

@@ -1,6 +1,6 @@
 #include "hook/lfs/web.hpp"
 
-#include "hook/analyst.hpp"
+#include "policy/judge/analyst.hpp"
 
 namespace hubgate {
 

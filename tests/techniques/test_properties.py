@@ -217,7 +217,7 @@ def test_every_parser_has_a_fuzz_target_and_seeds():
     bare = [folder.name for folder in (ROOT / "scanner/formats").iterdir()
             if (folder / "CMakeLists.txt").exists() and (not list(folder.glob("*_fuzz.cpp")) or not list((folder / "corpus").glob("*")))]
     assert bare == []
-    for folder in ("scanner/core", "scanner/tree", "scanner/worker", "hook/git", "proxy/http", "proxy/hub", "policy"):
+    for folder in ("scanner/core", "scanner/tree", "scanner/worker", "scanner/git", "proxy/http", "proxy/hub", "policy"):
         assert list((ROOT / folder).glob("*_fuzz.cpp")), folder
 
 

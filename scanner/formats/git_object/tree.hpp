@@ -1,6 +1,7 @@
 #pragma once
 // Trees as Git stores them: mode, name and id of each entry. What checks a push out is the hook's
-// (hook/git/tree_check.hpp); here a tree is something that somebody's copy of a repository holds.
+// (scanner/git/tree_check.hpp); here a tree is something that somebody's copy of a repository
+// holds.
 #include "scanner/core/session.hpp"
 
 namespace hubgate::git {
