@@ -307,6 +307,15 @@ Task<bool> Server::handle_one(Connection& connection, const std::string& from) {
 }
 
 Task<void> Server::dispatch(Visit& visit) {
+  const bool git = visit.asked.route == Route::git_refs || visit.asked.route == Route::git_pack ||
+                   visit.asked.route == Route::git_push;
+  const auto coding = visit.request.headers.get("content-encoding");
+  if (!git && coding && !equals_ignoring_case(*coding, "identity")) {
+    // What the hub would decode is not what was read here.
+    visit.keep_alive = false;
+    co_await reply_error(visit, 415, "a request's body must come without Content-Encoding");
+    co_return;
+  }
   switch (visit.asked.route) {
   case Route::object:
     co_await serve_hub_object(visit);

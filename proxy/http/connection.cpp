@@ -110,7 +110,8 @@ Task<std::int64_t> Connection::read_body(std::span<std::uint8_t> out) {
 
 Task<std::optional<std::string>> Connection::read_all(std::uint64_t most) {
   std::string out;
-  if (framing_ == Framing::length && left_ > most) {
+  too_large_ = framing_ == Framing::length && left_ > most;
+  if (too_large_) {
     fail("the body is too large");
     co_return std::nullopt;
   }
@@ -122,6 +123,7 @@ Task<std::optional<std::string>> Connection::read_all(std::uint64_t most) {
     if (n < 0) co_return std::nullopt;
     if (n == 0) break;
     if (out.size() + static_cast<std::uint64_t>(n) > most) {
+      too_large_ = true;
       fail("the body is too large");
       co_return std::nullopt;
     }

@@ -33,6 +33,8 @@ public:
   Task<std::int64_t> read_body(std::span<std::uint8_t> out);
   /// The whole body, or nothing when it is longer than `most` or breaks; error() says which.
   Task<std::optional<std::string>> read_all(std::uint64_t most);
+  /// Why read_all() gave nothing: the body was longer than allowed, and not broken.
+  bool body_too_large() const { return too_large_; }
   bool body_complete() const { return complete_; }
 
   Stream& stream() { return *stream_; }
@@ -51,6 +53,7 @@ private:
   Framing framing_ = Framing::none;
   std::uint64_t left_ = 0;
   bool complete_ = true;
+  bool too_large_ = false;
   ChunkDecoder chunks_;
   std::string error_;
 };

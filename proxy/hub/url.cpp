@@ -35,6 +35,25 @@ std::optional<std::string> decoded(std::string_view text) {
   return out;
 }
 
+// A hub may read what is no UTF-8 in its own way: an overlong form of a dot is a dot to some.
+bool is_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto first = static_cast<unsigned char>(text[i++]);
+    if (first < 0x80) continue;
+    const std::size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    if (first < 0xc2 || first > 0xf4 || text.size() - i < more) return false;
+    for (std::size_t j = 0; j < more; ++j, ++i) {
+      const auto next = static_cast<unsigned char>(text[i]);
+      if (next < 0x80 || next > 0xbf) return false;
+      // Overlong forms, surrogates and what is beyond U+10FFFF show in the second byte (RFC 3629).
+      if (j == 0 && ((first == 0xe0 && next < 0xa0) || (first == 0xed && next > 0x9f) ||
+                     (first == 0xf0 && next < 0x90) || (first == 0xf4 && next > 0x8f)))
+        return false;
+    }
+  }
+  return true;
+}
+
 // A '%' that is left after decoding and reads as an escape again.
 bool encoded_twice(std::string_view text) {
   for (std::size_t i = 0; i + 2 < text.size(); ++i)
@@ -177,6 +196,7 @@ Result<Target> parse_target(std::string_view text) {
     auto segment = decoded(raw);
     if (!segment) return Error{"a broken escape or a control character in the path"};
     if (segment->empty()) return Error{"an empty segment in the path"};
+    if (!is_utf8(*segment)) return Error{"a path that is not UTF-8"};
     if (is_dots(*segment)) return Error{"a dot segment in the path"};
     if (segment->find('\\') != std::string::npos) return Error{"a backslash in the path"};
     if (encoded_twice(*segment)) return Error{"a path that is encoded twice"};

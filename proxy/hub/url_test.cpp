@@ -41,8 +41,19 @@ TEST(Target, that_can_be_read_in_two_ways_is_refused) {
                           "/a b",
                           "http://x/a",
                           "/refs%2F..%2Fmain",
-                          "/refs%2F"})
+                          "/refs%2F",
+                          "/a\xff",
+                          "/%c0%ae%c0%ae/x",
+                          "/%e0%80%ae",
+                          "/%ed%a0%80",
+                          "/%f4%90%80%80",
+                          "/%e4%bd"})
     EXPECT_FALSE(parse_target(text)) << text;
+}
+
+TEST(Target, may_hold_any_letters) {
+  for (const char* text: {"/%C3%A4", "/\xc3\xa4", "/%e4%bd%a0%e5%a5%bd", "/%f0%9f%a4%97.bin"})
+    EXPECT_TRUE(parse_target(text)) << text;
 }
 
 TEST(Target, may_name_a_revision_with_slashes) {

@@ -191,7 +191,9 @@ Task<std::optional<std::string>> read_request_body(Visit& visit, std::uint64_t m
   connection.stream().set_deadline(TimePoint::max());
   if (body) co_return body;
   visit.keep_alive = false;
-  co_await reply_error(visit, 413, "the request's body can't be taken: " + connection.error());
+  const int status = connection.body_too_large() ? 413 : 400;
+  std::string why = "the request's body can't be taken: " + connection.error();
+  co_await reply_error(visit, status, std::move(why));
   co_return std::nullopt;
 }
 
