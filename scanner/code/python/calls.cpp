@@ -81,6 +81,7 @@ Value Evaluator::apply(const Value& callee, const Arguments& arguments, NodeId a
   default:
     break;
   }
+  if ((callee.labels & k_any_class) != 0) judge_any_class(callee, arguments, at);
   Labels labels = callee.labels;
   std::uint32_t from = callee.step;
   for (const Value& value: arguments.positional) {
@@ -89,6 +90,13 @@ Value Evaluator::apply(const Value& callee, const Arguments& arguments, NodeId a
   }
   labels |= call_callbacks(arguments, at);
   return unknown(labels & k_handed_on, at, from);
+}
+
+// A class that was searched for among all that are loaded, called with a text.
+void Evaluator::judge_any_class(const Value& callee, const Arguments& arguments, NodeId at) {
+  if (std::any_of(arguments.positional.begin(), arguments.positional.end(),
+                  [](const Value& value) { return value.is_text() || value.kind == Kind::list; }))
+    report(R::hidden_call, at, &callee, "calls one of all classes that are loaded");
 }
 
 Value Evaluator::construct(std::uint32_t klass, const Arguments& arguments) {
@@ -208,6 +216,16 @@ bool Evaluator::call_builtin(const std::string& path, const Value& callee,
     out.kind = Kind::dict;
     return true;
   }
+  if ((path == "sys.path.append" || path == "sys.path.insert" || path == "site.addsitedir") &&
+      !arguments.positional.empty()) {
+    const std::string folder = text_of(arguments.positional.back());
+    for (const auto& [file, labels]: dropped_)
+      if ((labels & k_net) != 0 && file == folder && folder.size() > 2)
+        report(R::download_run, at, &arguments.positional.back(),
+               "modules are imported out of a downloaded archive",
+               (labels & k_hub) != 0 ? Severity::informational : Severity::suspicious);
+    return false;
+  }
   if (path == "dir" && first.kind == Kind::name) {
     const std::string& module = raw(first);
     for (const std::string_view one:
@@ -279,7 +297,9 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
   if (Value known_here; call_about_modules(path, arguments, known_here)) return known_here;
   if (Value result; call_unbound(path, arguments, at, result)) return result;
   const Callable* known = find_callable(path);
-  if (known != nullptr) return call_known(*known, path, callee, arguments, at);
+  if (known != nullptr && known->op != Op::fold)
+    return call_known(*known, path, callee, arguments, at);
+  if (Value folded; known != nullptr && fold_call(path, arguments, at, folded)) return folded;
   if (path == "range" || path == "xrange") {
     const Value last = arguments.get(arguments.positional.size() > 1 ? 1 : 0);
     const std::int64_t begin = arguments.positional.size() > 1 ? arguments.get(0).number : 0;
@@ -307,6 +327,13 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
     if (from == 0) from = value.step;
   }
   labels &= k_handed_on;
+  if ((callee.labels & k_any_class) != 0) judge_any_class(callee, arguments, at);
+  if (path.ends_with(".__subclasses__") &&
+      (path.starts_with("object.") || path.find("__base") != std::string::npos ||
+       path.find("__mro__") != std::string::npos)) {
+    labels |= k_any_class;
+    from = step(at, from);
+  }
   if (path.size() + 2 > k_max_path || path.ends_with("()()")) return unknown(labels, at, from);
   return make_name(path + "()", labels, from);
 }

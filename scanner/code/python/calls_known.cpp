@@ -25,6 +25,11 @@ Value Evaluator::import_call(const Arguments& arguments, NodeId at, std::string_
 Value Evaluator::environment(const Arguments& arguments, NodeId at) {
   const Value key = arguments.get(0, "key");
   if (!key.is_text() || key.partial) return unknown(0, at);
+  // What was put there before.
+  if (const auto& names = scopes_[own_module_scope()].names; !names.empty())
+    if (const auto set = names.find("os.environ[" + raw(key)); set != names.end())
+      if (set->second.is_text() && (set->second.labels != 0 || raw(set->second).size() > 16))
+        return set->second;
   const Labels labels = is_secret_variable(raw(key)) ? Labels{k_secret_env} : Labels{0};
   const std::string& word = raw(key);
   const bool home = word == "HOME" || word == "USERPROFILE";
@@ -87,6 +92,7 @@ Value Evaluator::call_known(const Callable& known, const std::string& path, cons
   }
   case Op::pass: {
     Value out = first;
+    if (path == "sorted" && sorted_constants(arguments, out)) return out;
     out.labels |= call_callbacks(arguments, at);
     out.labels |= known.labels;
     for (const Value& value: arguments.positional)
@@ -108,7 +114,9 @@ Value Evaluator::call_known(const Callable& known, const std::string& path, cons
     }
     if (path == "int" && first.kind == Kind::integer) return first;
     if (path == "len" && first.is_constant() && first.is_text())
-      return make_integer(static_cast<std::int64_t>(raw(first).size()));
+      return make_integer(std::count_if(raw(first).begin(), raw(first).end(), [&](char c) {
+        return first.kind == Kind::bytes || (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+      }));
     if (path == "len" && first.kind == Kind::list)
       return make_integer(static_cast<std::int64_t>(lists_[first.ref].size()));
     // int(bits, 2): not a number but a way to read text out of something
@@ -136,12 +144,13 @@ Value Evaluator::call_known(const Callable& known, const std::string& path, cons
   case Op::run_program: {
     note(f_run, tree_[at].begin);
     const Value program = arguments.get(known.detail);
-    if (path.starts_with("os.exec") || path.starts_with("os.spawn")) {
+    if (path.starts_with("os.exec") || path.starts_with("os.spawn") ||
+        path.starts_with("os.posix_spawn")) {
       // (program, argv…) or (program, [argv])
       std::vector<Value> words;
       for (std::size_t i = known.detail; i < arguments.positional.size(); ++i)
         words.push_back(arguments.positional[i]);
-      if (words.size() == 2 && words[1].kind == Kind::list) {
+      if (words.size() >= 2 && words[1].kind == Kind::list) {
         words = lists_[words[1].ref];
         if (words.empty()) words.push_back(program);
       } else if (words.size() > 1) {
@@ -161,6 +170,8 @@ Value Evaluator::call_known(const Callable& known, const std::string& path, cons
     return decode(known, arguments, at);
   case Op::load_code: {
     judge_load(first, at, path);
+    if ((first.labels & (k_net | k_hub | k_remote)) == k_net && !path.starts_with("marshal"))
+      report(R::execution, at, &first, "what was downloaded is unpickled", Severity::suspicious);
     // Programs that cache bytecode load it from their own files.
     const bool own =
         first.is_text() || (first.labels & (k_decoded | k_net | k_computed | k_weights)) != 0;

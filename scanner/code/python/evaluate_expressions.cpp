@@ -230,6 +230,7 @@ Value Evaluator::lookup(std::string_view text) {
     if (at == 0) break;
     at = scope.parent;
   }
+  if (text == "__doc__" && modules_ == nullptr) return documentation(tree_.root, 0);
   const std::uint32_t own = own_module_scope();
   for (const auto& [scope, module]: star_modules_) {
     if (scope != own) continue;
@@ -289,7 +290,8 @@ Value Evaluator::binary(NodeId id) {
 Value Evaluator::arithmetic(char op, const Value& left, const Value& right, NodeId at) {
   const Labels labels = (left.labels | right.labels) & k_sticky;
   const std::uint32_t from = left.step != 0 ? left.step : right.step;
-  if (left.kind == Kind::instance || right.kind == Kind::instance) {
+  if (left.kind == Kind::instance || right.kind == Kind::instance || left.kind == Kind::klass ||
+      right.kind == Kind::klass) {
     Value out;
     if (overloaded(special_name(op), left, right, at, out)) return out;
   }
@@ -439,7 +441,7 @@ void Evaluator::clauses(NodeId id, std::size_t clause, std::vector<Value>& out, 
   const bool concrete =
       reads_as_list(iterable, list) && list.size() <= k_max_items &&
       concrete_ + list.size() < 200'000 &&
-      std::all_of(list.begin(), list.end(), [](const Value& v) { return v.is_constant(); });
+      std::all_of(list.begin(), list.end(), [this](const Value& v) { return is_plain(v); });
   labels |= iterable.labels & k_sticky;
   if (!concrete) {
     list.assign(1, element_of(iterable, part));

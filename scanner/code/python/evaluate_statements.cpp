@@ -208,7 +208,7 @@ bool Evaluator::concrete_loop(NodeId target, const Value& iterable, NodeId body)
   if (tree_[body].end - tree_[body].begin > k_concrete_body) return false;
   std::vector<Value> list;
   if (!reads_as_list(iterable, list) || list.empty() || list.size() > k_max_items) return false;
-  if (!std::all_of(list.begin(), list.end(), [](const Value& v) { return v.is_constant(); }))
+  if (!std::all_of(list.begin(), list.end(), [this](const Value& v) { return is_plain(v); }))
     return false;
   if (concrete_ + list.size() > k_max_concrete || loops_ > 1) return false;
   concrete_ += static_cast<std::uint32_t>(list.size());
@@ -253,6 +253,11 @@ void Evaluator::assign(NodeId target, const Value& value) {
   case NodeKind::subscript: {
     const Value object = evaluate(tree_.kid(target, 0));
     const Value key = evaluate(tree_.kid(target, 1));
+    if (object.kind == Kind::name && key.is_text() && !key.partial &&
+        canonical(raw(object)) == "os.environ") {
+      pool_.push_back("os.environ[" + raw(key));
+      scopes_[own_module_scope()].names[pool_.back()] = value;
+    }
     if (object.kind == Kind::dict && lists_[object.ref].size() < 512) {
       lists_[object.ref].push_back(key);
       lists_[object.ref].push_back(value);
@@ -336,7 +341,8 @@ void Evaluator::register_function(const Value& value, NodeId callee) {
 void Evaluator::hand_to_bot(const Value& value, std::string_view path) {
   if (value.kind != Kind::function) return;
   for (const std::string_view bot:
-       {"telebot.", "discord.", "telegram.", "aiogram.", "pyrogram.", "telethon.", "slack_bolt."})
+       {"telebot.", "discord.", "telegram.", "aiogram.", "pyrogram.", "telethon.", "slack_bolt.",
+        "paho.mqtt.", "websocket.", "websockets.", "socketio."})
     if (path.starts_with(bot)) functions_[value.ref].asked = true;
 }
 
@@ -398,6 +404,17 @@ void Evaluator::define_class(NodeId id) {
     if (decorator.kind == Kind::function || decorator.kind == Kind::name)
       apply(decorator, arguments, id);
   }
+  for (const Value& base: std::vector<Value>(classes_[value.ref].bases))
+    if (base.kind == Kind::klass)
+      if (const Value hook = class_attribute(base.ref, "__init_subclass__");
+          hook.kind == Kind::function) {
+        Arguments arguments;
+        for (const NodeId kid: tree_.kids(tree_.kid(id, 1)))
+          if (tree_[kid].kind == NodeKind::keyword)
+            arguments.named.emplace_back(tree_.slice(tree_.kid(kid, 0)),
+                                         evaluate(tree_.kid(kid, 1)));
+        invoke(hook.ref, &value, arguments);
+      }
   assign_name(tree_.slice(tree_.kid(id, 0)), value);
   branches_ = branches;
 }
@@ -462,7 +479,19 @@ void Evaluator::uncalled_functions() {
     if (method) arguments = given_to_method(functions_[i], self.ref);
     arguments.open = true;
     here_ = tree_[functions_[i].node].begin;
-    invoke(static_cast<std::uint32_t>(i), method ? &self : nullptr, arguments);
+    const Value given = invoke(static_cast<std::uint32_t>(i), method ? &self : nullptr, arguments);
+    // (callable, arguments): what runs when such an object is unpickled
+    if (!method || given.kind != Kind::list || lists_[given.ref].size() < 2 ||
+        tree_[functions_[i].node].kind != NodeKind::function_def ||
+        !tree_.slice(tree_.kid(functions_[i].node, 0)).starts_with("__reduce"))
+      return;
+    const std::vector<Value> parts = lists_[given.ref];
+    if (parts[0].kind != Kind::name || parts[1].kind != Kind::list) return;
+    const Callable* known = find_callable(canonical(raw(parts[0])));
+    if (known == nullptr || !runs_something(known->op)) return;
+    Arguments inner;
+    inner.positional = lists_[parts[1].ref];
+    apply(parts[0], inner, functions_[i].node);
   };
   // What _split_generators() hands over is known before _generate_examples() gets it.
   std::vector<std::size_t> generators;
@@ -495,7 +524,7 @@ std::uint64_t Evaluator::fingerprint(const Value* self, const Arguments& argumen
              value.kind == Kind::klass || value.kind == Kind::method || value.kind == Kind::module)
       mix(value.ref);
   };
-  if (sent_.labels != 0) add(sent_);
+  if (sent_.labels != 0 || sent_.is_text()) add(sent_);
   for (const Value& value: arguments.positional)
     add(value);
   for (const auto& [name, value]: arguments.named) {
@@ -524,10 +553,21 @@ void Evaluator::bind(const Function& function, const Value* self, const Argument
       }
       value = arguments.open ? unknown(labels, parameter) : make_list(std::move(rest), labels);
     } else if (tree_[parameter].op == 'd') {
+      std::vector<Value> pairs;
+      Labels labels = asked;
+      std::uint32_t from = 0;
       for (const auto& [key, named]: arguments.named) {
-        value.labels |= named.labels;
-        if (value.step == 0) value.step = named.step;
+        labels |= named.labels;
+        if (from == 0) from = named.step;
+        pairs.push_back(make_text(std::string(key), 0, false));
+        pairs.push_back(named);
       }
+      if (!pairs.empty() && !arguments.open) {
+        value = make_list(std::move(pairs), labels);
+        if (value.kind == Kind::list) value.kind = Kind::dict;
+      }
+      value.labels |= labels;
+      value.step = from;
     } else if (first && self != nullptr) {
       value = *self;
     } else if (position < arguments.positional.size()) {

@@ -22,6 +22,9 @@ namespace hubgate::python {
 /// Text as the bytes of its Latin-1 encoding; what has none stays.
 std::string narrowed(std::string_view text);
 
+/// Backslash escapes of a literal undone: the language reference, 2.4.1.
+std::string unescaped(std::string_view in, bool bytes);
+
 struct Arguments {
   std::vector<Value> positional;
   std::vector<std::pair<std::string_view, Value>> named;
@@ -163,6 +166,7 @@ private:
   Value attribute(const Value& object, std::string_view name, NodeId at);
   Value own_attribute(const Value& object, std::string_view name, NodeId at);
   Value class_attribute(std::uint32_t klass, std::string_view name);
+  Value documentation(NodeId node, std::size_t block);
   Value base_attribute(std::uint32_t klass, std::string_view name);
   void set_attribute(const Value& object, std::string_view name, const Value& value,
                      std::string_view spelled, NodeId at);
@@ -187,6 +191,7 @@ private:
   Value call_known(const Callable& known, const std::string& path, const Value& callee,
                    const Arguments& arguments, NodeId at);
   Value construct(std::uint32_t klass, const Arguments& arguments);
+  void judge_any_class(const Value& callee, const Arguments& arguments, NodeId at);
   Value call_other(const Callable& known, const std::string& path, const Arguments& arguments,
                    NodeId at);
   Labels walked(const Value& root);
@@ -214,6 +219,7 @@ private:
   // fold.cpp
   Value literal(NodeId id);
   Value number(NodeId id);
+  Value long_number(const std::string& text, NodeId at);
   Value decode(const Callable& known, const Arguments& arguments, NodeId at);
   Value format_text(const std::string& pattern, const Arguments& arguments, Labels labels);
   Value percent(const std::string& pattern, const Value& right, Labels labels);
@@ -226,7 +232,19 @@ private:
   const std::string& raw(const Value& value) const { return pool_[value.ref]; }
   bool charge(std::uint64_t bytes);
   bool list_bytes(const Value& list, std::string& out) const;
+  bool is_plain(const Value& value) const;
   bool reads_as_list(const Value& value, std::vector<Value>& out);
+
+  // folded.cpp
+  struct JsonText;
+  Value json_value(JsonText& json, const Value& from, const Value& hook, NodeId node,
+                   unsigned depth);
+  bool fold_call(const std::string& path, const Arguments& arguments, NodeId at, Value& out);
+  bool sorted_constants(const Arguments& arguments, Value& out);
+  bool substituted(const Arguments& arguments, NodeId at, Value& out);
+  bool packed(const Arguments& arguments, Value& out);
+  Value made_class(const Arguments& arguments);
+  void judge_yaml(const Value& text, NodeId at);
 
   // sinks.cpp
   void judge_code(const Value& code, NodeId at, std::string_view callee);
@@ -306,8 +324,9 @@ private:
   std::vector<std::vector<Value>> yields_;              ///< of the functions that run
   Value sent_;                                          ///< generator.send(…)
   std::vector<Value> raised_;                           ///< exceptions that carry something
-  std::uint32_t packed_ = 0; ///< credentials went into an archive: the step
-  std::string commands_;     ///< constant commands, in order
+  std::uint32_t packed_ = 0;          ///< credentials went into an archive: the step
+  std::uint32_t stdin_of_socket_ = 0; ///< sys.stdin was made a socket: the step
+  std::string commands_;              ///< constant commands, in order
   std::vector<KeptCommand> kept_;
   std::map<std::pair<std::string_view, std::uint64_t>, bool> reported_;
   std::vector<std::uint32_t> lines_; ///< offsets of line starts

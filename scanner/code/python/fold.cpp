@@ -148,7 +148,8 @@ void append_point(std::string& out, std::uint32_t c, bool bytes) {
   }
 }
 
-// Backslash escapes of a literal: the language reference, 2.4.1.
+} // namespace
+
 std::string unescaped(std::string_view in, bool bytes) {
   std::string out;
   for (std::size_t i = 0; i < in.size(); ++i) {
@@ -196,8 +197,6 @@ std::string unescaped(std::string_view in, bool bytes) {
   }
   return out;
 }
-
-} // namespace
 
 bool Evaluator::charge(std::uint64_t bytes) {
   // A value takes some bytes whatever its length.
@@ -282,9 +281,39 @@ Value Evaluator::literal(NodeId id) {
   return value;
 }
 
+// An integer of more than 64 bits: its bytes, the most significant first.
+Value Evaluator::long_number(const std::string& text, NodeId at) {
+  constexpr std::size_t k_longest = 4096;
+  const bool hex = text.starts_with("0x") || text.starts_with("0X");
+  Value out = unknown(0, at);
+  if (text.size() > k_longest || !charge(text.size())) return out;
+  std::string bytes; // the least significant first
+  for (std::size_t i = hex ? 2 : 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit && !hex) return out;
+    unsigned carry = static_cast<unsigned>(digit ? c - '0' : (c | 0x20) - 'a' + 10);
+    if (carry > 15) return out;
+    for (char& byte: bytes) {
+      carry += static_cast<unsigned char>(byte) * (hex ? 16U : 10U);
+      byte = static_cast<char>(carry & 0xff);
+      carry >>= 8;
+    }
+    if (carry != 0) bytes += static_cast<char>(carry);
+  }
+  ticks_ += bytes.size() * text.size() / 64;
+  std::reverse(bytes.begin(), bytes.end());
+  pool_.push_back(std::move(bytes));
+  out.ref = static_cast<std::uint32_t>(pool_.size() - 1);
+  out.number = k_long_number;
+  return out;
+}
+
 Value Evaluator::number(NodeId id) {
   std::string text(tree_.slice(id));
   std::erase(text, '_');
+  if (text.size() > 24 && text.find_first_of(".jJeE") == std::string::npos)
+    return long_number(text, id);
   if (text.size() > 24 || text.find_first_of(".jJ") != std::string::npos) return unknown(0, id);
   const bool prefixed = text.size() > 2 && text[0] == '0';
   const char letter = prefixed ? static_cast<char>(text[1] | 0x20) : '\0';
@@ -302,6 +331,14 @@ bool Evaluator::list_bytes(const Value& list, std::string& out) const {
   return !out.empty();
 }
 
+// A constant, or a short row of them, as zip() and enumerate() give.
+bool Evaluator::is_plain(const Value& value) const {
+  if (value.is_constant()) return true;
+  if (value.kind != Kind::list || lists_[value.ref].size() > 4) return false;
+  const auto& row = lists_[value.ref];
+  return std::all_of(row.begin(), row.end(), [](const Value& v) { return v.is_constant(); });
+}
+
 // The elements of lists, of texts and of range().
 bool Evaluator::reads_as_list(const Value& value, std::vector<Value>& out) {
   if (value.kind == Kind::list) {
@@ -311,11 +348,16 @@ bool Evaluator::reads_as_list(const Value& value, std::vector<Value>& out) {
   if (!value.is_text() || value.partial || raw(value).size() > k_max_items) return false;
   const std::string text = raw(value);
   if (!charge(text.size() * 64)) return false;
-  for (const char c: text) {
-    if (value.kind == Kind::bytes)
-      out.push_back(make_integer(static_cast<unsigned char>(c)));
-    else
-      out.push_back(make_text(std::string(1, c), value.labels, false));
+  for (std::size_t i = 0; i < text.size();) {
+    if (value.kind == Kind::bytes) {
+      out.push_back(make_integer(static_cast<unsigned char>(text[i++])));
+      continue;
+    }
+    std::size_t end = i + 1; // a character of UTF-8
+    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80)
+      ++end;
+    out.push_back(make_text(text.substr(i, end - i), value.labels, false));
+    i = end;
   }
   return true;
 }
@@ -339,7 +381,9 @@ Value Evaluator::decode(const Callable& known, const Arguments& arguments, NodeI
             : word == "hex" || word == "hexcodec"       ? k_base16
             : word == "zlib" || word == "zip"           ? k_zlib
             : word == "bz2"                             ? k_bzip2
-                                                        : -1;
+            : word == "unicodeescape" || word == "rawunicodeescape" || word == "stringescape"
+                ? k_escapes
+                : -1;
     if (codec < 0 && first.kind == Kind::text && (word == "latin1" || word == "iso88591") &&
         charge(raw(first).size())) {
       Value out = make_text(narrowed(raw(first)), first.labels, first.partial, Kind::bytes);
@@ -381,6 +425,9 @@ Value Evaluator::decode(const Callable& known, const Arguments& arguments, NodeI
     break;
   case k_rot13:
     out = rot13(in);
+    break;
+  case k_escapes:
+    out = unescaped(in, false);
     break;
   default:
     good = false;

@@ -13,6 +13,10 @@ bool one_of(std::string_view word, std::initializer_list<std::string_view> words
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
+bool is_word(char c) {
+  return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
 } // namespace
 
 // Methods of values that are known, and of those whose origin says what they are.
@@ -40,6 +44,15 @@ bool Evaluator::method(const Value& object, std::string_view name, NodeId object
     if (one_of(name, {"__getattribute__", "__getattr__"}) && arguments.get(0).is_text()) {
       result = attribute(object, raw(arguments.get(0)), at);
       result.labels |= arguments.get(0).labels & (k_decoded | k_computed | k_pieces);
+      return true;
+    }
+    if (name == "to_bytes" && object.kind == Kind::unknown && object.number == k_long_number) {
+      std::string bytes = raw(object);
+      const Value order = arguments.get(1, "byteorder");
+      if (order.is_text() && raw(order) == "little") std::reverse(bytes.begin(), bytes.end());
+      result = make_text(std::move(bytes), (object.labels & k_handed_on) | k_computed, false,
+                         Kind::bytes);
+      result.step = step(at, object.step);
       return true;
     }
     if (labelled_method(object, name, arguments, at, result)) return true;
@@ -90,7 +103,9 @@ bool Evaluator::path_method(const Value& object, std::string_view name, const Ar
 bool Evaluator::labelled_method(const Value& object, std::string_view name,
                                 const Arguments& arguments, NodeId at, Value& result) {
   if ((object.labels & k_socket) != 0) {
-    if (one_of(name, {"recv", "recvfrom", "recv_into", "read", "readline", "readlines"})) {
+    if (one_of(name, {"recv", "recvfrom", "recv_into", "read", "readline", "readlines",
+                      "read_until", "read_some", "read_all", "read_eager", "read_very_eager",
+                      "recv_string", "recv_json", "recv_bytes", "recv_multipart"})) {
       note(f_net_in, tree_[at].begin);
       result = unknown(k_net | k_remote, at, step(at, object.step));
       return true;
@@ -106,6 +121,14 @@ bool Evaluator::labelled_method(const Value& object, std::string_view name,
         result = make_list({unknown(k_socket, at, object.step), unknown(0, at)}, k_socket);
       return true;
     }
+  }
+  // grab().save(buffer): the picture is in there now
+  if ((object.labels & k_screen) != 0 && one_of(name, {"save", "tofile"}) &&
+      !arguments.positional.empty()) {
+    mark(tree_.kid(at, 1), arguments.get(0), k_screen, object.step);
+    if (arguments.get(0).is_text()) judge_write(arguments.get(0), object, at);
+    result = unknown(0, at);
+    return true;
   }
   if ((object.labels & k_walk) != 0 && path_method(object, name, arguments, at, result))
     return true;
@@ -158,6 +181,10 @@ bool Evaluator::labelled_method(const Value& object, std::string_view name,
       return true;
     }
   }
+  // DataFrame.query("@__import__(…)…"): pandas runs what stands behind the @
+  if (one_of(name, {"query", "eval"}) && arguments.get(0).is_text() &&
+      raw(arguments.get(0)).find("@__") != std::string::npos)
+    judge_code(arguments.get(0), at, "pandas.eval");
   if (name == "fromhex" && object.kind == Kind::name) return false;
   return false;
 }
@@ -317,9 +344,43 @@ bool Evaluator::text_method(const Value& object, std::string_view name, const Ar
     result = unknown(labels | k_computed, at, object.step);
     return true;
   }
+  if (name == "with_suffix" && first.is_text()) {
+    const std::size_t slash = text.rfind('/') + 1; // 0 when there is none
+    const std::size_t dot = text.rfind('.');
+    const bool has =
+        dot != std::string::npos && dot > slash && text.find(';', dot) == std::string::npos;
+    return give((has ? text.substr(0, dot) : text) + raw(first), 0, first.partial);
+  }
+  if (name == "substitute" || name == "safe_substitute") {
+    // string.Template
+    std::string out;
+    bool partial = false;
+    Labels inner = 0;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] != '$' || i + 1 >= text.size()) {
+        out += text[i];
+        continue;
+      }
+      const bool braced = text[i + 1] == '{';
+      std::size_t end = i + (braced ? 2 : 1);
+      const std::size_t begin = end;
+      while (end < text.size() && is_word(text[end]))
+        ++end;
+      const std::string_view field = std::string_view(text).substr(begin, end - begin);
+      Value value = arguments.get(~std::size_t{0}, field);
+      if (first.kind == Kind::dict && value.kind == Kind::unknown)
+        value = item(first, make_text(std::string(field), 0, false), at);
+      partial = partial || !value.is_constant();
+      inner |= value.labels & k_handed_on;
+      out += field.empty() ? "$" : text_of(value);
+      i = end - (braced && end < text.size() ? 0 : 1);
+    }
+    return give(std::move(out), inner | k_pieces, partial);
+  }
+  if (name == "group" && object.kind == Kind::text) return result = object, true; // of a match
   if (name == "joinpath") return give(text + "/" + text_of(first), 0, !first.is_constant());
-  if (one_of(name, {"expanduser", "resolve", "absolute", "as_posix", "with_suffix", "read",
-                    "getvalue", "tobytes", "getbuffer"}))
+  if (one_of(name, {"expanduser", "resolve", "absolute", "as_posix", "read", "getvalue", "tobytes",
+                    "getbuffer"}))
     return result = object, true;
   // pathlib
   if (one_of(name, {"read_text", "read_bytes", "open"})) {
@@ -408,7 +469,7 @@ bool Evaluator::container_method(const Value& object, std::string_view name, Nod
     // generator.send(value): what its "yield" gives
     if (one_of(name, {"send", "asend"}) && object.number > 0) {
       const Value outer = std::exchange(sent_, arguments.get(0));
-      if (sent_.labels != 0) {
+      if (sent_.labels != 0 || sent_.is_text()) {
         Arguments open;
         open.open = true;
         result = invoke(static_cast<std::uint32_t>(object.number - 1), nullptr, open);

@@ -1,6 +1,7 @@
 // Attributes, items, operators and iteration of the unit's own objects and of modules: everything
 // that Python looks up by a name or by a special method.
 #include "scanner/code/python/evaluator.hpp"
+#include "scanner/code/python/identifier.hpp"
 
 #include <algorithm>
 
@@ -53,6 +54,7 @@ Value Evaluator::base_attribute(std::uint32_t klass, std::string_view name) {
 Value Evaluator::own_attribute(const Value& object, std::string_view name, NodeId at) {
   const bool instance = object.kind == Kind::instance;
   if (name == "__dict__") return object;
+  if (name == "__doc__") return documentation(classes_[object.ref].node, 2);
   Value value = object.number == k_super ? base_attribute(object.ref, name)
                                          : class_attribute(object.ref, name);
   // What is stored in an attribute is not bound; what the class defines is.
@@ -88,13 +90,36 @@ Value Evaluator::own_attribute(const Value& object, std::string_view name, NodeI
   return unknown(object.labels, at, object.step);
 }
 
+// The text that stands first in a module, class or function; `block`: which kid of its node it is.
+Value Evaluator::documentation(NodeId node, std::size_t block) {
+  if (node == k_no_node || tree_[node].kind == NodeKind::lambda) return {};
+  const NodeId body = node == tree_.root ? node : tree_.kid(node, block);
+  if (body == k_no_node || tree_.kids(body).empty()) return {};
+  const NodeId first = tree_.kid(body, 0);
+  if (tree_[first].kind != NodeKind::expression) return {};
+  const NodeId text = tree_.kid(first, 0);
+  return tree_[text].kind == NodeKind::string ? literal(text) : Value{};
+}
+
 Value Evaluator::attribute(const Value& object, std::string_view name, NodeId at) {
+  bool folded = false;
+  if (!is_ascii(name)) { // Python folds such letters here, too
+    pool_.push_back(normalised(name));
+    folded = pool_.back() != name;
+    name = pool_.back();
+  }
   if (name == "__builtins__") return make_name("__builtins__", object.labels, object.step);
   switch (object.kind) {
   case Kind::name: {
     if (name == "PROT_EXEC") note(f_virtual_alloc, tree_[at].begin);
     if (raw(object).size() + name.size() > k_max_path) break;
     Value out = make_name(raw(object) + "." + std::string(name), object.labels, object.step);
+    if (folded && find_callable(canonical(raw(out))) != nullptr)
+      report(R::hidden_source, at, nullptr, "a name that Python reads as " + raw(out));
+    if (name == "hosts" && raw(object) == "netrc.netrc()") {
+      out.labels |= k_sensitive;
+      out.step = step(at, object.step);
+    }
     if (name == "environ" && canonical(raw(out)) == "os.environ") {
       out.labels |= k_environ;
       out.step = step(at, object.step);
@@ -106,6 +131,18 @@ Value Evaluator::attribute(const Value& object, std::string_view name, NodeId at
     return own_attribute(object, name, at);
   case Kind::module:
     return module_attribute(object, name);
+  case Kind::function:
+    if (name == "__doc__") return documentation(functions_[object.ref].node, 2);
+    break;
+  case Kind::bytes:
+    // uuid.UUID("…").bytes, ipaddress.IPv4Address("…").packed: text that is no text
+    if (name == "bytes" || name == "bytes_le" || name == "packed") {
+      Value out = object;
+      out.labels |= k_decoded;
+      out.step = step(at, object.step);
+      return out;
+    }
+    [[fallthrough]];
   case Kind::text:
   case Kind::handle:
     // Path("~").name and the like; open(x).buffer
@@ -117,6 +154,11 @@ Value Evaluator::attribute(const Value& object, std::string_view name, NodeId at
   default:
     break;
   }
+  // "".__class__.__base__.__subclasses__(): all classes there are
+  if (name == "__class__" &&
+      (object.kind == Kind::list || object.kind == Kind::dict || object.is_text() ||
+       object.kind == Kind::integer || object.kind == Kind::none))
+    return make_name("object.__class__", object.labels & k_sticky);
   // What functions of other modules can reach: a way to names that nobody imported.
   if (name == "__globals__") return make_name("object.__globals__", object.labels);
   if (object.labels & k_process && name == "stdin") return unknown(k_process, at, object.step);
@@ -126,6 +168,10 @@ Value Evaluator::attribute(const Value& object, std::string_view name, NodeId at
 void Evaluator::set_attribute(const Value& object, std::string_view name, const Value& value,
                               std::string_view spelled, NodeId at) {
   if (name == "__code__") judge_code(value, at, "__code__");
+  if ((value.labels & k_socket) != 0 && object.kind == Kind::name && raw(object) == "sys" &&
+      name == "stdin")
+    stdin_of_socket_ = step(at, value.step);
+  if (object.kind == Kind::name) hand_to_bot(value, canonical(raw(object)));
   if (object.kind == Kind::module) {
     scopes_[object.ref + 1].names[name] = value;
   } else if (object.kind == Kind::instance || object.kind == Kind::klass) {
@@ -249,6 +295,7 @@ bool Evaluator::named_item(const Value& object, const Value& key, NodeId at, Val
     out = make_name(path.substr(0, path.size() - 8) + word, object.labels | hidden, key.step);
     return true;
   }
+  if (path == "plumbum.local") return out = make_name(path + "." + word), true;
   if (path == "sys.modules") {
     out = module_called(word, true);
     if (out.kind == Kind::module) return true;
@@ -395,8 +442,11 @@ Value Evaluator::element_of(const Value& iterable, NodeId at) {
 bool Evaluator::overloaded(std::string_view name, const Value& left, const Value& right, NodeId at,
                            Value& out) {
   const auto call_on = [&](const Value& object, const std::string& method, const Value& other) {
-    if (object.kind != Kind::instance) return false;
-    const Value found = class_attribute(object.ref, method);
+    std::uint32_t klass = object.ref;
+    if (object.kind == Kind::klass) klass = classes_[object.ref].metaclass;
+    if ((object.kind != Kind::instance && object.kind != Kind::klass) || klass == k_nowhere)
+      return false;
+    const Value found = class_attribute(klass, method);
     if (found.kind != Kind::function && found.kind != Kind::name && found.kind != Kind::partial)
       return false;
     Arguments arguments;

@@ -20,6 +20,16 @@ bool names_no_host(std::string_view url) {
          url[at + 3] <= '9';
 }
 
+/// Where people keep what is theirs.
+bool is_persons_folder(std::string_view path) {
+  if (!path.starts_with("~/")) return false;
+  path.remove_prefix(2);
+  for (const std::string_view folder:
+       {"Documents", "Desktop", "Pictures", "Downloads", "Music", "Videos", "Movies", "OneDrive"})
+    if (path == folder) return true;
+  return false;
+}
+
 R rule_of(shell::Effect effect) {
   switch (effect) {
   case shell::Effect::remote_control:
@@ -114,7 +124,14 @@ void Evaluator::judge_code(const Value& code, NodeId at, std::string_view callee
   // Code objects were read where they were made.
   const bool object =
       code.kind == Kind::bytes && (code.labels & k_code) != 0 && raw(code).starts_with('c');
-  if (code.is_text() && !code.partial && !raw(code).empty() && !object) nested_unit(code, at);
+  if (!code.is_text() || code.partial || raw(code).empty() || object) return;
+  if (callee == "pandas.eval" && raw(code).find('@') != std::string::npos) {
+    std::string plain = raw(code);
+    std::erase(plain, '@');
+    nested_unit(make_text(std::move(plain), code.labels, false), at);
+  } else {
+    nested_unit(code, at);
+  }
 }
 
 void Evaluator::nested_bytecode(const std::string& marshalled, NodeId at) {
@@ -270,6 +287,11 @@ void Evaluator::judge_command(const Value& command, const Arguments& arguments, 
   if (const Value* input = arguments.find("input");
       input != nullptr && runs_file(text + " \x01", "\x01"))
     whole |= input->labels & (k_net | k_remote | k_decoded);
+  else if (input != nullptr && (input->labels & (k_environ | k_sensitive)) != 0 &&
+           (text.starts_with("curl ") || text.starts_with("wget ") || text.starts_with("nc ")))
+    report(R::theft, at, input, "credentials are handed to a program that sends them");
+  if (text.find("git push") != std::string::npos && text.find("\x1a__file__;") != std::string::npos)
+    report(R::propagation, at, &command, "commits itself to repositories that it finds");
   if ((whole & k_remote) != 0)
     report(R::remote_control, at, &command, "what a socket receives is run as a command");
   else if ((whole & k_request) != 0)
@@ -390,12 +412,21 @@ void Evaluator::judge_send(const Arguments& arguments, NodeId at, std::string_vi
 
 void Evaluator::judge_write(const Value& path, const Value& data, NodeId at) {
   const std::string file = text_of(path);
-  if ((data.labels & (k_net | k_decoded | k_hub)) != 0 && dropped_.size() < 256)
+  if ((data.labels & (k_net | k_decoded | k_hub | k_screen | k_sensitive | k_environ)) != 0 &&
+      dropped_.size() < 256)
     dropped_.emplace_back(file, data.labels);
   if (is_raw_disk(file)) report(R::destruction, at, &data, "writes to a disk past its file system");
   if ((data.labels & k_own_source) != 0 && (path.labels & k_walk) != 0)
     report(R::propagation, at, &data, "writes itself into the files that a search finds");
   const bool content = data.kind != Kind::unknown || data.labels != 0;
+  // open(transformers.__file__, "a"), open(inspect.getfile(transformers), "a")
+  const std::string library = path.kind == Kind::name ? raw(path) : file;
+  if (content && (library == "inspect.getfile()" || library.ends_with(".__file__") ||
+                  library == "\x1ainspect.getfile();")) {
+    report(R::persistence, at, &data, "writes into the code of a library that is installed",
+           Severity::suspicious);
+    if (data.is_text() && !data.partial) nested_unit(data, at);
+  }
   if (data.is_text() && path.is_text()) judge_note(file, data, at);
   // What is written decides: programs that set themselves up write such files, too.
   if (content && path.is_text() && is_persistence_path(file)) {
@@ -456,7 +487,7 @@ void Evaluator::judge_remove(const Value& path, NodeId at) {
   if (!path.is_text() || path.origin != 0) return;
   const std::string& text = raw(path);
   if (text == "/root" || text == "/" || text == "~" || text == "~/" || text == "C:\\" ||
-      text == "/home" || text == "/etc") {
+      text == "/home" || text == "/etc" || is_persons_folder(text)) {
     // Bytecode says `path or "/"` as a branch: far from its literal it may be such a default.
     constexpr unsigned k_near = 3;
     unsigned steps = 0;

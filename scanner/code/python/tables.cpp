@@ -83,6 +83,65 @@ constexpr auto k_callables = [] {
       Callable{"input", Op::source, k_input},
       Callable{"getpass.getpass", Op::source, k_input},
       Callable{"raw_input", Op::source, k_input},
+      Callable{"sum", Op::fold},
+      Callable{"type", Op::fold},
+      Callable{"str.maketrans", Op::fold},
+      Callable{"bytes.maketrans", Op::fold},
+      Callable{"json.loads", Op::fold},
+      Callable{"struct.pack", Op::fold},
+      Callable{"re.sub", Op::fold},
+      Callable{"uuid.UUID", Op::fold},
+      Callable{"socket.inet_aton", Op::fold},
+      Callable{"ipaddress.IPv4Address", Op::fold},
+      Callable{"ipaddress.ip_address", Op::fold},
+      Callable{"Crypto.Util.number.long_to_bytes", Op::fold},
+      Callable{"string.Template", Op::fold},
+      Callable{"code.interact", Op::fold},
+      Callable{"code.InteractiveConsole().interact", Op::fold},
+      Callable{"fsspec.open", Op::fold},
+      Callable{"smart_open.open", Op::fold},
+      Callable{"pycurl.Curl().setopt", Op::fold},
+      Callable{"rpyc.utils.server.ThreadedServer", Op::fold},
+      Callable{"rpyc.utils.server.ForkingServer", Op::fold},
+      Callable{"yaml.load", Op::fold},
+      Callable{"yaml.load_all", Op::fold},
+      Callable{"yaml.full_load", Op::fold},
+      Callable{"yaml.unsafe_load", Op::fold},
+      Callable{"yaml.unsafe_load_all", Op::fold},
+      Callable{"jinja2.Template", Op::fold},
+      Callable{"jinja2.Environment().from_string", Op::fold},
+      Callable{"cython.inline", Op::run_code},
+      Callable{"Cython.inline", Op::run_code},
+      Callable{"Cython.Build.Inline.cython_inline", Op::run_code},
+      Callable{"numpy.f2py.crackfortran.getlincoef", Op::run_code},
+      Callable{"numpy.f2py.crackfortran._eval_length", Op::run_code},
+      Callable{"torch.jit.unsupported_tensor_ops.execWrapper", Op::run_code},
+      Callable{"idlelib.run.Executive().runcode", Op::run_code},
+      Callable{"torch.utils.collect_env.run", Op::run_command, k_output},
+      Callable{"torch.utils.collect_env.run_and_read_all", Op::run_command, k_output, 1},
+      Callable{"numpy.distutils.exec_command.exec_command", Op::run_command, k_output},
+      Callable{"invoke.run", Op::run_command, k_output},
+      Callable{"invoke.Context().run", Op::run_command, k_output},
+      Callable{"fabric.Connection().local", Op::run_command, k_output},
+      Callable{"distutils.spawn.spawn", Op::run_command, k_output},
+      Callable{"setuptools._distutils.spawn.spawn", Op::run_command, k_output},
+      Callable{"zipimport.zipimporter", Op::run_program},
+      Callable{"telnetlib.Telnet", Op::source, k_socket},
+      Callable{"multiprocessing.connection.Client", Op::source, k_socket},
+      Callable{"zmq.Context().socket", Op::source, k_socket},
+      Callable{"xmlrpc.client.ServerProxy", Op::source, k_net},
+      Callable{"redis.Redis", Op::source, k_net | k_remote},
+      Callable{"redis.StrictRedis", Op::source, k_net | k_remote},
+      Callable{"gspread.service_account", Op::source, k_net},
+      Callable{"gspread.authorize", Op::source, k_net},
+      Callable{"imaplib.IMAP4", Op::source, k_net},
+      Callable{"imaplib.IMAP4_SSL", Op::source, k_net},
+      Callable{"poplib.POP3", Op::source, k_net},
+      Callable{"poplib.POP3_SSL", Op::source, k_net},
+      Callable{"boto3.client().get_object", Op::source, k_net},
+      Callable{"ftplib.FTP().retrlines", Op::source, k_net},
+      Callable{"ftplib.FTP_TLS().retrlines", Op::source, k_net},
+      Callable{"ftplib.FTP_TLS().retrbinary", Op::source, k_net},
       // running code
       Callable{"runpy._run_code", Op::run_code},
       Callable{"runpy._run_module_code", Op::run_code},
@@ -526,8 +585,13 @@ std::string canonical(std::string_view name) {
   }
   if (find_callable(out) != nullptr) return out;
   // ctypes.CDLL(None).system, ctypes.cdll.msvcrt.system
-  if (out.starts_with("ctypes.") && (out.ends_with(".system") || out.ends_with(".popen")))
-    return "os." + out.substr(out.rfind('.') + 1);
+  if (out.starts_with("ctypes.") || out.starts_with("cffi.FFI()")) {
+    static constexpr std::array<std::string_view, 10> k_of_libc{
+        ".system", ".popen", ".dup2",   ".execl",  ".execle",
+        ".execlp", ".execv", ".execve", ".execvp", ".posix_spawn"};
+    for (const std::string_view function: k_of_libc)
+      if (out.ends_with(function)) return "os" + std::string(function);
+  }
   for (const std::string_view module: k_carried) {
     const std::string inner = "." + std::string(module) + ".";
     const std::size_t at = out.rfind(inner);

@@ -58,6 +58,7 @@ enum class Op : std::uint8_t {
   browse, ///< shows an address to the person
   pack,   ///< puts the file or folder of argument `detail` into an archive
   code,   ///< makes a code object out of its parts
+  fold,   ///< what a library makes of constants (folded.cpp); of others it is like any function
 };
 
 struct Callable {
@@ -81,6 +82,7 @@ enum Codec : std::uint8_t {
   k_rot13,
   k_by_name, ///< codecs.decode(x, name)
   k_cipher,  ///< needs a key
+  k_escapes, ///< unicode_escape
 };
 
 /// The entry for a canonical dotted name, or nothing.

@@ -42,6 +42,17 @@ bool Evaluator::call_unbound(const std::string& path, const Arguments& arguments
     result = arithmetic(path == "operator.mod" ? '%' : '+', first, arguments.get(1), at);
     return true;
   }
+  // sh.bash("-c", …), plumbum.local["bash"]("-c", …): the program is the name of the function
+  for (const std::string_view library: {"sh.", "plumbum.local.", "plumbum.cmd."}) {
+    if (!path.starts_with(library) || path.find_first_of(".(", library.size()) != std::string::npos)
+      continue;
+    std::vector<Value> words{make_text(path.substr(library.size()), 0, false)};
+    words.insert(words.end(), arguments.positional.begin(), arguments.positional.end());
+    note(f_run, tree_[at].begin);
+    judge_command(make_list(std::move(words), 0), arguments, at, "subprocess.run");
+    result = unknown(k_output, at);
+    return true;
+  }
   // types by name, as cloudpickle and dill write them
   if ((path.ends_with("._builtin_type") || path.ends_with("._load_type")) && first.is_text()) {
     result = make_name("types." + raw(first));

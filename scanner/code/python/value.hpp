@@ -32,6 +32,7 @@ enum Label : Labels {
   k_unpacked = 1U << 22,   ///< decompressed, from nobody knows where: programs do that too
   k_home = 1U << 23,       ///< a path of a search through a home directory or the whole disk
   k_request = 1U << 24,    ///< what somebody asks of a server or a bot that this unit runs
+  k_any_class = 1U << 25,  ///< one of all classes that are loaded
 };
 
 enum class Kind : std::uint8_t {
@@ -68,6 +69,10 @@ struct Value {
     return (is_text() && !partial) || kind == Kind::integer || kind == Kind::none;
   }
 };
+
+/// Value::number of an unknown that is an integer of more than 64 bits: pool[ref] has its bytes,
+/// the most significant first.
+inline constexpr std::int64_t k_long_number = 0x6c6f6e67;
 
 /// Value::number of an instance whose own class is passed over.
 inline constexpr std::int64_t k_super = 1;

@@ -304,6 +304,14 @@ void Reader::judge(const std::vector<Command>& commands, std::string_view text,
       });
       note_downloads(command, {is_unencrypted(low), is_plain_host(low)});
     }
+    // What lies in a clone of a host without a name or encryption is from there, too.
+    if (name == "git" && command.has("clone") && (is_unencrypted(low) || is_plain_host(low))) {
+      std::string folder = command.words.back();
+      if (is_url(folder)) folder = folder.substr(folder.rfind('/') + 1);
+      if (folder.ends_with(".git")) folder.resize(folder.size() - 4);
+      if (folder.size() > 1)
+        downloaded_.emplace_back(folder + "/", Host{is_unencrypted(low), is_plain_host(low)});
+    }
     const bool decodes = is_any(name, k_decoders) &&
                          (name != "base64" || contains(low, "-d") || contains(low, "--decode")) &&
                          name != "tr" && name != "printf" && name != "gunzip" && name != "zcat";
@@ -313,11 +321,17 @@ void Reader::judge(const std::vector<Command>& commands, std::string_view text,
       const std::string& file = name_of_file;
       if (file.size() < 2) continue;
       const std::string& first = command.words.front();
-      const bool direct = first == file || first == "./" + file || first.ends_with("/" + file);
-      const bool through = interprets && std::any_of(command.words.begin() + 1, command.words.end(),
-                                                     [&](const std::string& w) {
-                                                       return w == file || w == "./" + file;
-                                                     });
+      const bool folder = file.ends_with('/');
+      const auto inside = [&](const std::string& w) {
+        return folder && (w.starts_with(file) || w.starts_with("./" + file));
+      };
+      const bool direct =
+          first == file || first == "./" + file || first.ends_with("/" + file) || inside(first);
+      const bool through =
+          interprets &&
+          std::any_of(command.words.begin() + 1, command.words.end(), [&](const std::string& w) {
+            return w == file || w == "./" + file || inside(w);
+          });
       const bool marked =
           name == "chmod" &&
           std::any_of(command.words.begin(), command.words.end(),

@@ -149,7 +149,7 @@ const Format format_python{.name = "python",
                            .probe = probe,
                            .scan = scan,
                            .rules = python::python_rules(),
-                           .data_version = "python-3",
+                           .data_version = "python-4",
                            .weak = true};
 
 } // namespace hubgate
