@@ -16,6 +16,7 @@ namespace hubgate {
 // A new verb is a declaration and a line in the table.
 extern const Verb verb_scan;
 extern const Verb verb_serve;
+extern const Verb verb_ca;
 extern const Verb verb_policy;
 extern const Verb verb_waiver;
 extern const Verb verb_quarantine;
@@ -31,6 +32,7 @@ const std::vector<const Verb*>& verbs() {
   static const std::vector<const Verb*> k_verbs{
       &verb_scan,
       &verb_serve,
+      &verb_ca,
       &verb_hook,
       &verb_policy,
       &verb_waiver,

@@ -4,6 +4,7 @@
 #include "hook/daemon/server.hpp"
 #include "policy/commands/verb.hpp"
 #include "proxy/config.hpp"
+#include "proxy/forward/forward.hpp"
 #include "proxy/server.hpp"
 #include "scanner/core/evidence.hpp"
 
@@ -63,7 +64,7 @@ struct Tls {
 
 Result<TlsContext> load_server_tls(const ServeConfig& config, const std::filesystem::path& data,
                                    std::optional<OwnCertificate>& own) {
-  if (config.tls == ServeConfig::Tls::off) return TlsContext{};
+  if (config.tls == ServeConfig::Tls::off || !config.endpoint) return TlsContext{};
   if (config.tls == ServeConfig::Tls::files) return server_context(config.tls_cert, config.tls_key);
   auto made = own_certificate(data / "tls", config.listen.host);
   if (!made) return made.error();
@@ -86,6 +87,10 @@ Result<std::vector<uid_t>> accounts(const std::vector<std::string>& users) {
     }
   }
   return out;
+}
+
+std::filesystem::path data_of(const ServeConfig& config) {
+  return config.data.empty() ? default_data_dir() : config.data;
 }
 
 Result<void> prepare_directory(const std::filesystem::path& dir) {
@@ -136,11 +141,17 @@ void say_hello(const ServeConfig& config, const Server& server, const Gatekeeper
   const std::string url = !config.public_url.empty()
                               ? config.public_url
                               : (tls ? "https://" : "http://") + server.address();
-  std::string text = "hubgate: listening on " + url + ", upstream " +
-                     config.upstream.origin.text() + ", policy " + keeper.policy().name() + "\n";
+  const std::string upstream = config.upstream.origin.text();
+  std::string text = "hubgate: policy " + keeper.policy().name() + "\n";
+  if (config.endpoint) text += "hubgate: listening on " + url + ", upstream " + upstream + "\n";
+  if (config.proxy)
+    text += "hubgate: proxy on http://" + server.proxy_address() + ", opens " + upstream +
+            (config.proxy->hubs.empty() ? "" : " and others") + "\n" +
+            "hubgate: clients: export HTTPS_PROXY=http://" + server.proxy_address() +
+            ", and trust its authority: hubgate ca export\n";
   if (config.admin) text += "hubgate: admin pages on http://" + server.admin_address() + "\n";
   text += "hubgate: audit log in " + (data / "audit").string() + "\n";
-  text += "hubgate: clients: export HF_ENDPOINT=" + url + "\n";
+  if (config.endpoint) text += "hubgate: clients: export HF_ENDPOINT=" + url + "\n";
   if (own) {
     text += "hubgate: certificate " + own->cert_file + (own->made_now ? " (made now)" : "") +
             "\nhubgate: sha256 fingerprint " + own->fingerprint +
@@ -157,6 +168,7 @@ struct Running {
   HookConfig hook_config;
   std::filesystem::path data;
   std::unique_ptr<WorkerPool> pool;
+  std::unique_ptr<Signer> signer; ///< null: no forward proxy
   std::unique_ptr<Gatekeeper> keeper;
   std::unique_ptr<daemon::Server> hooks; ///< null: no socket
 };
@@ -271,10 +283,18 @@ int run_proxy(Running& running) {
   gate.rules = keeper.store().rules();
   gate.spool_directory = data / "spool";
   Server server(gate, std::move(*server_tls));
+  if (running.signer) {
+    std::vector<Certificate> chain;
+    if (auto cross = read_certificate(CaFiles(data / "ca").cross()))
+      chain.push_back(std::move(cross));
+    if (auto ready = server.intercept(*running.signer, std::move(chain)); !ready)
+      return complain(ready.error().message, exit_usage);
+  }
   if (auto bound = server.bind(); !bound) return complain(bound.error().message, exit_error);
   boost::json::object fields;
   fields["upstream"] = config.upstream.origin.text();
-  fields["listen"] = server.address();
+  if (config.endpoint) fields["listen"] = server.address();
+  if (config.proxy) fields["proxy"] = server.proxy_address();
   if (running.hooks) fields["socket"] = running.hook_config.socket;
   fields["policy"] = keeper.policy().name();
   fields["version"] = engine_version();
@@ -286,6 +306,28 @@ int run_proxy(Running& running) {
   loop.spawn([&] { return obey_signals(running, loop, &gate, &server); });
   loop.run();
   finish(running);
+}
+
+// The process that signs for intercepted hosts; before threads, and behind the workers' parent, so
+// that no worker inherits the way to it. Makes the authority when there is none.
+Result<void> start_signer(Running& running) {
+  const ServeConfig& config = running.config;
+  if (!config.proxy) return {};
+  const CaFiles files(data_of(config) / "ca");
+  const auto hosts = intercepted_hosts(config);
+  if (!std::filesystem::exists(files.cert())) {
+    if (auto made = prepare_directory(data_of(config)); !made) return made;
+    if (auto made = make_ca(files, hosts); !made) return made;
+    std::cerr << "hubgate: made an authority for intercepted hosts in " << files.dir.string()
+              << "\n";
+  }
+  const CaFacts facts = HUBGATE_TRY(ca_facts(files.cert()));
+  if (const auto missing = not_covered(facts, hosts); !missing.empty())
+    return Error{files.cert().string() + ": the authority may not sign for " + missing.front() +
+                 ", which is to be intercepted: hubgate ca rotate"};
+  if (facts.expired) return Error{files.cert().string() + ": has expired: hubgate ca rotate"};
+  running.signer = HUBGATE_TRY(Signer::start(files, hosts));
+  return {};
 }
 
 int run_serve(const Flags& flags) {
@@ -306,9 +348,10 @@ int run_serve(const Flags& flags) {
   if (!pool) return complain(pool.error().message, exit_error);
   running.pool = std::move(*pool);
   std::signal(SIGPIPE, SIG_IGN);
+  if (auto signer = start_signer(running); !signer)
+    return complain(signer.error().message, exit_error);
 
-  Gatekeeper::Options options{.data_dir = running.config.data.empty() ? default_data_dir()
-                                                                      : running.config.data,
+  Gatekeeper::Options options{.data_dir = data_of(running.config),
                               .policy = std::move(*policy),
                               .rules = rules_digest(all_formats()),
                               .workers = running.pool.get()};
@@ -329,6 +372,8 @@ void set_up(CLI::App& app, int& exit_code) {
   auto flags = std::make_shared<Flags>();
   app.add_option("--listen", flags->listen, "HOST:PORT for clients (127.0.0.1:8443)");
   app.add_option("--upstream", flags->upstream, "URL of the hub, e.g. https://huggingface.co");
+  app.add_option("--proxy", flags->proxy,
+                 "HOST:PORT for clients with HTTPS_PROXY; hub hosts are opened, see hubgate ca");
   app.add_option("--tls", flags->tls,
                  "\"self-made\" (the default: an own certificate), or \"off\" on loopback");
   app.add_option("--tls-cert", flags->tls_cert, "certificate chain, PEM");

@@ -112,17 +112,6 @@ void read_tls(yaml::Mapping& top, ServeConfig& config) {
   tls->finish();
 }
 
-void read_follow(yaml::Mapping& top, ServeConfig& config) {
-  const auto hosts = top.list("follow");
-  if (!hosts) return;
-  for (const yaml::Item& host: *hosts) {
-    if (const auto error = check_host_pattern(host.text))
-      top.error("follow", host, error->message);
-    else
-      config.follow.push_back(host.text);
-  }
-}
-
 void read_file(yaml::Mapping& top, ServeConfig& config) {
   read_text(top, "listen", [&](const std::string& text) { return set_listen(config, text); });
   read_text(top, "admin", [&](const std::string& text) { return set_admin(config, text); });
@@ -132,7 +121,13 @@ void read_file(yaml::Mapping& top, ServeConfig& config) {
   read_tls(top, config);
   config.data = top.text("data").value_or("");
   config.policy = top.text("policy").value_or("");
-  read_follow(top, config);
+  read_hosts(top, "follow", config.follow);
+  if (auto proxy = top.mapping("proxy")) {
+    config.proxy.emplace();
+    read_forward(*proxy, *config.proxy);
+  }
+  read_outward(top, config.outward);
+  read_networks(top, "proxy_protocol", config.balancers);
   if (auto git = top.mapping("git")) {
     static constexpr std::array<std::string_view, 2> k_choices = {"refuse", "pass"};
     config.unscanned_packs = git->choice("unscanned_packs", k_choices) == 1u;
@@ -161,6 +156,10 @@ Result<void> flag(std::string_view name, Result<void> result) {
 }
 
 Result<void> apply_flags(ServeConfig& config, const ServeFlags& flags) {
+  if (!flags.proxy.empty()) {
+    if (!config.proxy) config.proxy.emplace();
+    config.proxy->listen = flags.proxy;
+  }
   if (!flags.listen.empty())
     if (auto done = flag("--listen", set_listen(config, flags.listen)); !done) return done;
   if (!flags.admin.empty())
@@ -178,6 +177,29 @@ Result<void> apply_flags(ServeConfig& config, const ServeFlags& flags) {
     if (auto error = check_host_pattern(host)) return Error{"--follow: " + error->message};
     config.follow.push_back(host);
   }
+  return {};
+}
+
+constexpr std::string_view k_default_hub = "https://huggingface.co";
+
+// What the forward proxy needs beside what was said of it.
+Result<void> complete_proxy(ServeConfig& config) {
+  if (!config.proxy) return {};
+  ForwardConfig& proxy = *config.proxy;
+  auto listen = parse_address(proxy.listen);
+  if (!listen) return Error{"proxy.listen: " + listen.error().message};
+  config.proxy_listen = *listen;
+  if (config.upstream.target.empty()) {
+    config.endpoint = false;
+    if (auto done = set_upstream(config, k_default_hub); !done) return done;
+  }
+  const auto add_files_of = [&](const Origin& hub) {
+    for (std::string& host: default_intercept_hosts(hub))
+      proxy.intercept.push_back(std::move(host));
+  };
+  add_files_of(config.upstream.origin);
+  for (const Url& hub: proxy.hubs)
+    add_files_of(hub.origin);
   return {};
 }
 
@@ -205,6 +227,7 @@ Result<ServeConfig> config_from(std::string_view text, std::string_view source,
   read_file(top, config);
   if (auto error = document.first_error()) return *error;
   if (auto done = apply_flags(config, flags); !done) return done.error();
+  if (auto done = complete_proxy(config); !done) return done.error();
   if (config.upstream.target.empty()) {
     // Then the gate answers Git hooks and relays nothing.
     if (top.has("socket")) return config;
@@ -218,7 +241,8 @@ Result<ServeConfig> config_from(std::string_view text, std::string_view source,
       return Error{"--tls off and a certificate exclude each other"};
     config.tls = ServeConfig::Tls::files;
   }
-  if (config.tls == ServeConfig::Tls::off && !is_loopback_host(config.listen.host))
+  if (config.endpoint && config.tls == ServeConfig::Tls::off &&
+      !is_loopback_host(config.listen.host))
     return Error{"--tls off is for loopback addresses only, and " + config.listen.host +
                  " is none"};
   for (std::string& host: default_follow_hosts(config.upstream.origin))

@@ -1,6 +1,7 @@
 #pragma once
 // Configuration of `hubgate serve`: hubgate.yaml, then flags over it. Every value has a default
 // that works on one machine.
+#include "proxy/forward/config.hpp"
 #include "proxy/hub/follow.hpp"
 #include "scanner/core/result.hpp"
 
@@ -43,7 +44,12 @@ struct ServeConfig {
   std::string policy;            ///< preset or file; empty: the default preset
   std::vector<std::string> follow;
   std::optional<Address> admin;
-  std::string public_url; ///< how clients reach the gate; empty: what their Host field says
+  bool endpoint = true; ///< whether the upstream is offered at `listen`
+  std::optional<ForwardConfig> proxy;
+  Address proxy_listen;
+  OutwardConfig outward;
+  std::vector<Network> balancers; ///< whose connections begin with the PROXY protocol
+  std::string public_url;         ///< how clients reach the gate; empty: what their Host field says
   bool unscanned_packs = false;
   /// Transfers over Xet: read here in both directions, negotiated away, or refused.
   enum class Xet { strip, terminate, refuse } xet = Xet::strip;
@@ -54,7 +60,8 @@ struct ServeConfig {
 
 /// What the flags say; empty means "not given".
 struct ServeFlags {
-  std::string listen, upstream, tls, tls_cert, tls_key, data, policy, config, admin, upstream_ca;
+  std::string listen, upstream, tls, tls_cert, tls_key, data, policy, config, admin, upstream_ca,
+      proxy;
   std::vector<std::string> follow;
 };
 

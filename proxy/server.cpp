@@ -2,6 +2,8 @@
 
 #include "proxy/admin/admin.hpp"
 #include "proxy/cas/cas.hpp"
+#include "proxy/forward/forward.hpp"
+#include "proxy/forward/proxy_protocol.hpp"
 #include "proxy/git/git.hpp"
 #include "proxy/hub/commit.hpp"
 #include "proxy/hub/listing.hpp"
@@ -11,9 +13,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <openssl/rand.h>
-
-#include <array>
 
 namespace hubgate::proxy {
 
@@ -24,25 +23,6 @@ constexpr int k_backlog = 511;
 /// the answer before the connection ends.
 constexpr std::uint64_t k_discard = std::uint64_t{64} << 20;
 constexpr auto k_discard_time = std::chrono::seconds(10);
-
-std::string random_id() {
-  // Drawn many at a time: a request must not cost a round of the generator.
-  thread_local std::array<unsigned char, 512> pool{};
-  thread_local std::size_t left = 0;
-  constexpr std::size_t k_bytes = 8;
-  if (left == 0) {
-    RAND_bytes(pool.data(), pool.size());
-    left = pool.size();
-  }
-  left -= k_bytes;
-  static constexpr std::string_view k_digits = "0123456789abcdef";
-  std::string out;
-  for (const unsigned char byte: std::span(pool).subspan(left, k_bytes)) {
-    out += k_digits[byte >> 4];
-    out += k_digits[byte & 15];
-  }
-  return out;
-}
 
 bool is_host(std::string_view text) {
   return !text.empty() && text.size() < 256 &&
@@ -89,6 +69,8 @@ const char* route_name(Route route) {
     return "git-push";
   case Route::page:
     return "page";
+  case Route::file_host:
+    return "file-host";
   case Route::refused:
     return "refused";
   }
@@ -114,6 +96,47 @@ Task<void> reply_bad_request(Gate& gate, Connection& connection, int status, std
   co_await reply_error(visit, status, std::move(why));
 }
 
+// Nothing is known of a host with files: what can be read is an object of its own.
+Asked on_file_host(const RequestHead& request, Target target) {
+  Asked asked;
+  asked.path = target.path();
+  asked.target = std::move(target);
+  if (request.method == "GET" || request.method == "HEAD") asked.route = Route::file_host;
+  return asked;
+}
+
+bool agrees(std::string_view host, const Guest& guest) {
+  const auto said = parse_url("https://" + std::string(host));
+  return said && said->target == "/" && said->origin.host_field() == guest.host;
+}
+
+// WebSocket and its like. h2c is an offer that may be left unanswered.
+bool upgrades(const Headers& headers) {
+  const auto wanted = headers.get("upgrade");
+  return wanted && !equals_ignoring_case(*wanted, "h2c") &&
+         !equals_ignoring_case(*wanted, "TLS/1.2");
+}
+
+Task<void> note_misdirected(Visit& visit, std::string why) {
+  ++visit.gate.metrics.refused["host-mismatch"];
+  const Context context = visit.context(Road::hub);
+  Gatekeeper& keeper = visit.gate.keeper;
+  co_await visit.gate.loop.offload([&] { return keeper.refuse("host-mismatch", why, context); });
+  co_await reply_error(visit, 421, std::move(why));
+}
+
+Task<void> serve_file(Visit& visit) {
+  Url url;
+  url.origin = *visit.files;
+  url.target = visit.request.target;
+  Headers fields = forwarded_fields(visit);
+  Fetch fetch("GET", std::move(url), std::move(fields));
+  fetch.hub = visit.hub;
+  Ask ask(std::move(fetch), Road::hub);
+  ask.trusts_etag = false;
+  co_await serve_object(visit, std::move(ask));
+}
+
 Task<void> serve_hub_object(Visit& visit) {
   Url url = visit.hub->base;
   url.target = visit.request.target;
@@ -125,8 +148,10 @@ Task<void> serve_hub_object(Visit& visit) {
 } // namespace
 
 struct Server::Listener {
-  explicit Listener(Loop& loop) : clients(loop.context()), admins(loop.context()) {}
+  explicit Listener(Loop& loop)
+      : clients(loop.context()), proxied(loop.context()), admins(loop.context()) {}
   asio::ip::tcp::acceptor clients;
+  asio::ip::tcp::acceptor proxied;
   asio::ip::tcp::acceptor admins;
 };
 
@@ -164,8 +189,12 @@ std::string shown(const asio::ip::tcp::acceptor& acceptor) {
 } // namespace
 
 Result<void> Server::bind() {
-  if (auto bound = bind_to(gate_.loop, listener_->clients, gate_.config.listen); !bound)
-    return bound;
+  const ServeConfig& config = gate_.config;
+  if (config.endpoint)
+    if (auto bound = bind_to(gate_.loop, listener_->clients, config.listen); !bound) return bound;
+  if (config.proxy)
+    if (auto bound = bind_to(gate_.loop, listener_->proxied, config.proxy_listen); !bound)
+      return bound;
   if (gate_.config.admin) return bind_to(gate_.loop, listener_->admins, *gate_.config.admin);
   return {};
 }
@@ -173,12 +202,24 @@ Result<void> Server::bind() {
 std::string Server::address() const {
   return shown(listener_->clients);
 }
+std::string Server::proxy_address() const {
+  return shown(listener_->proxied);
+}
 std::string Server::admin_address() const {
   return shown(listener_->admins);
 }
 
+Result<void> Server::intercept(Signer& signer, std::vector<Certificate> chain) {
+  forward_ = std::make_unique<Forward>(
+      gate_, *gate_.config.proxy, signer, std::move(chain),
+      [this](Connection& connection, const Guest& guest) { return talk(connection, guest); });
+  return forward_->open();
+}
+
 void Server::start() {
-  gate_.loop.spawn([this] { return accept_clients(); });
+  if (gate_.config.endpoint)
+    gate_.loop.spawn([this] { return accept_clients(listener_->clients, false); });
+  if (forward_) gate_.loop.spawn([this] { return accept_clients(listener_->proxied, true); });
   if (gate_.config.admin) gate_.loop.spawn([this] { return accept_admins(); });
 }
 
@@ -187,6 +228,7 @@ void Server::drain(Duration grace) {
   gate_.draining = true;
   boost::system::error_code ignored;
   listener_->clients.close(ignored);
+  listener_->proxied.close(ignored);
   for (Stream* stream: idle_)
     stream->set_deadline(Clock::now());
   gate_.loop.spawn([this, grace] { return wait_for_end(grace); });
@@ -199,11 +241,10 @@ Task<void> Server::wait_for_end(Duration grace) {
   gate_.loop.stop();
 }
 
-Task<void> Server::accept_clients() {
-  while (listener_->clients.is_open()) {
+Task<void> Server::accept_clients(asio::ip::tcp::acceptor& acceptor, bool proxied) {
+  while (acceptor.is_open()) {
     auto socket = std::make_shared<asio::ip::tcp::socket>(gate_.loop.context());
-    auto [failed] =
-        co_await listener_->clients.async_accept(*socket, asio::as_tuple(asio::use_awaitable));
+    auto [failed] = co_await acceptor.async_accept(*socket, asio::as_tuple(asio::use_awaitable));
     if (failed == asio::error::operation_aborted) continue;
     if (failed) { // out of descriptors, perhaps: not for ever
       co_await gate_.loop.sleep(std::chrono::milliseconds(100));
@@ -214,7 +255,7 @@ Task<void> Server::accept_clients() {
       ++gate_.metrics.connections_refused;
       continue;
     }
-    gate_.loop.spawn([this, socket] { return converse(socket); });
+    gate_.loop.spawn([this, socket, proxied] { return converse(socket, proxied); });
   }
 }
 
@@ -231,34 +272,78 @@ Task<void> Server::accept_admins() {
   }
 }
 
-Task<void> Server::converse(std::shared_ptr<asio::ip::tcp::socket> socket) {
+namespace {
+
+// The client that a load balancer speaks for. False: what came is no header of the PROXY protocol.
+Task<bool> read_balancer(Stream& stream, std::string& from, std::vector<std::uint8_t>& rest) {
+  ProxyHeader header;
+  while (header.kind == ProxyHeader::Kind::incomplete) {
+    const std::size_t before = rest.size();
+    rest.resize(before + k_max_proxy_header);
+    const std::int64_t n = co_await stream.read(std::span(rest).subspan(before));
+    if (n <= 0) co_return false;
+    rest.resize(before + static_cast<std::size_t>(n));
+    header = read_proxy_header(rest);
+  }
+  if (header.kind == ProxyHeader::Kind::broken) co_return false;
+  if (!header.client.empty()) from = header.client;
+  rest.erase(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(header.size));
+  co_return true;
+}
+
+} // namespace
+
+Task<void> Server::converse(std::shared_ptr<asio::ip::tcp::socket> socket, bool proxied) {
   struct Count {
     explicit Count(Metrics& metrics_) : metrics(metrics_) { ++metrics.connections; }
     ~Count() { --metrics.connections; }
     Metrics& metrics;
   } const count(gate_.metrics);
-  Connection connection(std::make_unique<Stream>(gate_.loop, std::move(*socket), tls_.get()));
+  auto plain = std::make_unique<Stream>(gate_.loop, std::move(*socket), nullptr);
+  Guest guest;
+  guest.from = plain->peer_address();
+  plain->set_deadline(Clock::now() + gate_.config.limits.head);
+  std::vector<std::uint8_t> early;
+  if (contains(gate_.config.balancers, plain->peer_ip())) {
+    const bool understood = co_await read_balancer(*plain, guest.from, early);
+    if (!understood) {
+      ++gate_.metrics.bad_requests;
+      co_return;
+    }
+  }
+  if (tls_ && !proxied) {
+    plain->secure(tls_.get(), early);
+    early = {};
+  }
+  Connection connection(std::move(plain), std::move(early));
   Stream& stream = connection.stream();
-  const std::string from = stream.peer_address();
-  stream.set_deadline(Clock::now() + gate_.config.limits.head);
   const bool shaken = co_await stream.accept();
   if (!shaken) {
     ++gate_.metrics.tls_failures;
     co_return;
   }
-  bool more = true;
-  while (more) {
-    more = co_await handle_one(connection, from);
-    if (more) stream.set_deadline(Clock::now() + gate_.config.limits.idle);
-  }
+  if (proxied)
+    co_await forward_->serve(connection, guest);
+  else
+    co_await talk(connection, guest);
   // A body that is cut must end as a cut: no close_notify pretends that it was whole, but FIN, for
   // on RST clients don't ask again.
   co_await stream.shutdown();
   co_await discard(connection);
 }
 
+Task<void> Server::talk(Connection& connection, const Guest& guest) {
+  Stream& stream = connection.stream();
+  stream.set_deadline(Clock::now() + gate_.config.limits.head);
+  bool more = true;
+  while (more) {
+    more = co_await handle_one(connection, guest);
+    if (more) stream.set_deadline(Clock::now() + gate_.config.limits.idle);
+  }
+}
+
 // False when the connection ends.
-Task<bool> Server::handle_one(Connection& connection, const std::string& from) {
+Task<bool> Server::handle_one(Connection& connection, const Guest& guest) {
   Stream& stream = connection.stream();
   if (!connection.has_more()) connection.relax();
   std::string text;
@@ -282,7 +367,10 @@ Task<bool> Server::handle_one(Connection& connection, const std::string& from) {
   Visit visit(gate_, connection);
   visit.request = std::move(*parsed);
   visit.id = random_id();
-  visit.from = from;
+  visit.from = guest.from;
+  visit.groups = guest.groups;
+  visit.files = guest.files;
+  if (guest.hub) visit.hub = guest.hub;
   visit.keep_alive = visit.request.keep_alive && !gate_.draining;
   auto target = parse_target(visit.request.target);
   const std::string host(visit.request.headers.get("host").value_or("localhost"));
@@ -295,13 +383,23 @@ Task<bool> Server::handle_one(Connection& connection, const std::string& from) {
   connection.expect_body(visit.request.framing, visit.request.length);
   visit.agent = std::string(visit.request.headers.get("user-agent").value_or("")).substr(0, 300);
   visit.client = client_of(visit.agent);
-  visit.user = user_of(visit.request.headers);
+  visit.user = guest.user.empty() ? user_of(visit.request.headers) : guest.user;
   visit.gate_url = !gate_.config.public_url.empty()
                        ? gate_.config.public_url
                        : (stream.is_tls() ? "https://" : "http://") + host;
+  if (guest.hub) visit.gate_url = "https://" + guest.host;
   visit.asked = classify(visit.request.method, std::move(*target));
+  if (guest.files) visit.asked = on_file_host(visit.request, std::move(visit.asked.target));
   ++gate_.metrics.requests[route_name(visit.asked.route)];
-  co_await dispatch(visit);
+  if (guest.hub && !agrees(host, guest)) {
+    visit.keep_alive = false;
+    co_await note_misdirected(visit, "this connection is for " + guest.host);
+  } else if (guest.hub && upgrades(visit.request.headers)) {
+    co_await refuse(visit, Road::hub, "upgrade-refused",
+                    "other protocols than HTTP/1.1 do not pass on this host");
+  } else {
+    co_await dispatch(visit);
+  }
   const bool again = visit.keep_alive && visit.answered && connection.body_complete();
   co_return again;
 }
@@ -366,6 +464,9 @@ Task<void> Server::dispatch(Visit& visit) {
   case Route::git_pack:
   case Route::git_push:
     co_await serve_git(visit);
+    break;
+  case Route::file_host:
+    co_await serve_file(visit);
     break;
   case Route::lfs_locks:
     co_await refuse(visit, Road::lfs, "upload-refused",

@@ -3,10 +3,14 @@
 // pages listen on an address of their own.
 #include "proxy/relay/gate.hpp"
 #include "proxy/tls/contexts.hpp"
+#include "proxy/tls/x509.hpp"
 
 #include <set>
 
 namespace hubgate::proxy {
+
+class Forward;
+class Signer;
 
 class Server {
 public:
@@ -18,7 +22,12 @@ public:
   Result<void> bind();
   /// Where clients connect, with the port that was given for port 0.
   std::string address() const;
+  std::string proxy_address() const;
   std::string admin_address() const;
+
+  /// Before start(): stands as a forward proxy too, with certificates from `signer`. The error is
+  /// about the file of users.
+  Result<void> intercept(Signer& signer, std::vector<Certificate> chain);
 
   /// Starts to accept. Everything happens on the gate's loop.
   void start();
@@ -29,16 +38,18 @@ public:
 
 private:
   struct Listener;
-  Task<void> accept_clients();
+  Task<void> accept_clients(asio::ip::tcp::acceptor& acceptor, bool proxied);
   Task<void> accept_admins();
-  Task<void> converse(std::shared_ptr<asio::ip::tcp::socket> socket);
-  Task<bool> handle_one(Connection& connection, const std::string& from);
+  Task<void> converse(std::shared_ptr<asio::ip::tcp::socket> socket, bool proxied);
+  Task<void> talk(Connection& connection, const Guest& guest);
+  Task<bool> handle_one(Connection& connection, const Guest& guest);
   Task<void> dispatch(Visit& visit);
   Task<void> wait_for_end(Duration grace);
 
   Gate& gate_;
   TlsContext tls_;
   std::unique_ptr<Listener> listener_;
+  std::unique_ptr<Forward> forward_;
   std::set<Stream*> idle_;
 };
 

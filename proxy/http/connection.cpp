@@ -22,6 +22,14 @@ void Connection::relax() {
   }
 }
 
+std::vector<std::uint8_t> Connection::take_rest() {
+  std::vector<std::uint8_t> rest(buffer_.begin() + static_cast<std::ptrdiff_t>(begin_),
+                                 buffer_.end());
+  buffer_ = {};
+  begin_ = 0;
+  return rest;
+}
+
 Task<Connection::Got> Connection::read_head(std::string& head) {
   if (begin_ > 0) {
     buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(begin_));

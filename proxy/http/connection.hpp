@@ -20,7 +20,9 @@ public:
 
 class Connection {
 public:
-  explicit Connection(std::unique_ptr<Stream> stream) : stream_(std::move(stream)) {}
+  /// `received`: what was read of the stream already.
+  explicit Connection(std::unique_ptr<Stream> stream, std::vector<std::uint8_t> received = {})
+      : stream_(std::move(stream)), buffer_(std::move(received)) {}
 
   enum class Got { head, nothing, too_large, failed };
   /// Reads up to the empty line into `head`. `nothing`: the peer ended, or failed, before its first
@@ -38,7 +40,11 @@ public:
   bool body_complete() const { return complete_; }
 
   Stream& stream() { return *stream_; }
+  /// The stream, for another protocol; nothing else may be called afterwards.
+  std::unique_ptr<Stream> release() { return std::move(stream_); }
   std::string error() const { return error_.empty() ? stream_->error() : error_; }
+  /// What came behind the last message and belongs to another protocol.
+  std::vector<std::uint8_t> take_rest();
   /// Bytes of the next message came already.
   bool has_more() const { return begin_ < buffer_.size(); }
   void relax();

@@ -24,6 +24,7 @@ enum class Route {
   git_pack,   ///< POST ….git/git-upload-pack
   git_push,   ///< anything of git-receive-pack
   page,       ///< another GET or HEAD
+  file_host,  ///< GET or HEAD on an intercepted host that has files and no API
   refused,    ///< another method
 };
 

@@ -57,6 +57,20 @@ struct Gate {
   bool draining = false; ///< no further requests on kept connections
 };
 
+/// Whose connection it is, and what it was opened for.
+struct Guest {
+  std::string from;                ///< address
+  std::string user;                ///< as the proxy knows them; "" when nobody was asked
+  std::vector<std::string> groups; ///< of `user`
+  /// Of an intercepted host; the others only count then. Null: the endpoint.
+  const Hub* hub = nullptr;
+  std::optional<Origin> files; ///< it is a host with files of the hub, and no API
+  std::string host;            ///< what its Host field must say
+};
+
+/// 16 hex digits, for X-Request-Id.
+std::string random_id();
+
 struct Visit {
   Visit(Gate& gate_, Connection& connection_)
       : gate(gate_), connection(connection_), hub(&gate_.upstream.hub()) {}
@@ -69,6 +83,8 @@ struct Visit {
   Client client = Client::other;
   std::string agent;
   std::string user;
+  std::vector<std::string> groups; ///< of `user`, as the proxy knows them
+  std::optional<Origin> files;     ///< the host that is asked instead of the hub itself
   std::string from;
   std::string gate_url; ///< "https://gate:8443": how this client reaches the gate
   std::string id;       ///< X-Request-Id of answers that have no decision

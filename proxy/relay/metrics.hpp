@@ -19,10 +19,11 @@ struct Metrics {
   std::uint64_t scans = 0;                        ///< running now
   std::uint64_t scans_total = 0;
   std::uint64_t scans_failed = 0;
-  std::uint64_t waiting = 0;     ///< requests that wait for a scan now
-  std::uint64_t bytes_in = 0;    ///< of bodies, from upstream
-  std::uint64_t bytes_out = 0;   ///< of bodies, to clients
-  std::uint64_t spool_bytes = 0; ///< on disk now
+  std::uint64_t waiting = 0;         ///< requests that wait for a scan now
+  std::uint64_t bytes_in = 0;        ///< of bodies, from upstream
+  std::uint64_t bytes_out = 0;       ///< of bodies, to clients
+  std::uint64_t spool_bytes = 0;     ///< on disk now
+  std::uint64_t tunnelled_bytes = 0; ///< of tunnels that ended, both ways
   std::uint64_t cut_transfers = 0;
   std::uint64_t block_mismatches = 0;
 };

@@ -220,7 +220,8 @@ Described describe(const Gate& gate, const Fetched& fetched, const Ask& ask) {
   Described out;
   const Headers& fields = fetched.meta.headers;
   out.etag = std::string(fields.get("x-linked-etag").value_or(fields.get("etag").value_or("")));
-  out.claimed = ask.oid ? ask.oid : sha256_from_hex(unquoted(out.etag));
+  out.claimed = ask.oid;
+  if (!ask.oid && ask.trusts_etag) out.claimed = sha256_from_hex(unquoted(out.etag));
   const bool final_at_home = !fetched.left_origin;
   if (ask.size) {
     out.size = ask.size;

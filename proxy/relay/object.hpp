@@ -26,6 +26,8 @@ struct Ask {
   /// From elsewhere than the answer's fields (an LFS link).
   std::optional<Sha256> oid;
   std::optional<std::uint64_t> size;
+  /// Whether an ETag that looks like a sha256 is one: not on other hosts than hubs.
+  bool trusts_etag = true;
   /// What the road has to say before anything leaves, once the upstream has said yes. False: the
   /// client has been told. May add to what is passed.
   std::function<Task<bool>(Visit&, Described&)> permit;

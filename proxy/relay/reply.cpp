@@ -4,8 +4,10 @@
 
 #include <boost/json.hpp>
 #include <openssl/evp.h>
+#include <openssl/rand.h>
 
 #include <algorithm>
+#include <array>
 
 namespace hubgate::proxy {
 
@@ -100,6 +102,25 @@ Task<void> reply_message(Visit& visit, int status, Headers headers, std::string 
 
 } // namespace
 
+std::string random_id() {
+  // Drawn many at a time: a request must not cost a round of the generator.
+  thread_local std::array<unsigned char, 512> pool{};
+  thread_local std::size_t left = 0;
+  constexpr std::size_t k_bytes = 8;
+  if (left == 0) {
+    RAND_bytes(pool.data(), pool.size());
+    left = pool.size();
+  }
+  left -= k_bytes;
+  static constexpr std::string_view k_digits = "0123456789abcdef";
+  std::string out;
+  for (const unsigned char byte: std::span(pool).subspan(left, k_bytes)) {
+    out += k_digits[byte >> 4];
+    out += k_digits[byte & 15];
+  }
+  return out;
+}
+
 Client client_of(std::string_view agent) {
   if (agent.starts_with("hf-hub/")) return Client::rust;
   if (agent.find("hf_hub/") != std::string_view::npos) return Client::python;
@@ -149,6 +170,7 @@ Context Visit::context(Road road) const {
   out.revision = asked.revision;
   out.path = asked.path;
   out.user = user;
+  out.groups = groups;
   out.from = from;
   out.client = agent;
   return out;

@@ -1,9 +1,5 @@
 #include "proxy/relay/upstream.hpp"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/connect.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include <algorithm>
 
 namespace hubgate::proxy {
@@ -23,26 +19,6 @@ void drop_credentials(Headers& headers) {
   for (const char* name: {"Authorization", "Cookie", "Proxy-Authorization"})
     headers.remove(name);
 }
-
-/// Closes the socket of a connection attempt that takes too long.
-class ConnectLimit final : public Expiring {
-public:
-  ConnectLimit(Loop& loop, asio::ip::tcp::socket& socket)
-      : loop_(loop), socket_(socket), deadline_(Clock::now() + k_connect_limit) {
-    loop_.watch(*this);
-  }
-  ~ConnectLimit() override { loop_.forget(*this); }
-  void expire(TimePoint now) override {
-    if (now < deadline_) return;
-    boost::system::error_code ignored;
-    socket_.close(ignored);
-  }
-
-private:
-  Loop& loop_;
-  asio::ip::tcp::socket& socket_;
-  TimePoint deadline_;
-};
 
 } // namespace
 
@@ -73,8 +49,15 @@ Task<std::optional<std::string>> Exchange::read_all(std::uint64_t most) {
 }
 
 Upstream::Upstream(Loop& loop, const ServeConfig& config, ssl_ctx_st* tls)
-    : loop_(loop), config_(config), tls_(tls) {
+    : config_(config), tls_(tls), dialer_(loop, config.outward) {
   hubs_.emplace_back(config.upstream, config.follow);
+  if (!config.proxy) return;
+  for (const Url& url: config.proxy->hubs) {
+    std::vector<std::string> follow = config.follow;
+    for (std::string& host: default_follow_hosts(url.origin))
+      follow.push_back(std::move(host));
+    hubs_.emplace_back(url, std::move(follow));
+  }
 }
 
 Upstream::~Upstream() = default;
@@ -126,45 +109,24 @@ void Upstream::give_back(const Origin& origin, const Hub& hub,
 
 Task<std::unique_ptr<Connection>> Upstream::connect(Origin origin, const Hub& hub,
                                                     std::string& error) {
-  asio::ip::tcp::resolver resolver(loop_.context());
-  const std::string port = std::to_string(origin.port);
-  auto [failed, found] =
-      co_await resolver.async_resolve(origin.host, port, asio::as_tuple(asio::use_awaitable));
-  if (failed) {
-    error = origin.text() + ": the name can't be resolved: " + failed.message();
+  const Dialer::Allowed allowed = [&](const asio::ip::address& address) {
+    return address_allowed(hub.rules, origin, address, hub.at);
+  };
+  auto dialed = co_await dialer_.dial(origin.host, origin.port, allowed);
+  if (!dialed.stream) {
+    error = origin.text() + ": " + dialed.error;
     co_return nullptr;
   }
-  error = origin.text() + ": no address that may be connected to";
-  for (const auto& entry: found) {
-    const auto endpoint = entry.endpoint();
-    if (!address_allowed(hub.rules, origin, endpoint.address(), hub.at)) {
-      error = origin.text() + ": leads to an internal address (" + endpoint.address().to_string() +
-              "), which is not followed";
-      continue;
-    }
-    asio::ip::tcp::socket socket(loop_.context());
-    boost::system::error_code refused;
-    {
-      const ConnectLimit limit(loop_, socket);
-      auto [result] = co_await socket.async_connect(endpoint, asio::as_tuple(asio::use_awaitable));
-      refused = result;
-    }
-    if (refused) {
-      error = origin.text() + ": can't be reached: " + refused.message();
-      continue;
-    }
-    auto stream = std::make_unique<Stream>(loop_, std::move(socket), origin.tls ? tls_ : nullptr);
-    stream->set_deadline(Clock::now() + k_connect_limit);
-    const bool shaken = co_await stream->connect(origin.host);
-    if (!shaken) {
-      error = origin.text() + ": " + stream->error();
-      continue;
-    }
-    if (origin == hub.base.origin) hub.at = reachability(endpoint.address());
-    error.clear();
-    co_return std::make_unique<Connection>(std::move(stream));
+  if (origin.tls) dialed.stream->secure(tls_);
+  dialed.stream->set_deadline(Clock::now() + k_connect_limit);
+  const bool shaken = co_await dialed.stream->connect(origin.host);
+  if (!shaken) {
+    error = origin.text() + ": " + dialed.stream->error();
+    co_return nullptr;
   }
-  co_return nullptr;
+  if (origin == hub.base.origin && dialed.address) hub.at = reachability(*dialed.address);
+  error.clear();
+  co_return std::make_unique<Connection>(std::move(dialed.stream));
 }
 
 Task<bool> Upstream::try_request(Exchange& exchange, const Fetch& fetch, bool& nothing_came) {

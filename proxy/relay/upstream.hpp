@@ -5,6 +5,7 @@
 #include "proxy/config.hpp"
 #include "proxy/http/connection.hpp"
 #include "proxy/net/loop.hpp"
+#include "proxy/relay/dial.hpp"
 
 #include <deque>
 #include <map>
@@ -101,6 +102,8 @@ public:
 
   /// The first hub: the one behind the endpoint.
   const Hub& hub() const { return hubs_.front(); }
+  const std::deque<Hub>& hubs() const { return hubs_; }
+  Dialer& dialer() { return dialer_; }
   std::size_t pooled() const;
 
 private:
@@ -115,10 +118,10 @@ private:
   std::unique_ptr<Connection> take(const Origin& origin, const Hub& hub);
   void give_back(const Origin& origin, const Hub& hub, std::unique_ptr<Connection> connection);
 
-  Loop& loop_;
   const ServeConfig& config_;
   std::deque<Hub> hubs_; ///< their addresses stay
   ssl_ctx_st* tls_;
+  Dialer dialer_;
   std::map<Key, std::deque<std::pair<TimePoint, std::unique_ptr<Connection>>>> pool_;
 };
 

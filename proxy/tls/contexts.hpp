@@ -7,8 +7,11 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
 
+struct evp_pkey_st;
 struct ssl_ctx_st;
+struct x509_st;
 
 namespace hubgate::proxy {
 
@@ -18,6 +21,9 @@ struct ContextDeleter {
 using TlsContext = std::unique_ptr<ssl_ctx_st, ContextDeleter>;
 
 Result<TlsContext> server_context(const std::string& cert_file, const std::string& key_file);
+/// For a certificate that was minted; `chain`: what lies between it and a root. Takes references.
+Result<TlsContext> leaf_context(x509_st* leaf, evp_pkey_st* key,
+                                const std::vector<x509_st*>& chain);
 /// `ca_file`: trusted beside nothing else; empty: the system's store (and SSL_CERT_FILE).
 Result<TlsContext> client_context(const std::string& ca_file);
 

@@ -102,14 +102,17 @@ Stream::Stream(Loop& loop, asio::ip::tcp::socket socket, ssl_ctx_st* context)
   boost::system::error_code ignored;
   socket_.non_blocking(true, ignored);
   socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
-  if (context) {
-    ssl_ = SSL_new(context);
-    BIO* bio = BIO_new(wire_method());
-    BIO_set_data(bio, &wire_);
-    BIO_set_init(bio, 1);
-    SSL_set_bio(ssl_, bio, bio);
-  }
+  if (context) secure(context);
   loop_.watch(*this);
+}
+
+void Stream::secure(ssl_ctx_st* context, Bytes received) {
+  ssl_ = SSL_new(context);
+  BIO* bio = BIO_new(wire_method());
+  BIO_set_data(bio, &wire_);
+  BIO_set_init(bio, 1);
+  SSL_set_bio(ssl_, bio, bio);
+  wire_.kept.assign(received.begin(), received.end());
 }
 
 Stream::~Stream() {

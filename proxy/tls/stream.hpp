@@ -38,6 +38,9 @@ public:
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
+  /// Goes over to TLS on a stream that began without; accept() or connect() must follow. `received`
+  /// is what was read of the peer's TLS already.
+  void secure(ssl_ctx_st* context, Bytes received = {});
   /// TLS handshake; true at once without TLS. False: see error().
   Task<bool> accept();
   /// As a client: `name` is sent (SNI) and must be what the certificate is for.

@@ -1,0 +1,143 @@
+// `hubgate ca`: the authority that the forward proxy opens hub hosts with: made, shown, renewed,
+// and looked for on the machines of people.
+#include "proxy/tls/ca.hpp"
+#include "ca_check.hpp"
+#include "policy/commands/verb.hpp"
+#include "policy/gatekeeper.hpp"
+#include "proxy/forward/forward.hpp"
+
+#include <iostream>
+
+namespace hubgate {
+
+using namespace proxy;
+
+namespace {
+
+struct CaFlags {
+  std::string data, config, out, ca, proxy;
+};
+
+struct Place {
+  CaFiles files;
+  std::vector<std::string> hosts; ///< that are intercepted
+};
+
+Result<Place> place_of(const CaFlags& flags) {
+  ServeFlags serve;
+  serve.config = flags.config;
+  serve.data = flags.data;
+  // What it listens on is the configuration's to say; what it opens must be known here.
+  ServeConfig config;
+  if (flags.config.empty()) {
+    serve.proxy = "127.0.0.1:0";
+    config = HUBGATE_TRY(config_from("{}\n", "defaults", serve));
+  } else {
+    config = HUBGATE_TRY(load_config(serve));
+  }
+  if (!config.proxy) return Error{flags.config + ": has no \"proxy:\""};
+  const auto data = config.data.empty() ? default_data_dir() : config.data;
+  return Place{CaFiles(data / "ca"), intercepted_hosts(config)};
+}
+
+int show(const CaFiles& files, const std::string& proxy) {
+  const auto facts = ca_facts(files.cert());
+  if (!facts) return complain(facts.error().message, exit_error);
+  std::cout << "authority " << files.cert().string() << ", until " << facts->ends
+            << "\nsha256 fingerprint " << facts->fingerprint << "\ngood for";
+  for (const std::string& host: facts->hosts)
+    std::cout << " " << host;
+  std::cout << " and what is below them, and for nothing else\n\n"
+            << instructions(files.cert().string(), proxy);
+  return exit_ok;
+}
+
+int init(const CaFlags& flags) {
+  const auto place = place_of(flags);
+  if (!place) return complain(place.error().message, exit_usage);
+  if (auto made = make_ca(place->files, place->hosts); !made)
+    return complain(made.error().message, exit_error);
+  return show(place->files, flags.proxy);
+}
+
+int rotate(const CaFlags& flags) {
+  const auto place = place_of(flags);
+  if (!place) return complain(place.error().message, exit_usage);
+  if (auto made = rotate_ca(place->files, place->hosts); !made)
+    return complain(made.error().message, exit_error);
+  std::cout
+      << "The new authority is signed by the one before, so machines that trust that one go on "
+         "working; give them the new one (hubgate ca export) before " +
+             std::string(ca_facts(place->files.previous()) ? ca_facts(place->files.previous())->ends
+                                                           : "") +
+             ". Restart hubgate serve.\n\n";
+  return show(place->files, flags.proxy);
+}
+
+int export_ca(const CaFlags& flags) {
+  const auto place = place_of(flags);
+  if (!place) return complain(place.error().message, exit_usage);
+  const auto bundle = ca_bundle(place->files);
+  if (!bundle) return complain(bundle.error().message, exit_error);
+  if (flags.out.empty()) {
+    std::cout << *bundle;
+    return exit_ok;
+  }
+  const auto written = write_private(flags.out, 0644, [&](FILE* file) {
+    return std::fwrite(bundle->data(), bundle->size(), 1, file) == 1 ? 1 : 0;
+  });
+  if (!written) return complain(written.error().message, exit_error);
+  std::cout << instructions(flags.out, flags.proxy);
+  return exit_ok;
+}
+
+int check(const CaFlags& flags) {
+  std::string file = flags.ca;
+  if (file.empty()) {
+    const auto place = place_of(flags);
+    if (!place) return complain(place.error().message, exit_usage);
+    file = place->files.cert();
+  }
+  const auto facts = ca_facts(file);
+  if (!facts)
+    return complain(facts.error().message + " (--ca FILE: what hubgate ca export wrote)",
+                    exit_error);
+  bool missing = facts->expired;
+  if (facts->expired) std::cout << "MISSING  the authority ended on " << facts->ends << "\n";
+  for (const Check& one: check_machine(this_machine(), file, flags.proxy)) {
+    const bool bad = one.state == Check::State::missing;
+    missing = missing || bad;
+    std::cout << (bad                             ? "MISSING  "
+                  : one.state == Check::State::ok ? "ok       "
+                                                  : "-        ")
+              << one.what << ": " << one.detail << "\n";
+    if (!one.remedy.empty()) std::cout << "         " << one.remedy << "\n";
+  }
+  return missing ? exit_found : exit_ok;
+}
+
+void set_up(CLI::App& app, int& exit_code) {
+  auto flags = std::make_shared<CaFlags>();
+  const auto verb = [&](const char* name, const char* what, int (*run)(const CaFlags&)) {
+    CLI::App* sub = app.add_subcommand(name, what);
+    sub->add_option("--data", flags->data, "directory of hubgate serve");
+    sub->add_option("--config", flags->config, "hubgate.yaml: which hosts are intercepted");
+    sub->add_option("--proxy", flags->proxy, "URL of the proxy, for the instructions");
+    sub->callback([flags, run, &exit_code] { exit_code = run(*flags); });
+    return sub;
+  };
+  verb("init", "make the authority, and say how machines are told of it", init);
+  verb("rotate", "make a new one, signed by the one before; its old key is deleted", rotate);
+  CLI::App* exported = verb("export", "write what machines must trust, PEM", export_ca);
+  exported->add_option("--out", flags->out, "file; else standard output");
+  CLI::App* checked = verb("check", "tell what this machine still lacks", check);
+  checked->add_option("--ca", flags->ca, "the authority on this machine, PEM");
+  app.require_subcommand(1);
+}
+
+} // namespace
+
+extern const Verb verb_ca;
+const Verb verb_ca{"ca", "the authority that intercepted hosts are opened with", set_up};
+
+} // namespace hubgate
