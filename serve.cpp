@@ -3,6 +3,7 @@
 #include "hook/config.hpp"
 #include "hook/daemon/server.hpp"
 #include "policy/commands/verb.hpp"
+#include "proxy/cache/cache.hpp"
 #include "proxy/config.hpp"
 #include "proxy/forward/forward.hpp"
 #include "proxy/server.hpp"
@@ -129,6 +130,15 @@ Result<std::unique_ptr<daemon::Server>> start_daemon(const HookConfig& config,
     (void)setrlimit(RLIMIT_NOFILE, &limit);
   }
   return daemon::Server::start(keeper, pool, std::move(options));
+}
+
+Result<std::unique_ptr<Cache>> open_cache(const CacheConfig& config,
+                                          const std::filesystem::path& data) {
+  Cache::Options options;
+  options.dir = config.path.empty() ? data / "cache" : std::filesystem::absolute(config.path);
+  options.size = config.size;
+  options.offline = config.offline;
+  return Cache::open(std::move(options));
 }
 
 std::string hooks_line(const HookConfig& config) {
@@ -282,6 +292,13 @@ int run_proxy(Running& running) {
   gate.link_key = *key;
   gate.rules = keeper.store().rules();
   gate.spool_directory = data / "spool";
+  std::unique_ptr<Cache> cache;
+  if (config.cache.on) {
+    auto opened = open_cache(config.cache, data);
+    if (!opened) return complain(opened.error().message, exit_error);
+    cache = std::move(*opened);
+    gate.cache = cache.get();
+  }
   Server server(gate, std::move(*server_tls));
   if (running.signer) {
     std::vector<Certificate> chain;
@@ -389,6 +406,8 @@ void set_up(CLI::App& app, int& exit_code) {
   app.add_option("--follow", flags->follow,
                  "host that the upstream may redirect to (*.example.org: all below); repeatable")
       ->expected(1);
+  app.add_option("--cache", flags->cache,
+                 "SIZE: keep what passes on disk, up to so many bytes, and serve it from there");
   app.add_option("--admin", flags->admin, "HOST:PORT for /healthz, /readyz and /metrics");
   app.footer("SIGHUP reads the policy and the certificate again; SIGTERM ends when the running "
              "requests are answered.");

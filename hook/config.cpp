@@ -16,9 +16,9 @@ namespace hubgate {
 namespace {
 
 // What `hubgate serve` reads from the same file.
-constexpr std::array<std::string_view, 10> k_of_the_proxy{
-    "listen", "admin", "upstream", "public_url", "tls",
-    "follow", "git",   "trickle",  "link_life",  "limits"};
+constexpr std::array<std::string_view, 11> k_of_the_proxy{
+    "listen", "admin",   "upstream",  "public_url", "tls",  "follow",
+    "git",    "trickle", "link_life", "limits",     "cache"};
 
 void read_socket(yaml::Mapping& top, HookConfig& config) {
   config.socket = top.text("socket").value_or("");

@@ -1,6 +1,7 @@
 #pragma once
-// A thin, checked way to SQLite: statements that bind and read by type, errors as Result. Internal
-// to policy/. The text of every statement is ours; values are bound, never pasted.
+// A thin, checked way to SQLite: statements that bind and read by type, errors as Result. For
+// the policy store and the cache's index. The text of every statement is ours; values are bound,
+// never pasted.
 #include "scanner/core/bytes.hpp"
 #include "scanner/core/result.hpp"
 

@@ -11,6 +11,8 @@ namespace hubgate::proxy {
 
 namespace {
 
+constexpr std::uint64_t k_least_cache = std::uint64_t{1} << 20;
+
 std::optional<Error> check_host_pattern(std::string_view host) {
   std::string_view name = host.starts_with("*.") ? host.substr(2) : host;
   if (name.empty() ||
@@ -112,6 +114,17 @@ void read_tls(yaml::Mapping& top, ServeConfig& config) {
   tls->finish();
 }
 
+void read_cache(yaml::Mapping& top, CacheConfig& config) {
+  auto cache = top.mapping("cache");
+  if (!cache) return;
+  config.on = true;
+  config.path = cache->text("path").value_or("");
+  config.size = cache->size("size").value_or(config.size);
+  config.offline = cache->flag("offline").value_or(false);
+  if (config.size < k_least_cache) cache->error("size", "must be at least 1MiB");
+  cache->finish();
+}
+
 void read_file(yaml::Mapping& top, ServeConfig& config) {
   read_text(top, "listen", [&](const std::string& text) { return set_listen(config, text); });
   read_text(top, "admin", [&](const std::string& text) { return set_admin(config, text); });
@@ -144,6 +157,7 @@ void read_file(yaml::Mapping& top, ServeConfig& config) {
   }
   if (const auto life = top.duration("link_life"))
     config.link_life = std::chrono::duration_cast<std::chrono::seconds>(*life);
+  read_cache(top, config.cache);
   if (auto limits = top.mapping("limits")) read_limits(*limits, config.limits);
   for (const std::string_view of_the_hook: {"hook", "lfs", "socket", "socket_mode", "socket_group"})
     top.skip(of_the_hook);
@@ -173,6 +187,13 @@ Result<void> apply_flags(ServeConfig& config, const ServeFlags& flags) {
   if (!flags.upstream_ca.empty()) config.upstream_ca = flags.upstream_ca;
   if (!flags.data.empty()) config.data = flags.data;
   if (!flags.policy.empty()) config.policy = flags.policy;
+  if (!flags.cache.empty()) {
+    const auto size = yaml::size_from(flags.cache);
+    if (!size || *size < k_least_cache)
+      return Error{"--cache: \"" + flags.cache + "\" is no size of at least 1MiB (e.g. 100GiB)"};
+    config.cache.on = true;
+    config.cache.size = *size;
+  }
   for (const std::string& host: flags.follow) {
     if (auto error = check_host_pattern(host)) return Error{"--follow: " + error->message};
     config.follow.push_back(host);

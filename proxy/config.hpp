@@ -34,6 +34,14 @@ struct ServeLimits {
   std::chrono::milliseconds scan{300'000}; ///< a worker without any answer
 };
 
+/// The pull-through cache: off unless the configuration or a flag asks for it.
+struct CacheConfig {
+  bool on = false;
+  std::filesystem::path path;                    ///< empty: DATA/cache
+  std::uint64_t size = std::uint64_t{100} << 30; ///< bytes of objects
+  bool offline = false; ///< answer from it when the upstream can't be asked
+};
+
 struct ServeConfig {
   Address listen{"127.0.0.1", 8443};
   Url upstream;
@@ -55,13 +63,14 @@ struct ServeConfig {
   enum class Xet { strip, terminate, refuse } xet = Xet::strip;
   std::chrono::milliseconds trickle{4'000}; ///< longest silence while a client waits for a scan
   std::chrono::seconds link_life{3'600};    ///< of links to LFS objects
+  CacheConfig cache;
   ServeLimits limits;
 };
 
 /// What the flags say; empty means "not given".
 struct ServeFlags {
   std::string listen, upstream, tls, tls_cert, tls_key, data, policy, config, admin, upstream_ca,
-      proxy;
+      proxy, cache;
   std::vector<std::string> follow;
 };
 

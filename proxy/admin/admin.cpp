@@ -1,5 +1,7 @@
 #include "proxy/admin/admin.hpp"
 
+#include "proxy/cache/cache.hpp"
+
 namespace hubgate::proxy {
 
 namespace {
@@ -52,6 +54,24 @@ std::string metrics_text(const Gate& gate) {
   one("cut_transfers_total", "counter", "Transfers ended before their last byte.", m.cut_transfers);
   one("block_mismatches_total", "counter", "Blocks that differ from what was scanned.",
       m.block_mismatches);
+  if (gate.cache) {
+    const Cache::Counts& counts = gate.cache->counts();
+    one("cache_hits_total", "counter", "Answers whose bytes came from the cache.", m.cache_hits);
+    one("cache_misses_total", "counter", "Judged objects that were not in the cache.",
+        m.cache_misses);
+    one("cache_sent_bytes_total", "counter", "Body bytes from the cache.", m.cache_bytes);
+    one("cache_offline_total", "counter", "Answers given while the hub could not be asked.",
+        m.cache_offline);
+    one("cache_kept_total", "counter", "Objects taken into the cache.", counts.kept);
+    one("cache_given_up_total", "counter", "Objects that could not be written to it.",
+        counts.given_up);
+    one("cache_evicted_total", "counter", "Objects removed to make room.", counts.evicted);
+    one("cache_withdrawn_total", "counter", "Objects removed because of their verdict.",
+        counts.withdrawn);
+    one("cache_damaged_total", "counter", "Objects removed because the disk gave other bytes.",
+        counts.damaged);
+    one("cache_bytes", "gauge", "Bytes of objects in the cache.", gate.cache->bytes());
+  }
   text.family("requests_total", "counter", "Requests by route.");
   for (const auto& [route, number]: m.requests)
     text.value(number, "route", route);

@@ -1,5 +1,6 @@
 #include "proxy/hub/listing.hpp"
 
+#include "proxy/cache/serve.hpp"
 #include "proxy/hub/rewrite.hpp"
 #include "proxy/relay/object.hpp"
 
@@ -86,9 +87,84 @@ Task<void> serve_listing(Visit& visit) {
   co_await pass_page(visit, std::move(fetch));
 }
 
+namespace {
+
+/// An answer of the hub that may pass, before it is scanned.
+struct Page {
+  int status = 200;
+  Kind kind = Kind::json;
+  Headers fields; ///< as they came
+  std::string body;
+};
+
+// Scans and rewrites a page and sends it. True when it went out.
+Task<bool> send_page(Visit& visit, Page page) {
+  Gate& gate = visit.gate;
+  std::string key;
+  const bool passes =
+      co_await page_passes(visit, page.body, Road::hub, visit.asked.target.path(), key);
+  if (!passes) co_return false;
+  Headers headers = passed_fields(visit, page.fields);
+  PassedPage* known = gate.clean_pages.find(key);
+  if (page.kind == Kind::json && !(known && known->as_it_is)) {
+    const auto rewrite = [&] {
+      return rewrite_json(page.body, visit.hub->base.origin, visit.gate_url);
+    };
+    Result<std::string> rewritten = std::string{};
+    if (page.body.size() <= k_small)
+      rewritten = rewrite();
+    else
+      rewritten = co_await gate.loop.offload(rewrite);
+    if (!rewritten) {
+      co_await reply_error(visit, 502, rewritten.error().message);
+      co_return false;
+    }
+    known = gate.clean_pages.find(key);
+    if (known) known->as_it_is = *rewritten == page.body;
+    page.body = std::move(*rewritten);
+  } else if (page.kind == Kind::html) {
+    headers.set("Content-Security-Policy", "sandbox");
+  }
+  co_await reply(visit, page.status, std::move(headers), std::move(page.body));
+  co_return true;
+}
+
+// A listing that the hub gave before, when it can't be asked now. False: there is none.
+Task<bool> send_remembered(Visit& visit, std::string key) {
+  std::optional<PageAnswer> known = co_await remembered_page(visit, std::move(key));
+  if (!known) co_return false;
+  Page page;
+  page.fields = fields_from(known->fields);
+  page.body = std::move(known->body);
+  co_await send_page(visit, std::move(page));
+  co_return true;
+}
+
+Headers worth_remembering(const Headers& from) {
+  Headers out;
+  for (const char* name: {"Content-Type", "ETag", "X-Repo-Commit", "X-Total-Count", "Link"})
+    if (const std::string value = from.joined(name); !value.empty()) out.add(name, value);
+  return out;
+}
+
+} // namespace
+
 Task<void> pass_page(Visit& visit, Fetch fetch) {
   Gate& gate = visit.gate;
+  const bool listing =
+      visit.asked.route == Route::listing || visit.asked.route == Route::paths_info;
+  const bool cached = gate.cache != nullptr && listing && !visit.is_head();
+  std::string key;
+  if (cached) key = page_key(visit, fetch.body);
+  if (cached && hub_was_away(visit)) {
+    const bool sent = co_await send_remembered(visit, key);
+    if (sent) co_return;
+  }
   Fetched got = co_await gate.upstream.follow(std::move(fetch));
+  if (cached && hub_is_away(visit, got)) {
+    const bool sent = co_await send_remembered(visit, key);
+    if (sent) co_return;
+  }
   if (!got.last || got.left_origin) {
     if (got.error.empty()) got.error = "the upstream sends this listing from another host";
     if (got.refused || got.left_origin)
@@ -106,8 +182,8 @@ Task<void> pass_page(Visit& visit, Fetch fetch) {
     co_await reply_upstream_error(visit, head, std::move(text));
     co_return;
   }
-  Headers headers = passed_fields(visit, head.headers);
   if (visit.is_head() || head.status == 204 || head.status == 304) {
+    Headers headers = passed_fields(visit, head.headers);
     co_await reply(visit, head.status == 304 ? 200 : head.status, std::move(headers), {});
     co_return;
   }
@@ -128,33 +204,23 @@ Task<void> pass_page(Visit& visit, Fetch fetch) {
       co_await reply_error(visit, 502, "the upstream's answer broke off: " + why);
     co_return;
   }
-  const int status = head.status;
+  Page page;
+  page.status = head.status;
+  page.kind = kind;
+  page.fields = head.headers;
+  page.body = std::move(*body);
+  const bool keeps = cached && page.status == 200 && kind == Kind::json;
   got.last.reset();
-  gate.metrics.bytes_in += body->size();
-  std::string key;
-  const bool passes = co_await page_passes(visit, *body, Road::hub, visit.asked.target.path(), key);
-  if (!passes) co_return;
-  PassedPage* known = gate.clean_pages.find(key);
-  if (kind == Kind::json && !(known && known->as_it_is)) {
-    const auto rewrite = [&] {
-      return rewrite_json(*body, visit.hub->base.origin, visit.gate_url);
-    };
-    Result<std::string> rewritten = std::string{};
-    if (body->size() <= k_small)
-      rewritten = rewrite();
-    else
-      rewritten = co_await gate.loop.offload(rewrite);
-    if (!rewritten) {
-      co_await reply_error(visit, 502, rewritten.error().message);
-      co_return;
-    }
-    known = gate.clean_pages.find(key);
-    if (known) known->as_it_is = *rewritten == *body;
-    *body = std::move(*rewritten);
-  } else if (kind == Kind::html) {
-    headers.set("Content-Security-Policy", "sandbox");
+  gate.metrics.bytes_in += page.body.size();
+  Headers fields;
+  std::string as_it_came;
+  if (keeps && gate.cache->options().offline) {
+    fields = worth_remembering(page.fields);
+    as_it_came = page.body;
   }
-  co_await reply(visit, status, std::move(headers), std::move(*body));
+  const bool sent = co_await send_page(visit, std::move(page));
+  if (sent && !as_it_came.empty())
+    co_await remember_page(visit, std::move(key), std::move(fields), std::move(as_it_came));
 }
 
 } // namespace hubgate::proxy

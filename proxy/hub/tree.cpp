@@ -1,5 +1,6 @@
 #include "proxy/hub/tree.hpp"
 
+#include "proxy/cache/cache.hpp"
 #include "proxy/hub/rewrite.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/tree/paths.hpp"
@@ -287,6 +288,11 @@ private:
   TreeJob& job_;
 };
 
+bool is_commit(std::string_view revision) {
+  return revision.size() == 40 &&
+         revision.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 Task<void> run(Gate& gate, std::shared_ptr<TreeJob> job) {
   const Settle settle(gate, *job);
   co_await list(gate, job);
@@ -303,7 +309,15 @@ Task<void> run(Gate& gate, std::shared_ptr<TreeJob> job) {
     tell(*job, Reason::timeout, Reach::load, "the files that decide could not be fetched in time");
   co_await follow_code(gate, job);
   Gatekeeper& keeper = gate.keeper;
-  job->verdict = co_await gate.loop.offload([&] { return verdict_of_job(keeper, *job); });
+  std::shared_ptr<const TreeVerdict> verdict = co_await gate.loop.offload([&] {
+    auto out = verdict_of_job(keeper, *job);
+    // So that the revision is known after a restart, and when the hub can't be asked.
+    if (gate.cache && is_commit(job->revision) && out->key && out->report.complete())
+      (void)gate.cache->index().remember_tree(job->hub->name, job->repo, job->revision,
+                                              hex(*out->key));
+    return out;
+  });
+  job->verdict = std::move(verdict);
 }
 
 // The verdict that is known, if it still stands.
@@ -316,6 +330,28 @@ std::shared_ptr<const TreeVerdict> known_verdict(Gate& gate, const std::string& 
     return nullptr;
   }
   return *found;
+}
+
+// The verdict on a commit that the cache knows of and that today's rules made; null when there is
+// none.
+Task<std::shared_ptr<const TreeVerdict>> remembered_verdict(Visit& visit, std::string key,
+                                                            std::string commit) {
+  Gate& gate = visit.gate;
+  if (!gate.cache || !is_commit(commit)) co_return nullptr;
+  Gatekeeper& keeper = gate.keeper;
+  std::shared_ptr<TreeVerdict> out =
+      co_await gate.loop.offload([&]() -> std::shared_ptr<TreeVerdict> {
+        const auto tree = gate.cache->index().tree(visit.hub->name, visit.asked.repo, commit);
+        if (!tree || tree->empty()) return nullptr;
+        auto stored = keeper.store().tree("tree:" + *tree);
+        if (!stored || !*stored || !(*stored)->current) return nullptr;
+        auto verdict = std::make_shared<TreeVerdict>();
+        verdict->report = std::move((*stored)->report);
+        verdict->key = sha256_from_hex(*tree);
+        return verdict;
+      });
+  if (out) gate.trees.put(key, out, 1 + out->report.findings.size());
+  co_return out;
 }
 
 // The running job for the revision, or a new one; null when there are too many.
@@ -340,11 +376,6 @@ std::shared_ptr<TreeJob> job_for(Visit& visit, const std::string& key,
   return job;
 }
 
-bool is_commit(std::string_view revision) {
-  return revision.size() == 40 &&
-         revision.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 bool names(const Report& report, std::string_view path) {
   return std::any_of(report.findings.begin(), report.findings.end(),
                      [&](const Finding& finding) { return finding.where == escaped(path); });
@@ -367,6 +398,7 @@ Task<bool> tree_permits(Visit& visit, Described& what) {
   const bool code = lower_case(visit.asked.path).ends_with(".py");
   if (decides && !code && !(verdict && names(verdict->report, visit.asked.path))) co_return true;
   const bool waits = !visit.is_head() || visit.client == Client::rust;
+  if (!verdict) verdict = co_await remembered_verdict(visit, key, revision);
   if (!verdict) {
     const std::shared_ptr<TreeJob> job = job_for(visit, key, revision);
     if (!waits) co_return true;

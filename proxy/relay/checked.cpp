@@ -1,5 +1,7 @@
 #include "proxy/relay/checked.hpp"
 
+#include "proxy/cache/serve.hpp"
+
 #include <algorithm>
 
 namespace hubgate::proxy {
@@ -62,9 +64,22 @@ Task<std::unique_ptr<Exchange>> open_range(Visit& visit, Ask ask, ByteRange byte
 Task<bool> continue_checked(Visit& visit, Ask ask, std::shared_ptr<const Outcome> outcome,
                             ByteRange range, BodyWriter& writer, std::unique_ptr<Exchange> body) {
   const ObjectDigest& digest = outcome->digest;
-  const BlockSpan span = covering_blocks(range);
   std::string error;
   const Road road = ask.road;
+  const bool whole = range.first == 0 && range.length() == digest.size;
+  bool alive = true;
+  const std::uint64_t from_cache = co_await send_cached(visit, outcome, range, writer, alive);
+  if (!alive) co_return false;
+  if (from_cache == range.length()) {
+    body.reset();
+    const bool finished = co_await writer.finish();
+    co_return finished;
+  }
+  if (from_cache != 0) body.reset();
+  range.first += from_cache;
+  std::shared_ptr<CacheFill> fill;
+  if (whole && from_cache == 0) fill = begin_fill(visit, digest.size);
+  const BlockSpan span = covering_blocks(range);
   if (!body)
     body = co_await open_range(visit, std::move(ask), span.bytes(digest.size), digest.size, error);
   std::vector<std::uint8_t> block;
@@ -93,12 +108,14 @@ Task<bool> continue_checked(Visit& visit, Ask ask, std::shared_ptr<const Outcome
       visit.keep_alive = false;
       co_return false;
     }
+    if (fill) co_await feed(visit.gate.loop, fill, block);
     const std::uint64_t from = std::max(range.first, begin) - begin;
     const std::uint64_t to = std::min<std::uint64_t>(range.last + 1 - begin, block.size());
     const bool sent = co_await writer.send(std::span(block).subspan(
         static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)));
     if (!sent) co_return false;
     if (index == span.last) {
+      if (fill) fill->keep(digest.sha256); // every block of it was checked
       const bool finished = co_await writer.finish();
       co_return finished;
     }

@@ -1,5 +1,7 @@
 #include "proxy/relay/flight.hpp"
 
+#include "proxy/cache/serve.hpp"
+
 #include <algorithm>
 
 namespace hubgate::proxy {
@@ -135,6 +137,7 @@ Task<bool> Flight::fetch() {
     if (!caught_up_ && spool().total() + bytes.size() > Spool::Options{}.memory_bytes)
       co_await let_scan_catch_up();
     hasher_.update(bytes);
+    if (options_.fill) co_await feed(loop_, options_.fill, bytes);
     const Result<void> stored = spool().append(bytes);
     if (!stored) {
       fail("the spool can't be written: " + stored.error().message);
@@ -180,7 +183,12 @@ Task<void> Flight::run(std::shared_ptr<Flight>) {
     outcome->mismatch = options_.claimed && *options_.claimed != outcome->digest.sha256;
     outcome->rules = options_.rules;
     outcome->made = Clock::now();
-    outcome_ = std::move(outcome);
+    if (outcome->mismatch && options_.own_copy)
+      fail("the gate's copy is damaged; try again");
+    else
+      outcome_ = std::move(outcome);
+  }
+  if (outcome_) {
     state_ = State::done;
   } else {
     ++metrics_.scans_failed;

@@ -12,6 +12,8 @@
 
 namespace hubgate::proxy {
 
+class CacheFill;
+
 /// What a finished flight knows of its object.
 struct Outcome {
   Report report;
@@ -44,6 +46,9 @@ public:
     std::string spool_directory;
     std::optional<Sha256> claimed;
     std::string rules; ///< of Gate
+    /// Its bytes are the gate's own copy of `claimed`: others than those are a failure.
+    bool own_copy = false;
+    std::shared_ptr<CacheFill> fill; ///< takes the bytes in; or null
     Duration longest_silence{};
     ServeLimits limits;
   };
@@ -62,6 +67,10 @@ public:
   State state() const { return state_; }
   const std::string& key() const { return options_.key; }
   const std::string& failure() const { return failure_; }
+  bool own_copy() const { return options_.own_copy; }
+  const std::optional<Sha256>& claimed() const { return options_.claimed; }
+  /// The fill, complete, once the state is done; null when it was given up.
+  std::shared_ptr<CacheFill> take_fill() { return std::move(options_.fill); }
   bool over_quota() const { return over_quota_; }
   const std::shared_ptr<const Outcome>& outcome() const { return outcome_; }
   std::optional<std::uint64_t> size() const { return size_; }

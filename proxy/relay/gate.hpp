@@ -27,6 +27,10 @@ struct PassedPage {
   bool as_it_is = false; ///< rewriting changes nothing in it
 };
 
+/// The token of an Authorization field, of Bearer or of Basic's password; "" without one.
+std::string token_of(const Headers& headers);
+
+class Cache;
 struct TreeJob;
 struct TreeVerdict;
 
@@ -48,7 +52,10 @@ struct Gate {
   Recent<PassedPage> clean_pages{4096};                      ///< by sha256 of listings and pages
   std::map<std::string, std::shared_ptr<TreeJob>> tree_jobs; ///< running, by key
   Recent<std::shared_ptr<const TreeVerdict>> trees{20'000};  ///< by repository and commit
-  std::string link_key;                                      ///< for the HMAC of LFS links
+  Cache* cache = nullptr;                                    ///< null: there is none
+  std::map<std::string, TimePoint> hubs_away; ///< by name: not asked before then (offline)
+  std::uint32_t cached_transfers = 0;         ///< running from the cache's disk
+  std::string link_key;                       ///< for the HMAC of LFS links
   std::string spool_directory;
   /// Store::rules(): what is scanned now is scanned with these. Only they make what is remembered
   /// of an object true, so keys of all that is remembered end in them.

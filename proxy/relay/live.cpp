@@ -1,5 +1,6 @@
 #include "proxy/relay/live.hpp"
 
+#include "proxy/cache/serve.hpp"
 #include "proxy/relay/checked.hpp"
 
 #include <algorithm>
@@ -182,6 +183,7 @@ Task<void> relay_live(Visit& visit, Ask ask, std::shared_ptr<Flight> flight, Hea
     co_return;
   }
   ++visit.gate.metrics.decisions[std::string(to_string(decision.action))];
+  if (ask.road == Road::hub) co_await remember_file(visit, headers, flight->outcome());
   if (!live.writer.head_sent()) {
     add_verdict(headers, decision, live.context);
     live.writer.prepare(200, headers, flight->outcome()->digest.size);

@@ -26,6 +26,10 @@ struct Metrics {
   std::uint64_t tunnelled_bytes = 0; ///< of tunnels that ended, both ways
   std::uint64_t cut_transfers = 0;
   std::uint64_t block_mismatches = 0;
+  std::uint64_t cache_hits = 0;    ///< answers that came from the cache whole
+  std::uint64_t cache_misses = 0;  ///< judged objects that were not there
+  std::uint64_t cache_bytes = 0;   ///< to clients, from the disk
+  std::uint64_t cache_offline = 0; ///< answers without the hub
 };
 
 } // namespace hubgate::proxy

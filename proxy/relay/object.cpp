@@ -1,5 +1,6 @@
 #include "proxy/relay/object.hpp"
 
+#include "proxy/cache/serve.hpp"
 #include "proxy/hub/rewrite.hpp"
 #include "proxy/relay/checked.hpp"
 #include "proxy/relay/live.hpp"
@@ -37,18 +38,23 @@ std::size_t weight_of(const Outcome& outcome) {
 }
 
 // Remembers a flight's outcome when it ends, whoever is still there.
-Task<void> settle(Gate& gate, std::shared_ptr<Flight> flight) {
+Task<void> settle(Gate& gate, std::shared_ptr<Flight> flight, Context context) {
   while (flight->state() == Flight::State::running)
     co_await flight->changed().wait(std::chrono::seconds(5));
   gate.flights.erase(flight->key());
   const std::shared_ptr<const Outcome> outcome = flight->outcome();
-  if (!outcome) co_return;
+  if (!outcome) {
+    // It may be the copy that is damaged: the next one comes from the hub.
+    if (flight->own_copy()) gate.cache->evict(*flight->claimed(), Cache::Why::damage);
+    co_return;
+  }
   gate.outcomes.put(flight->key(), outcome, weight_of(*outcome));
   if (outcome->mismatch) co_return;
   Gatekeeper& keeper = gate.keeper;
   const Result<void> stored = co_await gate.loop.offload(
       [&] { return keeper.remember(outcome->digest, outcome->report, outcome->rules); });
   if (!stored && gate.loop.on_error) gate.loop.on_error("store: " + stored.error().message);
+  co_await settle_cache(gate, flight->take_fill(), outcome, std::move(context));
 }
 
 // After a rename the upstream answers from another path: policies match that one.
@@ -98,6 +104,7 @@ Task<void> serve_head(Visit& visit, Ask ask, Described what) {
     co_return;
   }
   what.size = outcome->digest.size;
+  if (ask.road == Road::hub) co_await remember_file(visit, object_headers(what), outcome);
   if (decides_here) {
     Decision decision = co_await decide(visit.gate, outcome, context);
     if (!decision.passes()) {
@@ -147,7 +154,11 @@ Task<void> reply_unsatisfiable(Visit& visit, std::uint64_t size) {
 Task<void> start_and_put_off(Visit& visit, Ask ask, Described what) {
   std::string error;
   bool busy = false;
-  if (visit.gate.flights.count(what.key) == 0) {
+  std::unique_ptr<BodySource> copy = co_await cached_source(visit, what);
+  if (copy) {
+    const auto flight = flight_for(visit, what, std::move(copy), error, busy);
+    if (flight) flight->linger(k_linger);
+  } else if (visit.gate.flights.count(what.key) == 0) {
     ask.fetch.method = "GET";
     ask.fetch.stop_at_border = false;
     ask.fetch.headers.remove("Range");
@@ -189,11 +200,13 @@ Task<void> serve_known(Visit& visit, Ask ask, Described what,
   Decision decision = co_await decide(visit.gate, outcome, context);
   if (!decision.passes()) {
     body.reset();
+    co_await withdraw(visit.gate, decision, outcome->digest.sha256);
     co_await reply_refusal(visit, std::move(decision), std::move(context));
     co_return;
   }
   ++visit.gate.metrics.decisions[std::string(to_string(decision.action))];
   Headers headers = object_headers(what);
+  if (ask.road == Road::hub) co_await remember_file(visit, headers, outcome);
   add_verdict(headers, decision, context);
   co_await relay_checked(visit, std::move(ask), std::move(outcome), wanted, std::move(headers),
                          std::move(body));
@@ -245,7 +258,7 @@ Described describe(const Gate& gate, const Fetched& fetched, const Ask& ask) {
 }
 
 std::shared_ptr<Flight> flight_for(Visit& visit, const Described& what,
-                                   std::unique_ptr<Exchange> source, std::string& error,
+                                   std::unique_ptr<BodySource> source, std::string& error,
                                    bool& busy) {
   Gate& gate = visit.gate;
   busy = false;
@@ -260,6 +273,9 @@ std::shared_ptr<Flight> flight_for(Visit& visit, const Described& what,
   options.user = visit.quota_user();
   options.spool_directory = gate.spool_directory;
   options.claimed = what.claimed;
+  options.own_copy = dynamic_cast<const CachedBody*>(source.get()) != nullptr;
+  if (options.own_copy && !what.claimed) options.claimed = what.held;
+  if (!options.own_copy) options.fill = begin_fill(visit, what.size);
   options.rules = gate.rules;
   options.longest_silence = gate.config.limits.scan;
   options.limits = gate.config.limits;
@@ -270,7 +286,8 @@ std::shared_ptr<Flight> flight_for(Visit& visit, const Described& what,
     return nullptr;
   }
   gate.flights[what.key] = flight;
-  gate.loop.spawn([&gate, flight] { return settle(gate, flight); });
+  const Context context = visit.context(Road::hub);
+  gate.loop.spawn([&gate, flight, context] { return settle(gate, flight, context); });
   return flight;
 }
 
@@ -283,8 +300,9 @@ Task<std::shared_ptr<const Outcome>> known_outcome(Visit& visit, const Described
     if (lasting || Clock::now() - outcome->made < k_retry_unstorable) co_return outcome;
     gate.outcomes.erase(what.key);
   }
-  if (!what.claimed || !what.size) co_return nullptr;
-  const Sha256 claimed = *what.claimed;
+  const std::optional<Sha256> name = what.claimed ? what.claimed : what.held;
+  if (!name || !what.size) co_return nullptr;
+  const Sha256 claimed = *name;
   const std::uint64_t size = *what.size;
   Gatekeeper& keeper = gate.keeper;
   std::optional<StoredAnalysis> stored =
@@ -315,8 +333,44 @@ Task<Decision> decide(Gate& gate, std::shared_ptr<const Outcome> outcome, Contex
   co_return decision;
 }
 
+namespace {
+
+// The object of a link of the gate, without a look at the storage. The hub authorised it when it
+// answered the batch; the link says for whom and until when.
+Described describe_link(const Gate& gate, const Ask& ask) {
+  Described out;
+  out.claimed = ask.oid;
+  out.size = ask.size;
+  out.etag = "\"" + hex(*ask.oid) + "\"";
+  out.passed.set("ETag", out.etag);
+  out.passed.set("Content-Type", "application/octet-stream");
+  out.passed.set("X-Content-Type-Options", "nosniff");
+  out.key = gate.with_rules("sha256\n" + hex(*ask.oid) + "\n" + std::to_string(*ask.size));
+  return out;
+}
+
+// The outcome of an object whose bytes are in the cache; null when it is not both there and judged.
+Task<std::shared_ptr<const Outcome>> held_outcome(Visit& visit, Described what) {
+  Cache* cache = visit.gate.cache;
+  if (!cache || visit.direction != Direction::pull) co_return nullptr;
+  const Sha256 sha256 = *what.claimed;
+  const bool there = co_await visit.gate.loop.offload([&] { return cache->has(sha256); });
+  if (!there) co_return nullptr;
+  std::shared_ptr<const Outcome> outcome = co_await known_outcome(visit, what);
+  if (outcome && outcome->mismatch) outcome.reset();
+  co_return outcome;
+}
+
+} // namespace
+
 Task<std::shared_ptr<const Outcome>> judge_object(Visit& visit, Ask ask, std::string& error,
                                                   bool& busy) {
+  if (ask.oid && ask.size) {
+    // What is here and judged needs no look at the storage: the hub has said yes already.
+    const Described here = describe_link(visit.gate, ask);
+    std::shared_ptr<const Outcome> held = co_await held_outcome(visit, here);
+    if (held) co_return held;
+  }
   ask.fetch.method = "GET";
   ask.fetch.stop_at_border = false;
   ask.fetch.headers.remove("Range");
@@ -391,17 +445,20 @@ Task<bool> open_body(Visit& visit, Road road, Fetched& got) {
 }
 
 // A GET of a whole object that nobody has judged.
-Task<void> serve_unknown(Visit& visit, Ask ask, Described what, Fetched got, Release release) {
+// `copy`: the gate's own, if it has one.
+Task<void> serve_unknown(Visit& visit, Ask ask, Described what, Fetched got, Release release,
+                         std::unique_ptr<BodySource> copy) {
   Gate& gate = visit.gate;
-  if (gate.flights.count(what.key) == 0) {
+  std::unique_ptr<BodySource> source = std::move(copy);
+  if (!source && gate.flights.count(what.key) == 0) {
     const bool open = co_await open_body(visit, ask.road, got);
     if (!open) co_return;
-  } else {
-    got.last.reset();
+    source = std::move(got.last);
   }
+  got.last.reset();
   std::string error;
   bool busy = false;
-  const auto flight = flight_for(visit, what, std::move(got.last), error, busy);
+  const auto flight = flight_for(visit, what, std::move(source), error, busy);
   if (!flight) {
     int status = 502;
     if (busy) status = 429;
@@ -426,40 +483,22 @@ Task<bool> serve_unknown_range(Visit& visit, const Ask& ask, const Described& wh
   co_return true;
 }
 
-} // namespace
+// What the hub said of the path when it could still be asked.
+Described describe_remembered(const Gate& gate, const FileAnswer& answer) {
+  Described out;
+  out.etag = answer.etag;
+  out.size = answer.size;
+  out.claimed = answer.sha256;
+  out.passed = fields_from(answer.fields);
+  out.passed.remove("Accept-Ranges");
+  out.key = gate.with_rules("sha256\n" + hex(*answer.sha256) + "\n" + std::to_string(answer.size));
+  return out;
+}
 
-Task<void> serve_object(Visit& visit, Ask ask) {
+// The hub has described the object, and this person may have it.
+Task<void> serve_described(Visit& visit, Ask ask, Described what, Fetched got,
+                           std::optional<std::string> range) {
   Gate& gate = visit.gate;
-  std::optional<std::string> range;
-  if (const auto field = visit.request.headers.get("range"); field && !visit.is_head())
-    range = std::string(*field);
-  const bool whole_get = !visit.is_head() && !range;
-  ask.fetch.method = whole_get ? "GET" : "HEAD";
-  ask.fetch.stop_at_border = true;
-  Fetched got = co_await gate.upstream.follow(ask.fetch);
-  if (!got.last) {
-    co_await reply_no_answer(visit, ask.road, got);
-    co_return;
-  }
-  if (got.last->head.status >= 400) {
-    const ResponseHead head = got.last->head;
-    co_await reply_upstream_error(visit, head, {});
-    co_return;
-  }
-  if (!(got.meta_url.target == ask.fetch.url.target)) adopt_renamed(visit, got.meta_url);
-  Described what = describe(visit.gate, got, ask);
-  if (!what.size) {
-    // The size is only in the answer to a GET, perhaps another host's.
-    if (!whole_get) {
-      Fetch fetch = ask.fetch;
-      fetch.method = "GET";
-      got.last.reset();
-      got = co_await gate.upstream.follow(std::move(fetch));
-    }
-    const bool open = co_await open_body(visit, ask.road, got);
-    if (!open) co_return;
-    what = describe(visit.gate, got, ask);
-  }
   if (ask.permit) {
     const bool permitted = co_await ask.permit(visit, what);
     if (!permitted) co_return;
@@ -495,8 +534,10 @@ Task<void> serve_object(Visit& visit, Ask ask) {
     const bool served = co_await serve_unknown_range(visit, ask, what, *range);
     if (served) co_return;
   }
-  if (!got.last || ask.fetch.method == "HEAD") {
-    // A Range that means the whole object (or none that is understood).
+  std::unique_ptr<BodySource> copy = co_await cached_source(visit, what);
+  if (!copy && (!got.last || ask.fetch.method == "HEAD")) {
+    // A Range that means the whole object (or none that is understood), or a HEAD was enough while
+    // the bytes seemed to be here.
     ask.fetch.method = "GET";
     got = co_await gate.upstream.follow(ask.fetch);
     if (!got.last) {
@@ -504,7 +545,95 @@ Task<void> serve_object(Visit& visit, Ask ask) {
       co_return;
     }
   }
-  co_await serve_unknown(visit, std::move(ask), std::move(what), std::move(got), release);
+  co_await serve_unknown(visit, std::move(ask), std::move(what), std::move(got), release,
+                         std::move(copy));
+}
+
+// An answer without the hub, from what it said before. False: there is none for this person.
+Task<bool> serve_remembered(Visit& visit, const Ask& ask, std::optional<Remembered> remembered,
+                            std::optional<std::string> range) {
+  if (!remembered || !remembered->answer.authorised) co_return false;
+  const FileAnswer& answer = remembered->answer;
+  if (answer.status != 200) {
+    ++visit.gate.metrics.cache_offline;
+    ResponseHead head;
+    head.status = answer.status;
+    head.headers = fields_from(answer.fields);
+    co_await reply_upstream_error(visit, head, {});
+    co_return true;
+  }
+  if (!answer.sha256 || !remembered->on_disk) co_return false;
+  ++visit.gate.metrics.cache_offline;
+  Described what = describe_remembered(visit.gate, answer);
+  Fetched nothing;
+  co_await serve_described(visit, ask, std::move(what), std::move(nothing), std::move(range));
+  co_return true;
+}
+
+} // namespace
+
+Task<void> serve_object(Visit& visit, Ask ask) {
+  Gate& gate = visit.gate;
+  std::optional<std::string> range;
+  if (const auto field = visit.request.headers.get("range"); field && !visit.is_head())
+    range = std::string(*field);
+  const bool whole_get = !visit.is_head() && !range;
+  if (ask.oid && ask.size) {
+    Described here = describe_link(gate, ask);
+    std::shared_ptr<const Outcome> held = co_await held_outcome(visit, here);
+    if (held) {
+      Fetched nothing;
+      co_await serve_described(visit, std::move(ask), std::move(here), std::move(nothing),
+                               std::move(range));
+      co_return;
+    }
+  }
+  std::optional<Remembered> remembered;
+  if (ask.road == Road::hub) remembered = co_await remembered_file(visit);
+  if (hub_was_away(visit)) {
+    const bool served = co_await serve_remembered(visit, ask, remembered, range);
+    if (served) co_return;
+  }
+  // Of bytes that are here the hub is only asked whether they are still what it has, and whether
+  // this person may have them.
+  const bool here = remembered && remembered->on_disk;
+  ask.fetch.method = "HEAD";
+  if (whole_get && !here) ask.fetch.method = "GET";
+  ask.fetch.stop_at_border = true;
+  Fetched got = co_await gate.upstream.follow(ask.fetch);
+  if (ask.road == Road::hub && hub_is_away(visit, got)) {
+    const bool served = co_await serve_remembered(visit, ask, remembered, range);
+    if (served) co_return;
+  }
+  if (!got.last) {
+    co_await reply_no_answer(visit, ask.road, got);
+    co_return;
+  }
+  if (got.last->head.status >= 400) {
+    const ResponseHead head = got.last->head;
+    if (ask.road == Road::hub) co_await remember_refusal(visit, head);
+    co_await reply_upstream_error(visit, head, {});
+    co_return;
+  }
+  if (!(got.meta_url.target == ask.fetch.url.target)) adopt_renamed(visit, got.meta_url);
+  Described what = describe(visit.gate, got, ask);
+  if (!what.size) {
+    // The size is only in the answer to a GET, perhaps another host's.
+    if (ask.fetch.method == "HEAD") {
+      Fetch fetch = ask.fetch;
+      fetch.method = "GET";
+      got.last.reset();
+      got = co_await gate.upstream.follow(std::move(fetch));
+    }
+    const bool open = co_await open_body(visit, ask.road, got);
+    if (!open) co_return;
+    what = describe(visit.gate, got, ask);
+  }
+  if (remembered && !what.etag.empty() && remembered->answer.etag == what.etag &&
+      what.size == remembered->answer.size)
+    what.held = remembered->answer.sha256;
+  co_await serve_described(visit, std::move(ask), std::move(what), std::move(got),
+                           std::move(range));
 }
 
 } // namespace hubgate::proxy

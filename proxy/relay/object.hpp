@@ -16,6 +16,8 @@ struct Described {
   std::optional<std::uint64_t> size; ///< bytes
   std::string etag;                  ///< as sent, with quotes
   Headers passed;                    ///< fields that clients of this road need
+  /// What the same answer led to before: chooses a record where nothing is claimed.
+  std::optional<Sha256> held;
 };
 
 /// An object on its road.
@@ -45,7 +47,7 @@ Described describe(const Gate& gate, const Fetched& fetched, const Ask& ask);
 /// A flight for the object: the running one, or a new one that reads `source` (which may be null
 /// if one is running). Null with a line in `error` when quotas or the worker forbid it.
 std::shared_ptr<Flight> flight_for(Visit& visit, const Described& what,
-                                   std::unique_ptr<Exchange> source, std::string& error,
+                                   std::unique_ptr<BodySource> source, std::string& error,
                                    bool& busy);
 
 /// The outcome that is already known for what is described, or null.

@@ -131,9 +131,9 @@ Client client_of(std::string_view agent) {
   return Client::other;
 }
 
-std::string user_of(const Headers& headers) {
+std::string token_of(const Headers& headers) {
   const auto field = headers.get("authorization");
-  if (!field) return "anonymous";
+  if (!field) return {};
   const std::size_t space = std::min(field->find(' '), field->size());
   std::string token(trimmed(field->substr(space)));
   if (equals_ignoring_case(field->substr(0, space), "basic") && token.size() < 4096) {
@@ -150,6 +150,11 @@ std::string user_of(const Headers& headers) {
       if (colon != std::string::npos) token = plain.substr(colon + 1);
     }
   }
+  return token;
+}
+
+std::string user_of(const Headers& headers) {
+  const std::string token = token_of(headers);
   if (token.empty()) return "anonymous";
   return "token:" + hex(sha256(as_bytes(token))).substr(0, 8);
 }

@@ -1,0 +1,428 @@
+#include "proxy/cache/serve.hpp"
+
+#include <openssl/hmac.h>
+
+#include <algorithm>
+#include <array>
+#include <sys/uio.h>
+#include <unistd.h>
+
+namespace hubgate::proxy {
+
+namespace {
+
+/// How long the hub is not asked again after it could not be.
+constexpr auto k_away = std::chrono::seconds(10);
+/// What the disk may cost one transfer, all its pauses together.
+constexpr std::uint32_t k_patience_ms = 5000;
+constexpr auto k_pause = std::chrono::milliseconds(5);
+/// Up to this, reading and checking cost less than going to another thread.
+constexpr std::size_t k_small = std::size_t{64} << 10;
+/// More transfers than this at once do without a second block in memory each.
+constexpr std::uint32_t k_read_ahead_transfers = 32;
+
+// Whose answer this would be. Tokens are not stored; a digest of one is worth nothing without the
+// gate's own key.
+Who who_asks(const Visit& visit) {
+  const std::string token = token_of(visit.request.headers);
+  if (token.empty()) return {};
+  Sha256 mac{};
+  unsigned size = 0;
+  const std::string& key = visit.gate.link_key;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()),
+       reinterpret_cast<const unsigned char*>(token.data()), token.size(), mac.data(), &size);
+  return hex(mac);
+}
+
+// The path as it was asked for: what a rename made of it is the hub's business. Nothing for
+// spellings that are not the bytes of a file (`/raw` of an LFS object is its pointer).
+struct AskedFile {
+  CacheIndex::FileKey key;
+  std::string repo;
+  std::string revision;
+  std::size_t at = 0; ///< the revision's segment
+  std::vector<std::string> segments;
+};
+
+std::string joined(const std::vector<std::string>& segments) {
+  std::string out;
+  for (const std::string& segment: segments)
+    out += (out.empty() ? "" : "\n") + segment;
+  return out;
+}
+
+std::optional<AskedFile> asked_file(const Visit& visit) {
+  if (!visit.gate.cache || visit.direction != Direction::pull) return std::nullopt;
+  auto target = parse_target(visit.request.target);
+  if (!target) return std::nullopt;
+  Asked asked = classify("GET", std::move(*target));
+  if (asked.route != Route::object || asked.repo.empty() || asked.path.empty()) return std::nullopt;
+  AskedFile out;
+  out.segments = std::move(asked.target.segments);
+  const auto word = std::find(out.segments.begin(), out.segments.end(), "resolve");
+  if (word == out.segments.end() || word + 1 == out.segments.end()) return std::nullopt;
+  out.at = static_cast<std::size_t>(word - out.segments.begin()) + 1;
+  if (out.segments[out.at] != asked.revision) return std::nullopt;
+  out.key.hub = visit.hub->name;
+  out.key.path = joined(out.segments);
+  out.repo = asked.repo;
+  out.revision = asked.revision;
+  return out;
+}
+
+bool is_commit(std::string_view revision) {
+  return revision.size() == 40 &&
+         revision.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+void complain_about(Gate& gate, const Result<void>& result) {
+  if (!result && gate.loop.on_error) gate.loop.on_error("cache: " + result.error().message);
+}
+
+// Whether waivers let pass what the policy of now blocks. Records nothing.
+bool waived(Gatekeeper& keeper, const Decision& decision, const Report& report,
+            const Context& context) {
+  if (!context.sha256) return false;
+  const auto waivers = keeper.store().waivers_for(*context.sha256);
+  if (!waivers) return false;
+  return std::any_of(waivers->begin(), waivers->end(), [&](const Waiver& waiver) {
+    return waives(waiver, decision, report, context, now());
+  });
+}
+
+bool read_fully(int fd, std::uint64_t at, std::span<std::uint8_t> out) {
+  while (!out.empty()) {
+    const ssize_t n = ::pread(fd, out.data(), out.size(), static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += static_cast<std::uint64_t>(n);
+    out = out.subspan(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+} // namespace
+
+Headers fields_from(std::string_view text) {
+  Headers out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find("\r\n"), text.size());
+    const std::string_view line = text.substr(0, end);
+    if (const std::size_t colon = line.find(": "); colon != std::string_view::npos)
+      out.add(line.substr(0, colon), line.substr(colon + 2));
+    text.remove_prefix(std::min(end + 2, text.size()));
+  }
+  return out;
+}
+
+Task<std::optional<Remembered>> remembered_file(Visit& visit) {
+  const auto file = asked_file(visit);
+  if (!file) co_return std::nullopt;
+  Cache& cache = *visit.gate.cache;
+  const Who who = who_asks(visit);
+  std::optional<Remembered> out =
+      co_await visit.gate.loop.offload([&]() -> std::optional<Remembered> {
+        auto answer = cache.index().answer(file->key, who);
+        if (!answer || !*answer) return std::nullopt;
+        Remembered found;
+        found.answer = std::move(**answer);
+        if (found.answer.sha256) found.on_disk = cache.has(*found.answer.sha256);
+        return found;
+      });
+  co_return out;
+}
+
+Task<void> remember_file(Visit& visit, Headers fields, std::shared_ptr<const Outcome> outcome) {
+  auto file = asked_file(visit);
+  if (!file || outcome->mismatch) co_return;
+  FileAnswer answer;
+  for (const char* name: {"X-Hubgate-Verdict", "X-HF-Warning", "X-Request-Id", "Content-Range"})
+    fields.remove(name);
+  fields.write(answer.fields);
+  answer.etag = std::string(fields.get("x-linked-etag").value_or(fields.get("etag").value_or("")));
+  answer.size = outcome->digest.size;
+  answer.sha256 = outcome->digest.sha256;
+  const std::string commit(fields.get("x-repo-commit").value_or(""));
+  const Who who = who_asks(visit);
+  CacheIndex& index = visit.gate.cache->index();
+  const Result<void> done = co_await visit.gate.loop.offload([&]() -> Result<void> {
+    if (auto kept = index.remember(file->key, who, file->repo, file->revision, answer); !kept)
+      return kept;
+    // The same file under its commit, as whoever has a listing asks for it.
+    if (!is_commit(commit) || commit == file->revision) return {};
+    file->segments[file->at] = commit;
+    file->key.path = joined(file->segments);
+    return index.remember(file->key, who, file->repo, commit, answer);
+  });
+  complain_about(visit.gate, done);
+}
+
+Task<void> remember_refusal(Visit& visit, ResponseHead head) {
+  const bool missing =
+      head.status == 404 && head.headers.get("x-error-code").value_or("") == "EntryNotFound";
+  const bool forbidden = head.status == 401 || head.status == 403 || head.status == 404;
+  if (!missing && !forbidden) co_return;
+  const auto file = asked_file(visit);
+  if (!file) co_return;
+  FileAnswer answer;
+  answer.status = head.status;
+  Headers fields;
+  for (const char* name: {"X-Error-Code", "X-Repo-Commit", "X-Error-Message"})
+    if (const auto value = head.headers.get(name)) fields.add(name, *value);
+  fields.write(answer.fields);
+  const Who who = who_asks(visit);
+  CacheIndex& index = visit.gate.cache->index();
+  const Result<void> done = co_await visit.gate.loop.offload([&] {
+    return missing ? index.remember(file->key, who, file->repo, file->revision, answer)
+                   : index.forget(file->key, who);
+  });
+  complain_about(visit.gate, done);
+}
+
+std::string page_key(const Visit& visit, const std::string& body) {
+  auto target = parse_target(visit.request.target);
+  if (!target) return visit.request.target;
+  // Clients spell the same listing differently: order, case and what is the default anyway.
+  std::vector<std::string> query;
+  std::string_view left = target->query;
+  while (!left.empty()) {
+    const std::size_t end = std::min(left.find('&'), left.size());
+    std::string part = lower(left.substr(0, end));
+    if (!part.ends_with("=false") && !part.empty()) query.push_back(std::move(part));
+    left.remove_prefix(std::min(end + 1, left.size()));
+  }
+  std::sort(query.begin(), query.end());
+  std::string out = joined(target->segments);
+  for (const std::string& part: query)
+    out += "\n?" + part;
+  if (!body.empty()) out += "\n#" + hex(sha256(as_bytes(body)));
+  return out;
+}
+
+Task<void> remember_page(Visit& visit, std::string key, Headers fields, std::string body) {
+  Gate& gate = visit.gate;
+  if (!gate.cache || !gate.cache->options().offline) co_return;
+  const CacheIndex::FileKey at{visit.hub->name, std::move(key)};
+  PageAnswer page;
+  fields.write(page.fields);
+  page.body = std::move(body);
+  const Who who = who_asks(visit);
+  CacheIndex& index = gate.cache->index();
+  const Result<void> done =
+      co_await gate.loop.offload([&] { return index.remember_page(at, who, page); });
+  complain_about(gate, done);
+}
+
+Task<std::optional<PageAnswer>> remembered_page(Visit& visit, std::string key) {
+  Gate& gate = visit.gate;
+  if (!gate.cache || !gate.cache->options().offline) co_return std::nullopt;
+  const CacheIndex::FileKey at{visit.hub->name, std::move(key)};
+  const Who who = who_asks(visit);
+  CacheIndex& index = gate.cache->index();
+  std::optional<PageAnswer> out = co_await gate.loop.offload([&]() -> std::optional<PageAnswer> {
+    auto page = index.page(at, who);
+    return page ? std::move(*page) : std::nullopt;
+  });
+  if (out) ++gate.metrics.cache_offline;
+  co_return out;
+}
+
+bool hub_is_away(Visit& visit, const Fetched& got) {
+  Gate& gate = visit.gate;
+  if (!gate.cache || !gate.cache->options().offline || got.refused) return false;
+  bool away = !got.last;
+  if (got.last) {
+    const int status = got.last->head.status;
+    away = status == 502 || status == 503 || status == 504;
+  }
+  if (away)
+    gate.hubs_away[visit.hub->name] = Clock::now() + k_away;
+  else
+    gate.hubs_away.erase(visit.hub->name);
+  return away;
+}
+
+bool hub_was_away(const Visit& visit) {
+  const Gate& gate = visit.gate;
+  if (!gate.cache || !gate.cache->options().offline) return false;
+  const auto at = gate.hubs_away.find(visit.hub->name);
+  return at != gate.hubs_away.end() && Clock::now() < at->second;
+}
+
+Task<std::int64_t> CachedBody::read(std::span<std::uint8_t> out) {
+  const auto most =
+      static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), entry_.size - at_));
+  if (most == 0) co_return 0;
+  // What is in memory already costs no other thread.
+  iovec part{out.data(), most};
+  ssize_t n = ::preadv2(entry_.file.get(), &part, 1, static_cast<off_t>(at_), RWF_NOWAIT);
+  if (n < 0) {
+    const int fd = entry_.file.get();
+    const std::uint64_t at = at_;
+    n = co_await loop_.offload(
+        [=] { return ::pread(fd, out.data(), most, static_cast<off_t>(at)); });
+  }
+  if (n <= 0) co_return -1;
+  at_ += static_cast<std::uint64_t>(n);
+  co_return n;
+}
+
+Task<std::unique_ptr<BodySource>> cached_source(Visit& visit, const Described& what) {
+  Gate& gate = visit.gate;
+  const std::optional<Sha256> name = what.claimed ? what.claimed : what.held;
+  if (!gate.cache || !name || !what.size || visit.direction != Direction::pull) co_return nullptr;
+  Cache& cache = *gate.cache;
+  const Sha256 sha256 = *name;
+  const std::uint64_t size = *what.size;
+  std::optional<CacheEntry> entry =
+      co_await gate.loop.offload([&] { return cache.find(sha256, size); });
+  if (!entry) co_return nullptr;
+  co_return std::make_unique<CachedBody>(gate.loop, std::move(*entry), 0);
+}
+
+std::shared_ptr<CacheFill> begin_fill(const Visit& visit, std::optional<std::uint64_t> size) {
+  if (!visit.gate.cache || visit.direction != Direction::pull) return nullptr;
+  return visit.gate.cache->begin(size);
+}
+
+Task<void> feed(Loop& loop, std::shared_ptr<CacheFill>& fill, Bytes bytes) {
+  while (fill->behind()) {
+    if (fill->paused >= k_patience_ms) {
+      fill->drop();
+      fill.reset();
+      co_return;
+    }
+    fill->paused += static_cast<std::uint32_t>(k_pause.count());
+    co_await loop.sleep(k_pause);
+  }
+  fill->append(bytes);
+}
+
+Task<void> settle_cache(Gate& gate, std::shared_ptr<CacheFill> fill,
+                        std::shared_ptr<const Outcome> outcome, Context context) {
+  if (!gate.cache) co_return;
+  Cache& cache = *gate.cache;
+  context.sha256 = outcome->digest.sha256;
+  context.size = outcome->digest.size;
+  Gatekeeper& keeper = gate.keeper;
+  const bool sound = !outcome->mismatch && Store::storable(outcome->report);
+  const bool passes = co_await gate.loop.offload([&] {
+    const Decision decision = keeper.preview(outcome->report, context);
+    if (decision.passes() || waived(keeper, decision, outcome->report, context)) return true;
+    if (decision.verdict != VerdictKind::clean)
+      cache.evict(outcome->digest.sha256, Cache::Why::verdict);
+    return false;
+  });
+  if (!fill) co_return;
+  if (passes && sound)
+    fill->keep(outcome->digest.sha256);
+  else
+    fill->drop();
+}
+
+Task<void> withdraw(Gate& gate, const Decision& decision, Sha256 sha256) {
+  // One that is refused for its name, its repository or whoever asks stays for the others.
+  if (!gate.cache || decision.passes() || decision.verdict == VerdictKind::clean) co_return;
+  Cache& cache = *gate.cache;
+  co_await gate.loop.offload([&] {
+    cache.evict(sha256, Cache::Why::verdict);
+    return true;
+  });
+}
+
+namespace {
+
+/// One block, read and checked.
+struct Block {
+  std::vector<std::uint8_t> bytes;
+  bool ready = false;
+  bool sound = false;
+};
+
+/// A transfer from the disk. Shared with the read ahead, which may outlive the request.
+struct Transfer {
+  Transfer(Gate& gate_, CacheEntry entry_, std::shared_ptr<const Outcome> outcome_)
+      : gate(gate_), entry(std::move(entry_)), outcome(std::move(outcome_)), changed(gate_.loop) {
+    ++gate.cached_transfers;
+  }
+  ~Transfer() { --gate.cached_transfers; }
+  Transfer(const Transfer&) = delete;
+  Transfer& operator=(const Transfer&) = delete;
+  Gate& gate;
+  CacheEntry entry;
+  std::shared_ptr<const Outcome> outcome;
+  Event changed;
+  std::array<Block, 2> blocks;
+};
+
+Task<void> read_block(std::shared_ptr<Transfer> transfer, std::uint64_t index) {
+  Block& block = transfer->blocks[index % 2];
+  const ObjectDigest& digest = transfer->outcome->digest;
+  const std::uint64_t begin = index * k_block_size;
+  block.ready = false;
+  block.bytes.resize(
+      static_cast<std::size_t>(std::min<std::uint64_t>(k_block_size, digest.size - begin)));
+  const auto work = [&] {
+    return read_fully(transfer->entry.file.get(), begin, block.bytes) &&
+           block_matches(digest, index, block.bytes);
+  };
+  if (block.bytes.size() <= k_small)
+    block.sound = work();
+  else
+    block.sound = co_await transfer->gate.loop.offload(work);
+  block.ready = true;
+  transfer->changed.notify();
+}
+
+} // namespace
+
+Task<std::uint64_t> send_cached(Visit& visit, std::shared_ptr<const Outcome> outcome,
+                                ByteRange range, BodyWriter& writer, bool& alive) {
+  Gate& gate = visit.gate;
+  alive = true;
+  if (!gate.cache || visit.direction != Direction::pull) co_return 0;
+  Cache& cache = *gate.cache;
+  const ObjectDigest& digest = outcome->digest;
+  std::optional<CacheEntry> entry =
+      co_await gate.loop.offload([&] { return cache.find(digest.sha256, digest.size); });
+  if (!entry) {
+    ++gate.metrics.cache_misses;
+    co_return 0;
+  }
+  const auto transfer = std::make_shared<Transfer>(gate, std::move(*entry), outcome);
+  const BlockSpan span = covering_blocks(range);
+  std::uint64_t out = 0;
+  bool begun = false; // the reading of the block at hand
+  for (std::uint64_t index = span.first; index <= span.last; ++index) {
+    Block& block = transfer->blocks[index % 2];
+    if (!begun) co_await read_block(transfer, index);
+    while (!block.ready)
+      co_await transfer->changed.wait(std::chrono::seconds(60));
+    if (!block.sound) {
+      co_await gate.loop.offload([&] {
+        cache.evict(digest.sha256, Cache::Why::damage);
+        return true;
+      });
+      co_return out;
+    }
+    begun = index < span.last && gate.cached_transfers <= k_read_ahead_transfers;
+    if (begun) {
+      transfer->blocks[(index + 1) % 2].ready = false;
+      gate.loop.spawn([transfer, index] { return read_block(transfer, index + 1); });
+    }
+    const std::uint64_t begin = index * k_block_size;
+    const std::uint64_t from = std::max(range.first, begin) - begin;
+    const std::uint64_t to = std::min<std::uint64_t>(range.last + 1 - begin, block.bytes.size());
+    const Bytes piece =
+        std::span(block.bytes)
+            .subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from));
+    alive = co_await writer.send(piece);
+    if (!alive) co_return out;
+    out += piece.size();
+    gate.metrics.cache_bytes += piece.size();
+  }
+  ++gate.metrics.cache_hits;
+  co_return out;
+}
+
+} // namespace hubgate::proxy
