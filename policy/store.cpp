@@ -17,7 +17,7 @@ namespace hubgate {
 namespace {
 
 // Each entry brings the schema one version further. Never edit one that was released.
-constexpr std::array<const char*, 1> k_migrations{R"sql(
+constexpr std::array<const char*, 2> k_migrations{R"sql(
 CREATE TABLE reports(
   digest TEXT PRIMARY KEY,           -- sha256 of json, hex
   json TEXT NOT NULL);
@@ -59,6 +59,12 @@ CREATE TABLE failures(
   PRIMARY KEY(sha256, size, engine, rules));
 CREATE TABLE audit_head(one INTEGER PRIMARY KEY CHECK(one = 1), seq INTEGER NOT NULL,
   hash TEXT NOT NULL);
+)sql",
+                                                  R"sql(
+CREATE TABLE owed(
+  key TEXT PRIMARY KEY,              -- who owes which object to what
+  made INTEGER NOT NULL,
+  record TEXT NOT NULL);             -- JSON
 )sql"};
 
 constexpr Time k_first_retry = 30;

@@ -90,6 +90,13 @@ struct QuarantineRecord {
   std::string path;
 };
 
+/// Something that was let in before it could be judged, and is to be judged when it comes.
+struct OwedRecord {
+  std::string key;    ///< whoever writes it makes the same key for the same debt
+  Time made = 0;      ///< when it was first owed
+  std::string record; ///< JSON of whoever writes it
+};
+
 /// The audit log's last line as the store knows it.
 struct AuditHead {
   std::uint64_t seq = 0;
@@ -158,6 +165,12 @@ public:
   Result<void> drop_quarantine(const Sha256& sha256);
   Result<std::vector<QuarantineRecord>> quarantine();
   Result<std::optional<QuarantineRecord>> quarantined(const Sha256& sha256);
+
+  // What is owed. A debt that is there already stays as it was.
+  Result<void> put_owed(std::string_view key, std::string_view record);
+  Result<void> drop_owed(std::string_view key);
+  /// Oldest first.
+  Result<std::vector<OwedRecord>> owed();
 
   /// Many changes in one transaction: until commit() nobody else sees them, and without it none of
   /// them was made. Others wait (of this Store all, of other processes those who want to write), so

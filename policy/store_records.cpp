@@ -1,4 +1,4 @@
-// Decisions, waivers and quarantine records of the store.
+// Decisions, waivers, quarantine records and debts of the store.
 #include "policy/store_impl.hpp"
 
 namespace hubgate {
@@ -253,6 +253,29 @@ Result<std::optional<QuarantineRecord>> Store::quarantined(const Sha256& sha256)
                       "look into the quarantine");
   if (!HUBGATE_TRY(find.bind(Bytes(sha256)).row())) return std::optional<QuarantineRecord>();
   return std::optional<QuarantineRecord>(quarantine_of(find));
+}
+
+Result<void> Store::put_owed(std::string_view key, std::string_view record) {
+  const std::lock_guard lock(impl_->mutex);
+  sql::Statement insert(impl_->connection, "INSERT OR IGNORE INTO owed VALUES(?,?,?)",
+                        "note what is owed");
+  return insert.bind(key).bind(now()).bind(record).done();
+}
+
+Result<void> Store::drop_owed(std::string_view key) {
+  const std::lock_guard lock(impl_->mutex);
+  sql::Statement drop(impl_->connection, "DELETE FROM owed WHERE key = ?", "settle what is owed");
+  return drop.bind(key).done();
+}
+
+Result<std::vector<OwedRecord>> Store::owed() {
+  const std::lock_guard lock(impl_->mutex);
+  sql::Statement find(impl_->connection, "SELECT key, made, record FROM owed ORDER BY made, rowid",
+                      "list what is owed");
+  std::vector<OwedRecord> out;
+  while (HUBGATE_TRY(find.row()))
+    out.push_back({find.text(0), find.integer(1), find.text(2)});
+  return out;
 }
 
 } // namespace hubgate

@@ -2,6 +2,8 @@
 
 #include "policy/test_reports.hpp"
 
+#include <sqlite3.h>
+
 #include <gmock/gmock.h>
 
 #include <sys/resource.h>
@@ -222,6 +224,39 @@ TEST(Store, DamageIsAClearError) {
   } else {
     EXPECT_THAT(store.error().message, HasSubstr("store"));
   }
+}
+
+TEST(Store, WhatIsOwedStaysUntilItIsSettled) {
+  const Folder folder;
+  {
+    const auto store = opened(folder.path());
+    ASSERT_TRUE(store->put_owed("b", "{\"n\":1}"));
+    ASSERT_TRUE(store->put_owed("a", "{}"));
+    ASSERT_TRUE(store->put_owed("b", "{\"n\":2}")); // stays as it was
+  }
+  const auto store = opened(folder.path());
+  const auto owed = store->owed();
+  ASSERT_TRUE(owed);
+  ASSERT_EQ(owed->size(), 2U);
+  EXPECT_EQ(owed->front().key, "b");
+  EXPECT_EQ(owed->front().record, "{\"n\":1}");
+  EXPECT_GT(owed->front().made, 0);
+  ASSERT_TRUE(store->drop_owed("b"));
+  ASSERT_TRUE(store->drop_owed("never"));
+  EXPECT_EQ(store->owed()->size(), 1U);
+}
+
+TEST(Store, AnOlderSchemaIsBroughtUpToDate) {
+  const Folder folder;
+  ASSERT_TRUE(opened(folder.path())->remember(object(3), report({malicious()})));
+  sqlite3* db = nullptr;
+  ASSERT_EQ(sqlite3_open((folder.path() / "hubgate.db").c_str(), &db), SQLITE_OK);
+  EXPECT_EQ(sqlite3_exec(db, "DROP TABLE owed; PRAGMA user_version = 1", nullptr, nullptr, nullptr),
+            SQLITE_OK);
+  sqlite3_close(db);
+  const auto store = opened(folder.path());
+  EXPECT_TRUE(store->analysis({object(3).sha256, object(3).size})->has_value());
+  EXPECT_TRUE(store->put_owed("a", "{}"));
 }
 
 TEST(Store, ANewerSchemaIsRefused) {

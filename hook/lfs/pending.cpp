@@ -1,27 +1,18 @@
 #include "hook/lfs/pending.hpp"
 
-#include "policy/audit.hpp"
 #include "scanner/core/evidence.hpp"
 
 #include <algorithm>
-#include <list>
-#include <map>
 
 namespace hubgate {
 namespace json = boost::json;
 namespace {
 
-constexpr std::string_view k_pending = "lfs-pending";
-constexpr std::string_view k_settled = "lfs-settled";
 constexpr std::size_t k_path_max = 4096;
 
 std::string text_of(const json::object& fields, std::string_view key) {
   const auto* value = fields.if_contains(key);
   return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
-}
-
-std::string key_of(const PendingLfs& one) {
-  return one.git_dir + '\0' + one.repo + '\0' + one.oid + '\0' + one.path;
 }
 
 json::object fields_of(const PendingLfs& one) {
@@ -38,7 +29,6 @@ PendingLfs pending_from(const json::object& fields) {
   out.ref = text_of(fields, "ref");
   out.commit = text_of(fields, "commit");
   out.user = text_of(fields, "user");
-  out.since = text_of(fields, "time");
   if (const auto* size = fields.if_contains("size"); size != nullptr && size->is_int64())
     out.size = static_cast<std::uint64_t>(std::max<std::int64_t>(size->get_int64(), 0));
   return out;
@@ -60,38 +50,31 @@ Result<void> note_pending(Authority& authority, const HookEnvironment& environme
       if (item.place.ref < updates.size()) one.ref = printable(updates[item.place.ref].name, 300);
       one.commit = item.place.commit.hex();
       one.user = printable(environment.user, 200);
-      if (auto told = authority.event(k_pending, fields_of(one)); !told) return told;
+      if (auto told = authority.event(k_lfs_pending, fields_of(one)); !told) return told;
     }
   return {};
 }
 
-Result<std::vector<PendingLfs>> pending_objects(const std::filesystem::path& audit) {
-  std::list<PendingLfs> owed;
-  std::map<std::string, std::list<PendingLfs>::iterator> known;
-  const auto read = read_audit(audit, 0, [&](const AuditLog::Line&, const json::object& fields) {
-    const std::string event = text_of(fields, "event");
-    if (event != k_pending && event != k_settled) return true;
-    PendingLfs one = pending_from(fields);
-    const std::string key = key_of(one);
-    if (const auto at = known.find(key); at != known.end()) {
-      if (event == k_pending) return true; // the oldest counts
-      owed.erase(at->second);
-      known.erase(at);
-    } else if (event == k_pending) {
-      known.emplace(key, owed.insert(owed.end(), std::move(one)));
-    }
-    return true;
-  });
-  if (!read) return read.error();
-  return std::vector<PendingLfs>(owed.begin(), owed.end());
+Result<std::vector<PendingLfs>> pending_objects(Store& store) {
+  std::vector<PendingLfs> out;
+  for (const OwedRecord& owed: HUBGATE_TRY(store.owed())) {
+    boost::system::error_code error;
+    const auto value = json::parse(owed.record, error);
+    if (error || !value.is_object()) return Error{"store: what is owed is damaged"};
+    PendingLfs& one = out.emplace_back(pending_from(value.get_object()));
+    one.since = to_iso(owed.made);
+    one.key = owed.key;
+  }
+  return out;
 }
 
-Result<void> settle_pending(Authority& authority, const PendingLfs& one, std::string_view outcome,
+Result<void> settle_pending(Gatekeeper& keeper, const PendingLfs& one, std::string_view outcome,
                             std::string_view decision) {
   json::object fields = fields_of(one);
   fields["outcome"] = outcome;
   fields["decision"] = decision;
-  return authority.event(k_settled, fields);
+  if (auto told = keeper.event(k_lfs_settled, fields); !told) return told;
+  return keeper.store().drop_owed(one.key);
 }
 
 } // namespace hubgate

@@ -8,6 +8,7 @@
 #include "hook/lfs/pending.hpp"
 #include "hook/lfs/references.hpp"
 #include "hook/lfs_store.hpp"
+#include "policy/commands/shared.hpp"
 #include "policy/git/cases.hpp"
 #include "policy/yaml.hpp"
 #include "scanner/core/evidence.hpp"
@@ -154,7 +155,7 @@ private:
 Result<std::string> Settler::run(const PendingLfs& one) {
   LocalAuthority authority = gate_.authority(one.repo);
   const auto settle = [&](std::string outcome, const std::string& id) -> Result<std::string> {
-    if (auto told = settle_pending(authority, one, outcome, id); !told) return told.error();
+    if (auto told = settle_pending(gate_.keeper(), one, outcome, id); !told) return told.error();
     return outcome;
   };
   if (!install::is_repository(one.git_dir)) return settle("gone", "");
@@ -209,9 +210,14 @@ Result<int> pending(const Flags& flags) {
   if (data.empty()) data = default_data_dir();
   std::error_code ignored;
   std::vector<PendingLfs> owed;
-  if (fs::exists(data / "audit", ignored)) owed = HUBGATE_TRY(pending_objects(data / "audit"));
   std::unique_ptr<InProcess> gate;
-  if (flags.scan) gate = HUBGATE_TRY(InProcess::open(*pool, config, flags.data, flags.policy));
+  if (flags.scan) {
+    gate = HUBGATE_TRY(InProcess::open(*pool, config, flags.data, flags.policy));
+    owed = HUBGATE_TRY(pending_objects(gate->keeper().store()));
+  } else if (fs::exists(data / "hubgate.db", ignored)) {
+    const auto store = HUBGATE_TRY(open_for_reading(data));
+    owed = HUBGATE_TRY(pending_objects(*store));
+  }
   std::map<std::string, std::size_t> counts;
   std::size_t failures = 0;
   for (const auto& one: owed) {

@@ -1,5 +1,6 @@
 #include "policy/judge/local_authority.hpp"
 
+#include "policy/judge/owed.hpp"
 #include "scanner/tree/tree.hpp"
 
 namespace hubgate {
@@ -69,6 +70,8 @@ Result<void> LocalAuthority::quarantine(const Decision& decision, const Context&
 }
 
 Result<void> LocalAuthority::event(std::string_view what, const boost::json::object& fields) {
+  if (what == k_lfs_pending)
+    if (auto kept = keep_owed(keeper_.store(), scope_.vouched_by, fields); !kept) return kept;
   return keeper_.event(what, fields);
 }
 
