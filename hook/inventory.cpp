@@ -1,5 +1,6 @@
 #include "hook/inventory.hpp"
 
+#include "hook/daemon/client.hpp"
 #include "hook/in_process.hpp"
 #include "hook/install/layout.hpp"
 #include "hook/pre_receive.hpp"
@@ -24,6 +25,7 @@ struct Flags {
   std::string data;
   std::string policy;
   std::string config;
+  std::string daemon;
   std::string format = "text";
   std::string output;
 };
@@ -57,11 +59,17 @@ std::string creations(std::string_view refs) {
   return out;
 }
 
+/// Whom to ask: the daemon, or this process.
+struct Gate {
+  WorkerPool& pool;                     ///< whose processes read the objects
+  const HookConfig& config;             ///< where a daemon is, if `here` is null
+  std::unique_ptr<InProcess> here = {}; ///< null: the daemon is asked
+};
+
 /// All that the runs over several repositories share.
 class Survey {
 public:
-  Survey(InProcess& gate, WorkerPool& pool, const HookConfig& config, ScanOutput& output)
-      : gate_(gate), pool_(pool), config_(config), output_(output) {}
+  Survey(Gate& gate, ScanOutput& output) : gate_(gate), output_(output) {}
 
   /// An error is told and counted, and the next repository has its turn.
   void run(const fs::path& repository, const std::string& name);
@@ -75,9 +83,7 @@ private:
   Result<PushVerdict> judge(const fs::path& repository, const std::string& name);
   void tell(const PushCase& one, const std::string& name);
 
-  InProcess& gate_;
-  WorkerPool& pool_;
-  const HookConfig& config_;
+  Gate& gate_;
   ScanOutput& output_;
   Terminal terminal_{Terminal::Colour::off};
 };
@@ -113,10 +119,23 @@ Result<PushVerdict> Survey::judge(const fs::path& repository, const std::string&
   if (refs.status != 0) return Error{"git for-each-ref failed"};
   if (refs.output.empty()) return PushVerdict::pass;
   const Inventory inventory{[&](const PushCase& one) { tell(one, name); }};
-  LocalAuthority authority = gate_.authority(environment.repo);
-  return pre_receive(
-      {environment, config_, gate_.scratch(), pool_, authority, terminal_, &inventory},
-      creations(refs.output));
+  const std::string lines = creations(refs.output);
+  const auto ask = [&](const fs::path& scratch, Authority& authority) {
+    return pre_receive(
+        {environment, gate_.config, scratch, gate_.pool, authority, terminal_, &inventory}, lines);
+  };
+  if (gate_.here) {
+    LocalAuthority authority = gate_.here->authority(environment.repo);
+    return ask(gate_.here->scratch(), authority);
+  }
+  const auto client = daemon::Client::connect(
+      {.socket = gate_.config.daemon,
+       .repo = environment.repo,
+       .git_dir = environment.git_dir,
+       // Nobody waits for it but the daemon's own limits.
+       .deadline = daemon::Client::Clock::now() + std::chrono::hours(24 * 30)});
+  if (!client) return Error{"the gate's daemon does not answer: " + client.error().message};
+  return ask(fs::temp_directory_path(), **client);
 }
 
 void Survey::run(const fs::path& repository, const std::string& name) {
@@ -136,8 +155,14 @@ Result<int> survey(const Flags& flags, bool whole_server) {
   for (const char* variable: {"GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES",
                               "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_NAMESPACE"})
     unsetenv(variable);
-  const auto pool = HUBGATE_TRY(WorkerPool::start(all_formats()));
-  const HookConfig config = HUBGATE_TRY(load_hook_config(flags.config));
+  HookConfig config = HUBGATE_TRY(load_hook_config(flags.config));
+  if (!flags.daemon.empty()) config.daemon = flags.daemon;
+  const bool here = config.daemon.empty() || !flags.data.empty();
+  if (!here && !flags.policy.empty())
+    return Error{"the daemon at " + printable(config.daemon, 300) +
+                 " has a policy of its own: leave --policy out, or scan without it (--data)"};
+  // Behind a daemon only the objects are read here.
+  const auto pool = HUBGATE_TRY(WorkerPool::start(here ? all_formats() : FormatTable{}));
   std::error_code error;
   const fs::path root = fs::canonical(flags.path, error);
   if (error) return Error{printable(flags.path, 300) + ": " + error.message()};
@@ -152,7 +177,8 @@ Result<int> survey(const Flags& flags, bool whole_server) {
     return Error{printable(flags.path, 300) +
                  (whole_server ? " holds no Git repository" : " is no Git repository")};
 
-  const auto gate = HUBGATE_TRY(InProcess::open(*pool, config, flags.data, flags.policy));
+  Gate gate{*pool, config};
+  if (here) gate.here = HUBGATE_TRY(InProcess::open(*pool, config, flags.data, flags.policy));
 
   std::ofstream file;
   if (!flags.output.empty()) {
@@ -163,9 +189,10 @@ Result<int> survey(const Flags& flags, bool whole_server) {
   const ScanFormat format = flags.format == "jsonl"   ? ScanFormat::jsonl
                             : flags.format == "sarif" ? ScanFormat::sarif
                                                       : ScanFormat::text;
-  const auto output = make_scan_output(format, out, gate->keeper().store().rules(), false);
+  const auto output = make_scan_output(
+      format, out, here ? gate.here->keeper().store().rules() : rules_digest(all_formats()), false);
   output->begin();
-  Survey survey(*gate, *pool, config, *output);
+  Survey survey(gate, *output);
   for (const fs::path& repository: repositories)
     survey.run(repository, name_of(repository, root));
   output->end();
@@ -195,6 +222,10 @@ void add_verb(CLI::App& hook, int& exit_code, bool whole_server) {
   verb.add_option("--policy", flags->policy, "a policy file, or guarded, strict or audit")
       ->type_name("FILE|PRESET");
   verb.add_option("--config", flags->config, "hubgate.yaml")->type_name("FILE");
+  verb.add_option("--daemon", flags->daemon,
+                  "socket of `hubgate serve`, which then scans, decides and keeps the records; "
+                  "--data goes without it")
+      ->type_name("SOCKET");
   verb.callback([flags, &exit_code, whole_server] {
     std::signal(SIGPIPE, SIG_IGN);
     const auto code = survey(*flags, whole_server);
