@@ -224,6 +224,7 @@ Task<void> obey_signals(Running& running, Loop& loop, Gate* gate, Server* server
       continue;
     }
     if (gate != nullptr) gate->rules = keeper.store().rules();
+    if (running.hooks) running.hooks->policy_changed();
     if (server != nullptr) server->replace_tls(std::move(*tls));
     const bool noted =
         co_await loop.offload([&] { return keeper.event("policy-reloaded", fields).ok(); });

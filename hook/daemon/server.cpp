@@ -44,9 +44,21 @@ Result<std::unique_ptr<Server>> Server::start(Gatekeeper& keeper, WorkerPool& po
   auto out = std::unique_ptr<Server>(new Server(keeper, pool, std::move(options)));
   out->wake_ = Fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!out->wake_) return failed(out->options_.socket, "eventfd");
+  out->policy_changed();
   if (auto bound = out->bind(); !bound) return bound.error();
   out->accepting_ = std::thread([server = out.get()] { server->accept(); });
   return out;
+}
+
+// A file that is being edited decides nothing before it was read: hooks get the text that counts.
+Result<Welcome> Server::policy_in_force(const Policy& policy) {
+  const std::lock_guard lock(policy_mutex_);
+  if (policy_text_ && is_text_of(*policy_text_, policy)) return *policy_text_;
+  auto text = options_.policy_text();
+  if (!text || !is_text_of(*text, policy))
+    return Error{"the gate's policy is being changed: push again when it has been read"};
+  policy_text_ = std::move(*text);
+  return *policy_text_;
 }
 
 Result<void> Server::bind() {
@@ -170,8 +182,7 @@ void Server::let_in(Fd socket) {
       (void)channel.send(*message, Channel::Wait::no);
     return;
   }
-  auto session =
-      Session::create({keeper_, analyst_, load_, options_.policy_text}, std::move(channel), *peer);
+  auto session = Session::create({keeper_, analyst_, load_, policy_}, std::move(channel), *peer);
   if (!session) return;
   const std::lock_guard lock(mutex_);
   Guest& guest = guests_.emplace_back();

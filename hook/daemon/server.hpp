@@ -29,6 +29,8 @@ public:
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
+  /// The keeper has another policy now: its text is kept before somebody edits the file.
+  void policy_changed() { (void)policy_in_force(keeper_.policy()); }
   /// Lets nobody in any more; who is in goes on.
   void drain();
   /// Connections that are open.
@@ -50,6 +52,7 @@ private:
   void let_in(Fd socket);
   Result<void> admit(const Peer& peer);
   void sweep();
+  Result<Welcome> policy_in_force(const Policy& policy);
 
   Options options_;
   Gatekeeper& keeper_;
@@ -58,6 +61,9 @@ private:
   Fd wake_;
   std::atomic<bool> closing_{false};
   Load load_;
+  std::mutex policy_mutex_;
+  std::optional<Welcome> policy_text_; ///< of the policy that was in force last
+  PolicyInForce policy_ = [this](const Policy& policy) { return policy_in_force(policy); };
   std::mutex mutex_;
   std::list<Guest> guests_;
   Analyst analyst_;

@@ -40,17 +40,6 @@ void put_maybe(Out& out, const std::optional<Report>& report) {
   if (report) put(out, *report);
 }
 
-// As Policy::digest() for that text.
-std::string digest_of(const Welcome& welcome, const Policy& policy) {
-  if (welcome.policy.empty()) {
-    const auto preset = Policy::preset(welcome.policy_name);
-    return preset ? preset->digest() : std::string();
-  }
-  std::string all = welcome.policy;
-  if (const auto yara = policy.yara()) all += '\0' + yara->digest;
-  return hex(sha256(as_bytes(all)));
-}
-
 // Sealed memory of at most k_max_memory; its size.
 Result<std::uint64_t> memory_size(const Fd& memory) {
   struct stat info{};
@@ -61,6 +50,17 @@ Result<std::uint64_t> memory_size(const Fd& memory) {
 }
 
 } // namespace
+
+// As Policy::digest() is made.
+bool is_text_of(const Welcome& welcome, const Policy& policy) {
+  if (welcome.policy.empty()) {
+    const auto preset = Policy::preset(welcome.policy_name);
+    return preset && preset->digest() == policy.digest();
+  }
+  std::string all = welcome.policy;
+  if (const auto yara = policy.yara()) all += '\0' + yara->digest;
+  return hex(sha256(as_bytes(all))) == policy.digest();
+}
 
 Result<std::shared_ptr<Session>> Session::create(World world, Channel channel, Peer peer) {
   Fd event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -258,11 +258,10 @@ Result<void> Session::greet(Reader& in, std::uint32_t id) {
   }
   authority_ = std::make_unique<LocalAuthority>(world_.keeper, world_.analyst, std::move(scope));
   // By another text than decides here the hook would take other things for plain.
-  const auto welcome = world_.policy_text();
-  const Policy policy = authority_->policy();
-  if (!welcome || digest_of(*welcome, policy) != policy.digest()) {
+  const auto welcome = world_.policy_text(authority_->policy());
+  if (!welcome) {
     authority_.reset();
-    fail(id, Error{"the gate's policy is being changed: push again when it has been read"});
+    fail(id, welcome.error());
     return {};
   }
   Out out;

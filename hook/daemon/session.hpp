@@ -24,6 +24,11 @@ struct Load {
 
 /// Where the gate's policy is from; nothing when it can't be read now.
 using PolicyText = std::function<Result<Welcome>()>;
+/// The text of the policy that decides now.
+using PolicyInForce = std::function<Result<Welcome>(const Policy& policy)>;
+
+/// Whether that is the text of the policy.
+bool is_text_of(const Welcome& welcome, const Policy& policy);
 
 class Session : public std::enable_shared_from_this<Session> {
 public:
@@ -31,7 +36,7 @@ public:
     Gatekeeper& keeper;
     Analyst& analyst;
     Load& load;
-    const PolicyText& policy_text;
+    const PolicyInForce& policy_text;
   };
   /// Of one connection.
   static constexpr std::size_t k_tasks = 256;
