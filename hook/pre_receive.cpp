@@ -4,6 +4,7 @@
 #include "hook/git_command.hpp"
 #include "hook/lfs/orphans.hpp"
 #include "hook/lfs/pending.hpp"
+#include "hook/lfs_change.hpp"
 #include "hook/lfs_store.hpp"
 #include "hook/push_walk.hpp"
 #include "hook/tip_trees.hpp"
@@ -48,12 +49,14 @@ private:
   PushVerdict too_late();
   bool all_scanned();
   Judge::Pump pump_of(const git::Oid& oid);
+  const Judged* judged_blob(const git::Oid& oid);
   PushVerdict answer();
 
   const PreReceive& hook_;
   std::vector<git::RefUpdate> updates_;
   Policy policy_; ///< as it was when the push came
   std::vector<std::string> class_names_;
+  std::vector<std::size_t> classes_; ///< of the updates
   Clock::time_point started_ = Clock::now();
   std::unique_ptr<ObjectStore> objects_;
   std::unique_ptr<LfsStore> lfs_; ///< threads of the judge use it
@@ -158,6 +161,7 @@ Result<void> Push::prepare() {
   judge_ = std::make_unique<Judge>(hook_.authority, options);
   lfs_ = std::make_unique<LfsStore>(hook_.config, hook_.environment, hook_.scratch.string());
   const RefClasses refs = classes();
+  classes_ = refs.of;
   walk_ = std::make_unique<PushWalk>(
       *objects_, updates_, hook_.config, refs,
       [this](std::size_t index, const Bytes* bytes) { return want_blob(index, bytes); },
@@ -166,11 +170,14 @@ Result<void> Push::prepare() {
       });
   trees_ = std::make_unique<TipTrees>(
       TipTrees::World{hook_.environment, hook_.config, updates_, refs.of, *objects_, *judge_, *lfs_,
-                      hook_.authority, [this](const git::Oid& oid) -> const Judged* {
-                        const auto index = walk_->find_blob(oid);
-                        return index ? judged_[*index] : nullptr;
-                      }});
+                      hook_.authority, [this](const git::Oid& oid) { return judged_blob(oid); }});
   return {};
+}
+
+// What came out for a blob that the push brings or newly names; null for others.
+const Judged* Push::judged_blob(const git::Oid& oid) {
+  const auto index = walk_->find_blob(oid);
+  return index ? judged_[*index] : nullptr;
 }
 
 Judge::Pump Push::pump_of(const git::Oid& oid) {
@@ -244,6 +251,11 @@ Result<void> Push::decide() {
         add(std::move(one));
       }
   for (auto& one: trees_->cases())
+    add(std::move(one));
+  auto moved = HUBGATE_TRY(
+      lfs_changes({hook_.environment, updates_, classes_, *objects_, hook_.config.max_objects,
+                   [this](const git::Oid& oid) { return judged_blob(oid); }}));
+  for (auto& one: moved)
     add(std::move(one));
 
   std::vector<Gatekeeper::Case> asked;

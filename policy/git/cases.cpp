@@ -43,27 +43,6 @@ constexpr std::array<std::string_view, 24> k_model_suffixes{
     ".msgpack", ".npy",  ".npz",     ".onnx",        ".pb",     ".pickle", ".pkl",   ".pt",
     ".pt2",     ".pth",  ".parquet", ".safetensors", ".tflite", ".data",   ".zip",   ".tar"};
 
-bool is_model_name(std::string_view name) {
-  std::string lower(name);
-  for (char& c: lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
-  return std::any_of(k_model_suffixes.begin(), k_model_suffixes.end(),
-                     [&](std::string_view suffix) { return lower.ends_with(suffix); });
-}
-
-Finding finding_of(const Rule& rule, std::string_view evidence) {
-  Finding out;
-  out.rule = rule.id;
-  out.klass = rule.klass;
-  out.severity = rule.severity;
-  out.reach = rule.reach;
-  out.evidence = printable(evidence);
-  out.cwe = rule.cwe;
-  out.atlas = rule.atlas;
-  out.techniques = rule.techniques;
-  return out;
-}
-
 std::string_view word_of(git::Kind kind) {
   switch (kind) {
   case git::Kind::commit:
@@ -80,6 +59,27 @@ std::string_view word_of(git::Kind kind) {
 
 } // namespace
 
+bool is_model_name(std::string_view name) {
+  std::string lower(name);
+  for (char& c: lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  return std::any_of(k_model_suffixes.begin(), k_model_suffixes.end(),
+                     [&](std::string_view suffix) { return lower.ends_with(suffix); });
+}
+
+Finding hook_finding(const Rule& rule, std::string_view evidence) {
+  Finding out;
+  out.rule = rule.id;
+  out.klass = rule.klass;
+  out.severity = rule.severity;
+  out.reach = rule.reach;
+  out.evidence = printable(evidence);
+  out.cwe = rule.cwe;
+  out.atlas = rule.atlas;
+  out.techniques = rule.techniques;
+  return out;
+}
+
 std::vector<Rule> hook_rules() {
   std::vector<Rule> out(k_rules.begin(), k_rules.end());
   for (const auto& more: {git::tree_rules(), git::pointer_rules()})
@@ -90,11 +90,12 @@ std::vector<Rule> hook_rules() {
 std::optional<Finding> link_finding(std::string_view path, std::string_view target,
                                     std::uint64_t size) {
   if (target.size() != size)
-    return finding_of(k_link_outside, "a link whose target has " + std::to_string(size) + " bytes");
+    return hook_finding(k_link_outside,
+                        "a link whose target has " + std::to_string(size) + " bytes");
   const std::string evidence = std::string(path) + " -> " + std::string(target);
   if (git::link_target(path, target) != git::LinkTarget::inside)
-    return finding_of(k_link_outside, evidence);
-  if (is_model_name(path) || is_model_name(target)) return finding_of(k_link_model, evidence);
+    return hook_finding(k_link_outside, evidence);
+  if (is_model_name(path) || is_model_name(target)) return hook_finding(k_link_model, evidence);
   return std::nullopt;
 }
 
@@ -102,11 +103,11 @@ std::optional<Finding> control_finding(std::string_view path, const Judged& judg
   const auto file = git::control_file(path.substr(path.rfind('/') + 1));
   if (file != git::ControlFile::config && file != git::ControlFile::attributes) return std::nullopt;
   const std::string name(path);
-  if (judged.has_nul) return finding_of(k_control_unread, name + " has NUL bytes");
+  if (judged.has_nul) return hook_finding(k_control_unread, name + " has NUL bytes");
   if (judged.digest.size <= k_control_read) return std::nullopt;
   const std::string evidence = name + " has " + std::to_string(judged.digest.size) + " bytes";
-  return finding_of(file == git::ControlFile::config ? k_control_unread : k_attributes_large,
-                    evidence);
+  return hook_finding(file == git::ControlFile::config ? k_control_unread : k_attributes_large,
+                      evidence);
 }
 
 Item CaseMaker::item_at(Place place, const git::Oid& oid, const std::string& path) const {
@@ -129,7 +130,7 @@ PushCase CaseMaker::of_problem(const ObjectProblem& problem) const {
   report.format = "git-" + out.item.kind;
   report.size = problem.size;
   if (problem.rule != nullptr)
-    report.findings.push_back(finding_of(*problem.rule, problem.text));
+    report.findings.push_back(hook_finding(*problem.rule, problem.text));
   else
     report.gaps.push_back(Gap{Reason::malformed, Reach::load, "", 0, printable(problem.text)});
   out.report = std::make_shared<const Report>(std::move(report));
@@ -147,7 +148,7 @@ std::optional<PushCase> CaseMaker::of_ref(std::size_t ref) const {
   out.item.context.sha256 = sha256(as_bytes(text));
   Report report;
   report.format = "git-ref";
-  report.findings.push_back(finding_of(k_ref_replace, text));
+  report.findings.push_back(hook_finding(k_ref_replace, text));
   out.report = std::make_shared<const Report>(std::move(report));
   return out;
 }
@@ -155,7 +156,7 @@ std::optional<PushCase> CaseMaker::of_ref(std::size_t ref) const {
 void CaseMaker::of_pointer(const git::Pointer& pointer, PushCase& blob, Report& report,
                            std::vector<PushCase>& out) const {
   for (const auto& problem: pointer.problems)
-    report.findings.push_back(finding_of(git::pointer_rule("lfs-pointer-form"), problem));
+    report.findings.push_back(hook_finding(git::pointer_rule("lfs-pointer-form"), problem));
   std::vector<std::string> oids{pointer.oid};
   oids.insert(oids.end(), pointer.other_oids.begin(), pointer.other_oids.end());
   for (const auto& oid: oids) {
@@ -163,7 +164,7 @@ void CaseMaker::of_pointer(const git::Pointer& pointer, PushCase& blob, Report& 
     if (object == nullptr) {
       const std::string text = "LFS object " + oid + " is not on the server";
       blob.item.missing.emplace_back(oid, oid == pointer.oid ? pointer.size.value_or(0) : 0);
-      report.findings.push_back(finding_of(
+      report.findings.push_back(hook_finding(
           git::pointer_rule(lfs_.may_be_late ? "lfs-object-pending" : "lfs-object-missing"), text));
       if (!lfs_.may_be_late)
         report.gaps.push_back(Gap{Reason::unreadable, Reach::load, "", 0, text});
@@ -174,7 +175,7 @@ void CaseMaker::of_pointer(const git::Pointer& pointer, PushCase& blob, Report& 
     if (oid == pointer.oid && pointer.size && *pointer.size != judged.digest.size) {
       const std::string text = "the pointer to " + oid + " says " + std::to_string(*pointer.size) +
                                " bytes, the object has " + std::to_string(judged.digest.size);
-      report.findings.push_back(finding_of(git::pointer_rule("lfs-pointer-size"), text));
+      report.findings.push_back(hook_finding(git::pointer_rule("lfs-pointer-size"), text));
       report.gaps.push_back(Gap{Reason::malformed, Reach::load, "", 0, text});
       blob.item.advice = "write the pointer anew: git rm --cached FILE && git add FILE";
     }
@@ -189,9 +190,10 @@ void CaseMaker::of_pointer(const git::Pointer& pointer, PushCase& blob, Report& 
       one.report = std::shared_ptr<const Report>(std::shared_ptr<void>(), &judged.report);
     } else {
       Report wrong = judged.report;
-      wrong.findings.insert(wrong.findings.begin(), finding_of(git::pointer_rule("lfs-wrong-bytes"),
-                                                               "the bytes kept for " + oid +
-                                                                   " have the sha256 " + computed));
+      wrong.findings.insert(
+          wrong.findings.begin(),
+          hook_finding(git::pointer_rule("lfs-wrong-bytes"),
+                       "the bytes kept for " + oid + " have the sha256 " + computed));
       one.report = std::make_shared<const Report>(std::move(wrong));
       one.item.advice = "tell whoever runs the server: its copy of the LFS object must go first";
     }

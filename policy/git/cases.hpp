@@ -22,8 +22,12 @@ struct LfsObjects {
   bool may_be_late = false;
 };
 
-/// The hook's own rules: links, trees, pointers.
+/// The hook's own rules: links, trees, pointers, what moves in and out of LFS.
 std::vector<Rule> hook_rules();
+/// What a rule of the hook found; the evidence is raw.
+Finding hook_finding(const Rule& rule, std::string_view evidence);
+/// Whether a file has a name as loaders of models open it.
+bool is_model_name(std::string_view name);
 
 class CaseMaker {
 public:

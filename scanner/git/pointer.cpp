@@ -7,7 +7,7 @@
 namespace hubgate::git {
 namespace {
 
-constexpr std::array<Rule, 5> k_rules{{
+constexpr std::array<Rule, 8> k_rules{{
     {"lfs-pointer-form", "structure", Severity::suspicious, Reach::load, "CWE-436", "AML.T0076",
      "GIT-002",
      "an LFS pointer is not written as the specification demands, so "
@@ -26,6 +26,14 @@ constexpr std::array<Rule, 5> k_rules{{
      "AML.T0010.003", "GIT-001",
      "an LFS pointer names an object that is not on the server yet; it will be scanned when it is "
      "(lfs.absent: pending)"},
+    {"lfs-to-file", "structure", Severity::suspicious, Reach::data, "CWE-693", "AML.T0010.003",
+     "GIT-002",
+     "what was in LFS comes as a plain file of Git: checks that look at LFS objects only don't "
+     "see it any more"},
+    {"lfs-from-file", "structure", Severity::informational, Reach::data, "", "AML.T0010.003",
+     "GIT-002", "a plain file of Git became an LFS pointer"},
+    {"lfs-track-dropped", "structure", Severity::informational, Reach::data, "", "AML.T0010.003",
+     "GIT-002", "files of a pattern don't go to LFS any more"},
 }};
 
 constexpr std::array<std::string_view, 3> k_templates{
