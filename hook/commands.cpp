@@ -1,5 +1,6 @@
 // `hubgate hook pre-receive`: what stands in hooks/pre-receive of a repository.
 #include "hook/daemon/client.hpp"
+#include "hook/gitolite.hpp"
 #include "hook/in_process.hpp"
 #include "hook/install/verbs.hpp"
 #include "hook/inventory.hpp"
@@ -13,11 +14,17 @@
 
 #include <array>
 #include <cerrno>
+#include <condition_variable>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <thread>
 
 namespace hubgate {
 namespace {
+
+constexpr std::string_view k_no_work = "PUSH REFUSED: the gate could not do its work: ";
 
 struct Flags {
   std::string data;
@@ -77,15 +84,61 @@ struct Push {
   Terminal& terminal;
 };
 
+// A server that kills hooks after some time says nothing to the pusher. This process ends itself
+// before: whatever it waits for then (a scan, a lock, a disk) is nothing that the push needs.
+class Patience {
+public:
+  explicit Patience(double seconds)
+      : ends_(Clock::now() + std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000))) {
+    if (seconds > 0) thread_ = std::thread([this] { watch(); });
+  }
+  ~Patience() {
+    {
+      const std::lock_guard lock(mutex_);
+      done_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+  }
+  Patience(const Patience&) = delete;
+  Patience& operator=(const Patience&) = delete;
+
+  bool over() const { return thread_.joinable() && Clock::now() >= ends_; }
+  [[noreturn]] static void refuse(const std::string& reason) {
+    std::_Exit(complain(std::string(k_no_work) + reason, exit_found));
+  }
+
+private:
+  using Clock = std::chrono::steady_clock;
+  /// For who finds out by himself that it is late, and can say more.
+  static constexpr std::chrono::milliseconds k_grace{400};
+
+  void watch() {
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_until(lock, ends_ + k_grace, [&] { return done_; }))
+      refuse("it took too long (hook.timeout) to find out anything");
+  }
+
+  Clock::time_point ends_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool done_ = false;
+  std::thread thread_;
+};
+
 Result<PushVerdict> judge_here(const Push& push) {
   // First of all, while there is one thread and nothing is open.
   const auto pool = HUBGATE_TRY(WorkerPool::start(all_formats()));
+  const Patience patience(push.config.timeout);
   const auto gate =
       HUBGATE_TRY(InProcess::open(*pool, push.config, push.flags.data, push.flags.policy));
   LocalAuthority authority = gate->authority(push.environment.repo);
-  return pre_receive(
-      {push.environment, push.config, gate->scratch(), *pool, authority, push.terminal},
-      push.lines);
+  auto verdict =
+      pre_receive({push.environment, push.config, gate->scratch(), *pool, authority, push.terminal},
+                  push.lines);
+  if (!verdict && patience.over())
+    Patience::refuse(verdict.error().message + ": push again, what was scanned so far is kept");
+  return verdict;
 }
 
 // With the daemon, if there is one and it answers.
@@ -122,8 +175,15 @@ Result<PushVerdict> run(const Flags& flags) {
   if (flags.deadline > 0) config.timeout = flags.deadline;
   if (!flags.daemon.empty()) config.daemon = flags.daemon;
   if (flags.lookup_only) config.mode = HookConfig::Mode::lookup;
-  const HookEnvironment environment = HUBGATE_TRY(read_environment(
-      process_environment(), std::filesystem::current_path(), {flags.server, config.groups_from}));
+  const bool asks_gitolite = config.groups_from == k_groups_of_gitolite;
+  HookEnvironment environment = HUBGATE_TRY(
+      read_environment(process_environment(), std::filesystem::current_path(),
+                       {flags.server, asks_gitolite ? std::string() : config.groups_from}));
+  if (asks_gitolite) {
+    if (environment.server != k_groups_of_gitolite)
+      return Error{"hook.groups_from is gitolite, and gitolite did not run this hook"};
+    environment.groups = HUBGATE_TRY(gitolite_groups(environment.user));
+  }
   const std::string lines = HUBGATE_TRY(read_ref_lines());
 
   Terminal terminal(flags.color ? Terminal::Colour::on : Terminal::Colour::off);
@@ -143,7 +203,7 @@ int pre_receive_verb(const Flags& flags) {
   } catch (const std::exception& error) {
     reason = printable(error.what(), 300);
   }
-  return complain("PUSH REFUSED: the gate could not do its work: " + reason, exit_found);
+  return complain(std::string(k_no_work) + reason, exit_found);
 }
 
 void set_up(CLI::App& app, int& exit_code) {

@@ -1,5 +1,6 @@
 #include "hook/config.hpp"
 
+#include "hook/gitolite.hpp"
 #include "policy/git/answer.hpp"
 #include "policy/yaml.hpp"
 #include "scanner/core/evidence.hpp"
@@ -41,10 +42,12 @@ void read_hook(yaml::Mapping& top, HookConfig& config) {
   if (const auto variable = hook->text("groups_from")) {
     config.groups_from = *variable;
     const bool name =
-        !variable->empty() && std::all_of(variable->begin(), variable->end(), [](char c) {
+        *variable == k_groups_of_gitolite ||
+        (!variable->empty() && std::all_of(variable->begin(), variable->end(), [](char c) {
           return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-        });
-    if (!name) hook->error("groups_from", "is no name of a variable: A-Z, 0-9 and '_'");
+        }));
+    if (!name)
+      hook->error("groups_from", "is no name of a variable (A-Z, 0-9 and '_') and not gitolite");
   }
   if (const auto lines = hook->list("message"))
     for (const auto& line: *lines)

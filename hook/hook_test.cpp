@@ -1,6 +1,8 @@
 // Environment, configuration, cases and the answer; whole pushes are driven by tests/e2e.
 #include "hook/config.hpp"
 #include "hook/environment.hpp"
+#include "hook/gitolite.hpp"
+#include "hook/lfs_change.hpp"
 #include "policy/git/answer.hpp"
 #include "policy/git/cases.hpp"
 
@@ -34,6 +36,27 @@ TEST(Environment, ReadsTheQuarantineRelativeToTheRepository) {
   EXPECT_EQ(read->incoming, "/srv/git/team/model.git/objects/tmp_objdir-incoming-x");
   EXPECT_THAT(read->objects, ElementsAre("/srv/git/team/model.git/objects", "/a:b"));
   EXPECT_EQ(read->repo, "model");
+}
+
+TEST(Gitolite, GroupsAreWhatHasAnAt) {
+  EXPECT_THAT(groups_in("@all\nalice\n@devs\n\n@\n@last"), ElementsAre("all", "devs", "last"));
+  EXPECT_TRUE(groups_in("").empty());
+  EXPECT_FALSE(gitolite_groups("-u"));
+  EXPECT_FALSE(gitolite_groups("a b"));
+  EXPECT_FALSE(gitolite_groups(""));
+}
+
+TEST(LfsChange, PatternsThatGoToLfs) {
+  EXPECT_THAT(
+      lfs_patterns("*.bin filter=lfs diff=lfs merge=lfs -text\n# *.no filter=lfs\n"
+                   "  *.pt\tfilter=lfs\r\n\"a b/*\" -text filter=lfs\n*.md text\nlast filter=lfs"),
+      ElementsAre("*.bin", "*.pt", "\"a b/*\"", "last"));
+  // The last line with a pattern decides.
+  EXPECT_THAT(lfs_patterns("*.a filter=lfs\n*.b filter=lfs\n*.c filter=lfs\n*.a -filter\n"
+                           "*.b !filter\n*.c filter=x\n*.d -filter\n*.d filter=lfs\n"),
+              ElementsAre("*.d"));
+  for (const auto* text: {"", "\n\n", "\"", "\"\\", "x", " ", "filter=lfs", "a filter = lfs"})
+    EXPECT_TRUE(lfs_patterns(text).empty()) << text;
 }
 
 TEST(Environment, BelievesOnlyTheServerThatItIs) {

@@ -26,6 +26,8 @@ struct Flags {
   std::string policy;
   std::string config;
   std::string daemon;
+  std::string program;
+  bool lookup_only = false;
   std::string root;
   std::string url;
 };
@@ -58,8 +60,10 @@ Result<Request> request_from(const Flags& flags) {
   out.repo = flags.repo;
   out.home = flags.home.empty() ? own_home() : fs::absolute(flags.home);
   if (!flags.hooks.empty()) out.hooks = fs::absolute(flags.hooks);
-  out.command = shell_quoted(HUBGATE_TRY(own_program()).string()) + " hook pre-receive --server " +
-                flags.server;
+  const std::string program =
+      flags.program.empty() ? HUBGATE_TRY(own_program()).string() : flags.program;
+  if (!fs::path(program).is_absolute()) return Error{"--program takes an absolute path"};
+  out.command = shell_quoted(program) + " hook pre-receive --server " + flags.server;
   for (const auto& [flag, value]:
        {std::pair{"--data", flags.data}, std::pair{"--config", flags.config},
         std::pair{"--daemon", flags.daemon}})
@@ -72,6 +76,7 @@ Result<Request> request_from(const Flags& flags) {
                                                    ? fs::absolute(flags.policy).string()
                                                    : flags.policy);
   }
+  if (flags.lookup_only) out.command += " --lookup-only";
   if (const double patience = info(out.server).patience; patience > 0)
     out.command += " --deadline " + std::to_string(static_cast<int>(patience)) + "s";
   return out;
@@ -154,6 +159,11 @@ void add_common(CLI::App& verb, Flags& flags) {
   verb.add_option("--config", flags.config, "for the hook: hubgate.yaml")->type_name("FILE");
   verb.add_option("--daemon", flags.daemon, "for the hook: socket of `hubgate serve`")
       ->type_name("SOCKET");
+  verb.add_option("--program", flags.program,
+                  "for the hook: where hubgate is on the server, if not where it is here")
+      ->type_name("FILE");
+  verb.add_flag("--lookup-only", flags.lookup_only,
+                "for the hook: refuse what has no verdict yet instead of scanning it");
 }
 
 void add_installer(CLI::App& hook, int& exit_code, Direction direction) {
