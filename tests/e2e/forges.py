@@ -147,7 +147,7 @@ class Gitolite:
         for person in ("alice", "bob"):
             shutil.copy(f"{self.keys[person]}.pub", keydir)
         (self.home / ".gitolite/conf/gitolite.conf").write_text(
-            "repo gitolite-admin\n    RW+ = admin\nrepo team/model\n    RW+ = alice bob\n")
+            "@lab = alice\n@staff = @lab bob\nrepo gitolite-admin\n    RW+ = admin\nrepo team/model\n    RW+ = @staff\n")
         self.run("compile")
         self.run("trigger", "POST_COMPILE")
         self.ssh = SshServer(folder / "sshd", keys=self.home / ".ssh/authorized_keys", home=self.home)
@@ -166,3 +166,57 @@ class Gitolite:
 
     def stop(self) -> None:
         self.ssh.stop()
+
+
+class Ghes:
+    """GitHub Enterprise Server: the hook runs in an environment that was uploaded, in a root of its own beside the repository,
+    sees neither LFS objects nor a daemon, and is killed after some seconds: five there; more here, where the hook's own four are
+    what is tested and a busy machine must not be the reason."""
+    repo, pusher = "team/model", "alice"
+
+    def __init__(self, folder: Path, script: Path, seconds: int = 60):
+        self.path = folder / "repositories/7/nw/1/2.git"
+        self.path.parent.mkdir(parents=True)
+        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(self.path)], check=True, env=ENVIRONMENT)
+        # What somebody would `docker export`: a shell, git and the program, each with its libraries.
+        self.root = folder / "environment"
+        for name in ("dev", "proc", "tmp", "var/lib/hubgate", "etc"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        for program, place in ((Path("/bin/sh"), "bin/sh"), (Path(shutil.which("git")), "usr/bin/git"),
+                               (Path(HUBGATE), "usr/bin/hubgate")):
+            self.add(program, place)
+        self.hook = self.root / f"hooks/{script.name}"
+        self.hook.parent.mkdir()
+        shutil.copy(script, self.hook)
+        (self.path / "hooks/pre-receive").write_text(self.server_hook(seconds))
+        (self.path / "hooks/pre-receive").chmod(0o755)
+
+    def add(self, program: Path, place: str) -> None:
+        (self.root / place).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(program.resolve(), self.root / place)
+        listed = subprocess.run(["ldd", str(program)], capture_output=True, text=True, check=False).stdout
+        for library in (word for line in listed.splitlines() for word in line.split() if word.startswith("/")):
+            to = self.root / library.lstrip("/")
+            if not to.exists():
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(library, to)
+
+    def server_hook(self, seconds: int) -> str:
+        """Mounts go with the hook. Variables are those of the documentation; what a hook leaves in its root stays."""
+        variables = {"GITHUB_REPO_NAME": self.repo, "GITHUB_USER_LOGIN": self.pusher, "GITHUB_VIA": "git push",
+                     "GITHUB_USER_IP": "127.0.0.1", "GITHUB_REPO_PUBLIC": "false", "PATH": "/usr/bin:/bin"}
+        sets = " ".join(f"{key}='{value}'" for key, value in variables.items())
+        inside = self.root / str(self.path).lstrip("/")
+        inside.mkdir(parents=True)
+        return f"""#!/bin/bash
+env | grep '^GIT_' | sed 's/=/="/; s/$/"/; s/^/export /' >'{self.root}/tmp/git-variables'
+exec unshare -m /bin/sh -c '
+  mount --bind "{self.path}" "{inside}" && mount --bind /dev "{self.root}/dev" && mount -t proc proc "{self.root}/proc" || exit 9
+  exec timeout -s KILL {seconds} chroot "{self.root}" /bin/sh -c "
+    . /tmp/git-variables; cd {self.path}; export {sets.replace("'", chr(92) + chr(34))}; exec /hooks/{self.hook.name}"'
+"""
+
+    def refs(self) -> dict[str, str]:
+        run = subprocess.run(["git", "-C", str(self.path), "for-each-ref", "--format=%(refname) %(objectname)"], check=True,
+                             capture_output=True, text=True, env=ENVIRONMENT)
+        return dict(line.split() for line in run.stdout.splitlines())

@@ -102,15 +102,18 @@ class SshServer:
 
 
 class HttpServer:
-    """nginx, fcgiwrap and git-http-backend, serving every repository below `root`."""
+    """nginx, fcgiwrap and git-http-backend, serving every repository below `root`. `lfs`: the address of an LFS server that
+    nginx puts under REPOSITORY.git/info/lfs, as Git servers have it."""
 
-    def __init__(self, folder: Path, root: Path):
+    def __init__(self, folder: Path, root: Path, lfs: str = ""):
         folder.mkdir(parents=True)
         self.root = root
         self.port = free_port()
         socket_path = folder / "fcgi.sock"
         fcgiwrap = shutil.which("fcgiwrap") or "/usr/sbin/fcgiwrap"
         self.processes = [subprocess.Popen([fcgiwrap, "-c", "2", "-s", f"unix:{socket_path}"], env=ENVIRONMENT, start_new_session=True)]
+        beside = ("location ~ ^/.+[.]git/info/lfs/ {" f" proxy_pass {lfs}; proxy_request_buffering off; proxy_set_header Host $http_host; " "}"
+                  if lfs else "")
         (folder / "nginx.conf").write_text(f"""
             daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1; user {getpass.getuser()};
             events {{ worker_connections 64; }}
@@ -120,6 +123,7 @@ class HttpServer:
               server {{
                 listen 127.0.0.1:{self.port};
                 client_max_body_size 0;
+                {beside}
                 location / {{
                   include /etc/nginx/fastcgi_params;
                   fastcgi_param SCRIPT_FILENAME /usr/lib/git-core/git-http-backend;

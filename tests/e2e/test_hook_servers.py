@@ -9,6 +9,7 @@ import pytest
 from forges import Forge, Gitolite
 from gate import HUBGATE
 from lfs_server import LfsServer
+from servers import BareRepository
 from test_hook import CLEAN, POISON, WorkingCopy, assert_refused
 from test_hook_lfs import pointer, use_lfs
 
@@ -76,6 +77,47 @@ def test_soft_serve_reads_no_other_repositorys_object(tmp_path, work):
     finally:
         other.stop()
         own.stop()
+
+
+GROUPS = """version: 1
+rules:
+  - {id: lab, match: {group: lab, severity: malicious}, action: annotate, override: malicious}
+  - {id: dangerous, match: {severity: malicious}, action: block}
+  - {id: rest, action: allow}
+"""
+
+
+def test_groups_of_gitolite(tmp_path, work):
+    server = Gitolite(tmp_path)
+    try:
+        (tmp_path / "policy.yaml").write_text(GROUPS)
+        config = tmp_path / "hook.yaml"
+        config.write_text(f"data: {tmp_path}/hookdata\npolicy: {tmp_path}/policy.yaml\nhook: {{groups_from: gitolite}}\n")
+        run = subprocess.run([HUBGATE, "hook", "install", "--server", "gitolite", "--global", "--home", str(server.home),
+                              "--config", str(config)], capture_output=True, text=True, check=False, timeout=60)
+        assert run.returncode == 0, run.stdout + run.stderr
+        server.run("setup", "--hooks-only")
+        push = lambda person, *refs: work.git("push", server.url, *(refs or ("main",)), check=False, GIT_SSH_COMMAND=server.command(person))
+        work.commit({"model.pkl": POISON})
+        assert_refused(push("bob"), "model.pkl", "os.system")
+        run = push("alice", "main:lab")
+        assert run.ok and "os.system" in run.output, run.output
+        # What the lab may have is judged again when somebody else names it.
+        assert_refused(push("bob"), "model.pkl")
+        log = "".join(file.read_text() for file in sorted((tmp_path / "hookdata/audit").glob("*.jsonl")))
+        assert '"groups":["lab","staff"]' in log, log
+        # gitolite that does not answer lets nobody through, whatever group he is in.
+        hook = server.home / "local/hooks/common/pre-receive"
+        hook.write_text(hook.read_text().replace("exec ", "HOME=/nonexistent exec ", 1))
+        assert_refused(push("alice", "main:again"), "could not do its work", "gitolite")
+    finally:
+        server.stop()
+
+
+def test_groups_of_gitolite_elsewhere(tmp_path, work):
+    server = BareRepository(tmp_path, config="hook: {groups_from: gitolite}\n")
+    work.commit({"README.md": b"# hi\n"})
+    assert_refused(work.push(server), "gitolite did not run this hook")
 
 
 def test_gitolite_over_ssh(tmp_path, work):
