@@ -13,7 +13,7 @@ class Mapping;
 namespace hubgate::proxy {
 
 struct ForwardConfig {
-  std::string listen;                 ///< HOST:PORT
+  std::string listen = "127.0.0.1:3128";
   std::vector<Url> hubs;              ///< beside the upstream
   std::vector<std::string> intercept; ///< hosts with files; patterns
   std::vector<std::string> tunnel;    ///< exceptions from them

@@ -20,6 +20,7 @@ parser.add_argument("--no-samples", action="store_true")
 parser.add_argument("--cas", type=Path, help="program of a CAS, run behind /_cas")
 parser.add_argument("--tls-cert", type=Path)
 parser.add_argument("--tls-key", type=Path)
+parser.add_argument("--known-as", nargs=2, metavar="URL", help="how others reach the hub and its CDN")
 arguments = parser.parse_args()
 
 store = Store(arguments.root)
@@ -30,7 +31,7 @@ if arguments.tls_cert:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
 hub = Hub(store, arguments.port, arguments.cdn_port, arguments.page_size, not arguments.no_xet,
-          host=arguments.host, tls=context,
+          host=arguments.host, tls=context, known_as=arguments.known_as,
           cas=Cas(arguments.cas, arguments.root / "cas") if arguments.cas else None)
 hub.start()
 print(f"hub {hub.url} cdn {hub.cdn_url}", flush=True)

@@ -37,6 +37,7 @@ class Hub:
     resolve_cache: bool = True
     host: str = "127.0.0.1"
     tls: Optional[ssl.SSLContext] = None
+    known_as: Optional[tuple[str, str]] = None  # URLs of hub and CDN as others reach them
     cas: Optional[xet_write.Cas] = None
 
     def __post_init__(self) -> None:
@@ -57,10 +58,14 @@ class Hub:
 
     @property
     def url(self) -> str:
+        if self.known_as:
+            return self.known_as[0]
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.port}"
 
     @property
     def cdn_url(self) -> str:
+        if self.known_as:
+            return self.known_as[1]
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.cdn_port}"
 
     def sign(self, path: str) -> str:

@@ -12,6 +12,11 @@ import { pipeline } from "node:stream/promises";
 import { inspect } from "node:util";
 import { createRepo, downloadFile, snapshotDownload, uploadFiles } from "@huggingface/hub";
 
+if (process.env.HTTPS_PROXY) {
+  // Node 20 does not look at the variable by itself.
+  const { EnvHttpProxyAgent, setGlobalDispatcher } = await import("undici");
+  setGlobalDispatcher(new EnvHttpProxyAgent());
+}
 const [verb, hubUrl, repo, ...rest] = process.argv.slice(2);
 const accessToken = process.env.HF_TOKEN || undefined;
 try {
