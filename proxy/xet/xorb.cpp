@@ -55,31 +55,6 @@ Error at_chunk(std::size_t index, const Error& error) {
   return Error{error.message + " (chunk " + std::to_string(index) + ")"};
 }
 
-// Reads chunks until the end or, where one may stand, a footer.
-Result<Xorb> walk(Reader& in, bool footer_may_follow, const ChunkVisit& visit) {
-  Xorb out;
-  std::vector<std::uint8_t> raw;
-  while (!in.at_end()) {
-    const auto magic = in.at(in.position(), k_footer_magic.size());
-    if (footer_may_follow && magic && starts_with(*magic, k_footer_magic)) return out;
-    const std::size_t index = out.chunks.size();
-    if (index == k_chunks_most) return Error{"a xorb of more than 8192 chunks"};
-    const auto head = in.take(ChunkHeader::k_size);
-    if (!head) return Error{"a xorb ends inside a chunk's header"};
-    const auto header = read_chunk_header(*head);
-    if (!header) return at_chunk(index, header.error());
-    const auto stored = in.take(header->stored);
-    if (!stored) return at_chunk(index, Error{"a xorb ends inside a chunk"});
-    if (in.position() > k_xorb_most) return Error{"a xorb of more than 64 MiB"};
-    if (auto decoded = decode_chunk(*header, *stored, raw); !decoded)
-      return at_chunk(index, decoded.error());
-    out.chunks.push_back({chunk_hash(raw), raw.size()});
-    out.ends.push_back(static_cast<std::uint32_t>(in.position()));
-    if (auto taken = visit(out.chunks.back(), raw); !taken) return taken.error();
-  }
-  return out;
-}
-
 class FooterReader {
 public:
   FooterReader(Reader& in, const Xorb& xorb) : in_(in), xorb_(xorb), begin_(in.position()) {}
@@ -164,17 +139,90 @@ void join_planes(Bytes planes, std::vector<std::uint8_t>& raw) {
       raw[i] = planes[at++];
 }
 
+// The chunk or the beginning of the footer at the front of `bytes`. Nothing: more bytes are needed.
+Result<std::size_t> XorbStream::take_one(Bytes bytes, const ChunkVisit& visit) {
+  if (in_footer_) return std::size_t{0};
+  if (kind_ == Kind::xorb && bytes.size() < k_footer_magic.size()) return std::size_t{0};
+  if (kind_ == Kind::xorb && starts_with(bytes, k_footer_magic)) {
+    in_footer_ = true;
+    return std::size_t{0};
+  }
+  const std::size_t index = xorb_.chunks.size();
+  if (index == k_chunks_most) return Error{"a xorb of more than 8192 chunks"};
+  if (bytes.size() < ChunkHeader::k_size) return std::size_t{0};
+  const auto header = read_chunk_header(bytes.first(ChunkHeader::k_size));
+  if (!header) return at_chunk(index, header.error());
+  const std::size_t whole = ChunkHeader::k_size + header->stored;
+  if (taken_ + whole > k_xorb_most) return Error{"a xorb of more than 64 MiB"};
+  if (bytes.size() < whole) return std::size_t{0};
+  const Bytes stored = bytes.subspan(ChunkHeader::k_size, header->stored);
+  if (auto decoded = decode_chunk(*header, stored, raw_); !decoded)
+    return at_chunk(index, decoded.error());
+  taken_ += whole;
+  xorb_.chunks.push_back({hashes_ == Hashes::here ? chunk_hash(raw_) : Hash{}, raw_.size()});
+  xorb_.ends.push_back(static_cast<std::uint32_t>(taken_));
+  if (auto taken = visit(xorb_.chunks.back(), raw_); !taken) return taken.error();
+  return whole;
+}
+
+Result<std::size_t> XorbStream::take_all(Bytes bytes, const ChunkVisit& visit) {
+  std::size_t at = 0;
+  while (const std::size_t n = HUBGATE_TRY(take_one(bytes.subspan(at), visit)))
+    at += n;
+  return at;
+}
+
+Result<void> XorbStream::feed(Bytes piece, const ChunkVisit& visit) {
+  if (!pending_.empty() && !in_footer_) {
+    // Fills up the chunk that was cut, so that the rest of the piece needs no copy.
+    pending_.insert(pending_.end(), piece.begin(), piece.end());
+    const std::size_t at = HUBGATE_TRY(take_all(pending_, visit));
+    pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(at));
+    return bounded();
+  }
+  const std::size_t at = HUBGATE_TRY(take_all(piece, visit));
+  const Bytes rest = piece.subspan(at);
+  pending_.insert(pending_.end(), rest.begin(), rest.end());
+  return bounded();
+}
+
+// What waits is a part of one chunk, or a footer.
+Result<void> XorbStream::bounded() const {
+  constexpr std::size_t k_footer_most = k_chunks_most * (32 + 4 + 4) + 256;
+  const std::size_t most = in_footer_ ? k_footer_most : ChunkHeader::k_size + k_stored_most;
+  if (pending_.size() > most) return Error{"a xorb's footer does not describe its chunks"};
+  return {};
+}
+
+Result<void> XorbStream::end() {
+  if (in_footer_) {
+    Reader in(pending_);
+    if (!FooterReader(in, xorb_).agrees())
+      return Error{"a xorb's footer does not describe its chunks"};
+    return {};
+  }
+  if (pending_.empty()) return {};
+  return Error{pending_.size() < ChunkHeader::k_size ? "a xorb ends inside a chunk's header"
+                                                     : "a xorb ends inside a chunk"};
+}
+
+namespace {
+
+Result<Xorb> read_whole(Bytes bytes, XorbStream::Kind kind, const ChunkVisit& visit) {
+  XorbStream stream(kind);
+  if (auto fed = stream.feed(bytes, visit); !fed) return fed.error();
+  if (auto ended = stream.end(); !ended) return ended.error();
+  return stream.xorb();
+}
+
+} // namespace
+
 Result<Xorb> read_chunks(Bytes range, const ChunkVisit& visit) {
-  Reader in(range);
-  return walk(in, false, visit);
+  return read_whole(range, XorbStream::Kind::range, visit);
 }
 
 Result<Xorb> read_xorb(Bytes body, const ChunkVisit& visit) {
-  Reader in(body);
-  auto xorb = HUBGATE_TRY(walk(in, true, visit));
-  if (!in.at_end() && !FooterReader(in, xorb).agrees())
-    return Error{"a xorb's footer does not describe its chunks"};
-  return xorb;
+  return read_whole(body, XorbStream::Kind::xorb, visit);
 }
 
 } // namespace hubgate::xet

@@ -48,6 +48,36 @@ struct Xorb {
   std::vector<std::uint32_t> ends; ///< where each serialized chunk ends, in bytes from the front
 };
 
+/// Chunks that arrive in pieces, cut anywhere. Needs no more memory than one chunk and a footer.
+class XorbStream {
+public:
+  enum class Kind {
+    range, ///< begins and ends at borders of chunks: what a term is fetched as
+    xorb,  ///< a whole one as it is uploaded or stored: a footer may follow the chunks
+  };
+  /// `elsewhere`: Chunk::hash stays empty, because whoever gets the bytes hashes them.
+  enum class Hashes { here, elsewhere };
+  explicit XorbStream(Kind kind, Hashes hashes = Hashes::here) : kind_(kind), hashes_(hashes) {}
+
+  Result<void> feed(Bytes piece, const ChunkVisit& visit);
+  /// That was all. A footer must say what the chunks in front of it say.
+  Result<void> end();
+  const Xorb& xorb() const { return xorb_; }
+
+private:
+  Result<std::size_t> take_one(Bytes bytes, const ChunkVisit& visit);
+  Result<std::size_t> take_all(Bytes bytes, const ChunkVisit& visit);
+  Result<void> bounded() const;
+
+  Kind kind_;
+  Hashes hashes_;
+  bool in_footer_ = false;
+  std::size_t taken_ = 0; ///< bytes of whole chunks
+  std::vector<std::uint8_t> pending_;
+  std::vector<std::uint8_t> raw_;
+  Xorb xorb_;
+};
+
 /// The chunks of a byte range that begins and ends at borders of chunks: what a term is fetched as.
 Result<Xorb> read_chunks(Bytes range, const ChunkVisit& visit);
 

@@ -84,6 +84,7 @@ private:
 struct Means {
   FormatTable formats;
   StreamInspector* inspector; ///< may be null
+  std::span<const WorkerService> services;
 };
 
 void scan_whole(const Means& means, Source& source, const Limits& limits, std::uint32_t item,
@@ -113,6 +114,9 @@ void scan_whole(const Means& means, Source& source, const Limits& limits, std::u
       scan_whole(means, *source, message.limits, 0, nullptr);
     } else if (message.kind == JobMessage::k_objects) {
       serve_objects(k_first_source, k_first_source + 1, static_cast<std::size_t>(message.size));
+    } else if (message.kind == JobMessage::k_service) {
+      if (message.size < means.services.size())
+        means.services[static_cast<std::size_t>(message.size)](k_first_source, k_first_source + 1);
     } else if (message.kind == JobMessage::k_repository) {
       // The gate wrote this one: nothing that comes from outside is ever read as a bundle.
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
@@ -216,7 +220,7 @@ std::unique_ptr<StreamInspector> load_rules(int fd, std::uint64_t size) {
 
 } // namespace
 
-void run_worker_parent(int control, FormatTable formats) {
+void run_worker_parent(int control, FormatTable formats, std::span<const WorkerService> services) {
   prctl(PR_SET_NAME, "hubgate-workers");
   signal(SIGPIPE, SIG_IGN);
   signal(SIGINT, SIG_IGN); // a terminal's ^C is for the gate, which then closes `control`
@@ -270,7 +274,7 @@ void run_worker_parent(int control, FormatTable formats) {
       if (message.size != 0) inspector = load_rules(fds.empty() ? -1 : fds[0], message.size);
     } else if (n == sizeof message && fds.size() >= 2) {
       const pid_t pid = fork();
-      if (pid == 0) become_worker(message, fds, {formats, inspector.get()}, self);
+      if (pid == 0) become_worker(message, fds, {formats, inspector.get(), services}, self);
       if (pid > 0) {
         children[pid] = {message.id, fds[0]};
         fds.erase(fds.begin()); // stays open until the exit is announced

@@ -102,7 +102,8 @@ void WorkerJob::kill() {
   pool_ = nullptr;
 }
 
-Result<std::unique_ptr<WorkerPool>> WorkerPool::start(FormatTable formats) {
+Result<std::unique_ptr<WorkerPool>> WorkerPool::start(FormatTable formats,
+                                                      std::vector<WorkerService> services) {
   std::array<int, 2> pair{};
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0)
     return system_error("worker control");
@@ -114,10 +115,11 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::start(FormatTable formats) {
   if (pid < 0) return system_error("fork of the workers' parent");
   if (pid == 0) {
     ours.reset();
-    run_worker_parent(theirs.release(), formats);
+    run_worker_parent(theirs.release(), formats, services);
   }
   theirs.reset();
-  std::unique_ptr<WorkerPool> pool(new WorkerPool(std::move(ours), pid, formats));
+  std::unique_ptr<WorkerPool> pool(
+      new WorkerPool(std::move(ours), pid, formats, std::move(services)));
 
   // Self-test: a worker that can't lock itself in must stop us now, not at the first object.
   Fd probe(memfd_create("hubgate-self-test", MFD_CLOEXEC));
@@ -241,6 +243,14 @@ Result<WorkerJob> WorkerPool::submit_bundle(int fd, std::uint64_t size, const Li
 Result<WorkerJob> WorkerPool::submit_object_reader(int questions, int answers, std::size_t id_size,
                                                    const Limits& limits) {
   return send(JobMessage::k_objects, id_size, limits, {questions, answers});
+}
+
+Result<WorkerJob> WorkerPool::submit_service(WorkerService service, int questions, int answers,
+                                             const Limits& limits) {
+  const auto at = std::find(services_.begin(), services_.end(), service);
+  if (at == services_.end()) return Error{"the workers were started without this service"};
+  return send(JobMessage::k_service, static_cast<std::uint64_t>(at - services_.begin()), limits,
+              {questions, answers});
 }
 
 AnswerReader::AnswerReader(std::size_t items, ReportSink* sink)

@@ -25,6 +25,10 @@ struct BatchItem {
 
 struct JobMessage;
 
+/// What another part of the program parses in the sandbox: reads from `questions` until that ends
+/// and writes to `answers`, both pipes. It has memory and these two, nothing else.
+using WorkerService = void (*)(int questions, int answers);
+
 /// A running worker. Destroying it kills the worker, if it still runs.
 class WorkerJob {
 public:
@@ -49,7 +53,9 @@ class WorkerPool {
 public:
   /// Forks the parent of all workers and runs a self-test in its sandbox. Must be called while the
   /// process has one thread. Fails when the sandbox can't be set up: then nothing may be scanned.
-  static Result<std::unique_ptr<WorkerPool>> start(FormatTable formats);
+  /// `services`: all that submit_service() may start.
+  static Result<std::unique_ptr<WorkerPool>> start(FormatTable formats,
+                                                   std::vector<WorkerService> services = {});
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
@@ -79,12 +85,18 @@ public:
   Result<WorkerJob> submit_object_reader(int questions, int answers, std::size_t id_size,
                                          const Limits& limits);
 
+  /// Starts a process that runs `service`. `questions` is its end of a pipe to read from, `answers`
+  /// of one to write to; both are duplicated.
+  Result<WorkerJob> submit_service(WorkerService service, int questions, int answers,
+                                   const Limits& limits);
+
   FormatTable formats() const { return formats_; }
 
 private:
   friend class WorkerJob;
-  WorkerPool(Fd control, int pid, FormatTable formats)
-      : control_(std::move(control)), pid_(pid), formats_(formats) {}
+  WorkerPool(Fd control, int pid, FormatTable formats, std::vector<WorkerService> services)
+      : control_(std::move(control)), pid_(pid), formats_(formats), services_(std::move(services)) {
+  }
   Result<WorkerJob> send(std::uint32_t kind, std::uint64_t size, const Limits& limits,
                          const std::vector<int>& fds);
   Result<void> send_message(const JobMessage& message, const std::vector<int>& fds);
@@ -94,6 +106,7 @@ private:
   Fd control_;
   int pid_;
   FormatTable formats_;
+  std::vector<WorkerService> services_;
   std::uint64_t next_id_ = 1;
 };
 

@@ -1,0 +1,104 @@
+// Xorbs decoded in a worker: what comes out is what the vectors hold, and what is refused says why.
+#include "proxy/cas/decoder.hpp"
+
+#include "proxy/xet/decode_service.hpp"
+#include "proxy/xet/vectors.hpp"
+
+#include <gmock/gmock.h>
+
+namespace hubgate::proxy {
+namespace {
+
+using Kind = xet::XorbStream::Kind;
+using testing::HasSubstr;
+
+struct Decoded {
+  std::string bytes;
+  std::size_t chunks = 0;
+  std::string error;
+};
+
+Task<void> decode(Decoder& decoder, std::string body, Kind kind, std::size_t step, Decoded& out) {
+  EXPECT_TRUE(decoder.begin(kind));
+  Bytes raw;
+  for (std::size_t at = 0; at < body.size(); at += step) {
+    const std::string piece = body.substr(at, step);
+    EXPECT_TRUE(decoder.feed(as_bytes(piece)));
+    while (true) {
+      const Decoder::Got got = co_await decoder.next(raw);
+      if (got == Decoder::Got::nothing) break;
+      if (got != Decoder::Got::chunk) {
+        out.error = decoder.error();
+        co_return;
+      }
+      out.bytes += as_text(raw);
+      ++out.chunks;
+    }
+  }
+  EXPECT_TRUE(decoder.end());
+  const Decoder::Got got = co_await decoder.next(raw);
+  if (got != Decoder::Got::done) out.error = decoder.error();
+}
+
+class DecoderProcess : public testing::Test {
+protected:
+  void SetUp() override {
+    auto pool = WorkerPool::start({}, {&xet::serve_decoding});
+    ASSERT_TRUE(pool) << pool.error().message;
+    pool_ = std::move(*pool);
+    auto decoder = Decoder::start(loop_, *pool_);
+    ASSERT_TRUE(decoder) << decoder.error().message;
+    decoder_ = std::move(*decoder);
+  }
+  Decoded run(const std::string& name, Kind kind, std::size_t step = 70'000) {
+    Decoded out;
+    loop_.spawn([&]() -> Task<void> {
+      co_await decode(*decoder_, xet::vectors::file(name), kind, step, out);
+      loop_.stop();
+    });
+    loop_.run();
+    return out;
+  }
+
+  std::unique_ptr<WorkerPool> pool_;
+  Loop loop_;
+  std::unique_ptr<Decoder> decoder_;
+};
+
+TEST_F(DecoderProcess, GivesTheBytesOfAXorb) {
+  const Decoded out = run("text_400k.bg4-lz4.wire.xorb", Kind::range);
+  EXPECT_EQ(out.error, "");
+  EXPECT_EQ(out.bytes, xet::vectors::input("text_400k"));
+}
+
+TEST_F(DecoderProcess, TakesOneByteAtATime) {
+  const Decoded out = run("tiny5.auto.wire.xorb", Kind::range, 1);
+  EXPECT_EQ(out.error, "");
+  EXPECT_EQ(out.bytes, "hello");
+}
+
+TEST_F(DecoderProcess, ChecksAFooter) {
+  const Decoded out = run("text_400k.auto.footer.xorb", Kind::xorb);
+  EXPECT_EQ(out.error, "");
+  EXPECT_EQ(out.bytes, xet::vectors::input("text_400k"));
+}
+
+TEST_F(DecoderProcess, SaysWhatIsWrong) {
+  const Decoded out = run("adv.trailing_junk_in_chunk.xorb", Kind::range);
+  EXPECT_THAT(out.error, HasSubstr("behind a chunk's LZ4 frame"));
+}
+
+TEST_F(DecoderProcess, RefusesWhatIsCut) {
+  const Decoded out = run("adv.truncated_chunk.xorb", Kind::range);
+  EXPECT_THAT(out.error, HasSubstr("ends inside a chunk"));
+}
+
+TEST(Decoder, NeedsItsServiceInThePool) {
+  auto pool = WorkerPool::start({});
+  ASSERT_TRUE(pool);
+  Loop loop;
+  EXPECT_FALSE(Decoder::start(loop, **pool));
+}
+
+} // namespace
+} // namespace hubgate::proxy
