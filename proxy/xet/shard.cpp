@@ -18,6 +18,7 @@ constexpr std::uint64_t k_record = 48;
 constexpr std::uint32_t k_has_ranges = std::uint32_t{1} << 31;
 constexpr std::uint32_t k_has_sha256 = std::uint32_t{1} << 30;
 constexpr std::uint32_t k_for_dedup = std::uint32_t{1} << 31;
+constexpr std::uint64_t k_dedup_one_in = 1024; ///< chunks that may be asked for by their hash
 
 const Error k_cut{"a shard ends inside a record"};
 
@@ -135,6 +136,57 @@ Result<Shard> read_shard(Bytes body) {
     out.xorbs.push_back(HUBGATE_TRY(read_xorb_entry(*head, in)));
   }
   if (in.remaining() != *footer) return Error{"bytes behind a shard's last section"};
+  return out;
+}
+
+namespace {
+
+void put(std::string& out, const Hash& hash, const std::array<std::uint32_t, 4>& numbers) {
+  out.append(hash.bytes.begin(), hash.bytes.end());
+  for (const std::uint32_t number: numbers)
+    for (unsigned shift = 0; shift < 32; shift += 8)
+      out += static_cast<char>(number >> shift & 0xff);
+}
+
+void put_end(std::string& out) {
+  Hash end;
+  end.bytes.fill(0xff);
+  put(out, end, {});
+}
+
+std::uint32_t narrow(std::uint64_t number) {
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(number, ~std::uint32_t{0}));
+}
+
+} // namespace
+
+std::string write_shard(const Shard& shard) {
+  std::string out(k_tag);
+  for (unsigned shift = 0; shift < 64; shift += 8)
+    out += static_cast<char>(k_version >> shift & 0xff);
+  out.append(sizeof(std::uint64_t), '\0');
+  for (const ShardFile& file: shard.files) {
+    put(out, file.id, {k_has_ranges | k_has_sha256, narrow(file.terms.size()), 0, 0});
+    for (const ShardTerm& term: file.terms)
+      put(out, term.xorb, {0, term.bytes, term.chunks.begin, term.chunks.end});
+    for (const ShardTerm& term: file.terms)
+      put(out, term.range_hash.value_or(Hash{}), {});
+    put(out, stored_sha256(file.sha256.value_or(Sha256{})), {});
+  }
+  put_end(out);
+  for (const ShardXorb& xorb: shard.xorbs) {
+    std::uint64_t size = 0;
+    for (const Chunk& chunk: xorb.chunks)
+      size += chunk.size;
+    put(out, xorb.hash, {0, narrow(xorb.chunks.size()), narrow(size), 0});
+    std::uint64_t at = 0;
+    for (const Chunk& chunk: xorb.chunks) {
+      const bool for_dedup = chunk.hash.last_word() % k_dedup_one_in == 0;
+      put(out, chunk.hash, {narrow(at), narrow(chunk.size), for_dedup ? k_for_dedup : 0, 0});
+      at += chunk.size;
+    }
+  }
+  put_end(out);
   return out;
 }
 

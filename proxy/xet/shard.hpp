@@ -44,4 +44,8 @@ struct Shard {
 
 Result<Shard> read_shard(Bytes body);
 
+/// The bytes of an upload, without a footer: what read_shard() reads back. Every file has a sha256,
+/// every term its range hash.
+std::string write_shard(const Shard& shard);
+
 } // namespace hubgate::xet

@@ -61,6 +61,31 @@ TEST(Shard, ReadsAnUploadWithoutBytesAndAnAnswerWithAFooter) {
   EXPECT_EQ(xorb_hash(answer->xorbs[0].chunks), answer->xorbs[0].hash);
 }
 
+TEST(Shard, WhatIsWrittenIsWhatClientsSend) {
+  for (const std::string name:
+       {"f32_1m3.upload.shard", "rnd_1m_edit.upload.shard", "rnd_1m.reupload_no_xorbs.shard"}) {
+    const std::string body = vectors::file(name);
+    const auto shard = read(body);
+    ASSERT_TRUE(shard);
+    EXPECT_EQ(write_shard(*shard).size(), body.size());
+    const auto again = read(write_shard(*shard));
+    ASSERT_TRUE(again) << again.error().message;
+    ASSERT_EQ(again->files.size(), shard->files.size());
+    for (std::size_t i = 0; i < shard->files.size(); ++i) {
+      EXPECT_EQ(again->files[i].id, shard->files[i].id);
+      EXPECT_EQ(again->files[i].sha256, shard->files[i].sha256);
+      ASSERT_EQ(again->files[i].terms.size(), shard->files[i].terms.size());
+      for (std::size_t k = 0; k < shard->files[i].terms.size(); ++k) {
+        EXPECT_EQ(again->files[i].terms[k].chunks, shard->files[i].terms[k].chunks);
+        EXPECT_EQ(again->files[i].terms[k].range_hash, shard->files[i].terms[k].range_hash);
+      }
+    }
+    ASSERT_EQ(again->xorbs.size(), shard->xorbs.size());
+    for (std::size_t i = 0; i < shard->xorbs.size(); ++i)
+      EXPECT_EQ(again->xorbs[i].chunks, shard->xorbs[i].chunks);
+  }
+}
+
 TEST(Shard, OneCutShortOrLengthenedIsRefused) {
   for (const std::string name: {"f32_1m3.upload.shard", "rnd_1m.global_dedup_response.shard"}) {
     const std::string body = vectors::file(name);
