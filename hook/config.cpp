@@ -17,10 +17,10 @@ namespace hubgate {
 namespace {
 
 // What `hubgate serve` reads from the same file.
-constexpr std::array<std::string_view, 16> k_of_the_proxy{
-    "listen",  "admin",          "upstream",  "public_url",    "tls",   "follow",
-    "git",     "trickle",        "link_life", "limits",        "cache", "proxy",
-    "resolve", "upstream_proxy", "no_proxy",  "proxy_protocol"};
+constexpr std::array<std::string_view, 17> k_of_the_proxy{
+    "listen",  "admin",          "upstream",  "public_url",     "tls",   "follow",
+    "git",     "trickle",        "link_life", "limits",         "cache", "proxy",
+    "resolve", "upstream_proxy", "no_proxy",  "proxy_protocol", "xet"};
 
 void read_socket(yaml::Mapping& top, HookConfig& config) {
   config.socket = top.text("socket").value_or("");
