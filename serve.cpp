@@ -8,6 +8,7 @@
 #include "proxy/forward/forward.hpp"
 #include "proxy/server.hpp"
 #include "proxy/xet/decode_service.hpp"
+#include "proxy/xet/shard_service.hpp"
 #include "scanner/core/evidence.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -363,7 +364,7 @@ int run_serve(const Flags& flags) {
   auto policy = Policy::named(running.config.policy);
   if (!policy) return complain(policy.error().message, exit_usage);
   // Before threads, sockets and keys: what a worker inherits, it has.
-  auto pool = WorkerPool::start(all_formats(), {&xet::serve_decoding});
+  auto pool = WorkerPool::start(all_formats(), {&xet::serve_decoding, &xet::serve_shard_reading});
   if (!pool) return complain(pool.error().message, exit_error);
   running.pool = std::move(*pool);
   std::signal(SIGPIPE, SIG_IGN);

@@ -1,5 +1,7 @@
 #include "proxy/cas/cas.hpp"
 
+#include "proxy/cas/shelf.hpp"
+#include "proxy/cas/write.hpp"
 #include "proxy/relay/object.hpp"
 
 #include <boost/json.hpp>
@@ -64,8 +66,14 @@ Task<void> reply_unknown_call(Visit& visit) {
   co_await reply_error(visit, 404, "this call of the CAS does not pass through the gate");
 }
 
-Task<void> serve_call(Visit& visit, const CasTicket&, const std::vector<std::string>&) {
-  co_await reply_unknown_call(visit);
+Task<void> serve_call(Visit& visit, const CasTicket& ticket, const std::vector<std::string>& call) {
+  const bool post = visit.request.method == "POST";
+  if (post && ticket.write && call.size() == 4 && call[0] == "v1" && call[1] == "xorbs")
+    co_await serve_xorb_upload(visit, ticket, call[3]);
+  else if (post && ticket.write && call.size() == 2 && call[1] == "shards")
+    co_await serve_shard_upload(visit, ticket, call[0] == "v2");
+  else
+    co_await reply_unknown_call(visit);
 }
 
 } // namespace
@@ -127,8 +135,9 @@ Task<void> serve_cas_token(Visit& visit) {
   ticket.repo = visit.asked.repo;
   ticket.expires = token->expires;
   const std::string sealed = seal_ticket(ticket, gate.link_key);
+  const std::string epoch = shelf_of(gate).epoch(shelf_owner(ticket));
   const std::string address =
-      visit.gate_url + "/" + std::string(k_lfs_link) + "/" + std::string(k_cas_word) + "/0";
+      visit.gate_url + "/" + std::string(k_lfs_link) + "/" + std::string(k_cas_word) + "/" + epoch;
   json::object out;
   out["casUrl"] = address;
   out["accessToken"] = sealed;

@@ -31,6 +31,7 @@ struct PassedPage {
 std::string token_of(const Headers& headers);
 
 class Cache;
+class Shelf;
 struct TreeJob;
 struct TreeVerdict;
 
@@ -55,6 +56,7 @@ struct Gate {
   Cache* cache = nullptr;                                    ///< null: there is none
   std::map<std::string, TimePoint> hubs_away; ///< by name: not asked before then (offline)
   std::uint32_t cached_transfers = 0;         ///< running from the cache's disk
+  std::shared_ptr<Shelf> shelf;               ///< xorbs that people sent; made when asked for
   std::string link_key;                       ///< for the HMAC of LFS links
   std::string spool_directory;
   /// Store::rules(): what is scanned now is scanned with these. Only they make what is remembered
