@@ -104,6 +104,16 @@ Result<void> prepare_directory(const std::filesystem::path& dir) {
   return {};
 }
 
+// Hooks hand files over, uploads over Xet lie in many: the usual 1,024 descriptors are few.
+void want_descriptors() {
+  constexpr rlim_t k_descriptors = 65536;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < k_descriptors) {
+    limit.rlim_cur = std::min(limit.rlim_max, k_descriptors);
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
 // What answers Git hooks.
 Result<std::unique_ptr<daemon::Server>> start_daemon(const HookConfig& config,
                                                      const std::string& policy, Gatekeeper& keeper,
@@ -124,13 +134,6 @@ Result<std::unique_ptr<daemon::Server>> start_daemon(const HookConfig& config,
   };
   options.scratch = data / "tmp";
   if (auto made = prepare_directory(options.scratch); !made) return made.error();
-  // Hooks hand files over: the usual 1,024 descriptors are few.
-  constexpr rlim_t k_descriptors = 65536;
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < k_descriptors) {
-    limit.rlim_cur = std::min(limit.rlim_max, k_descriptors);
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-  }
   return daemon::Server::start(keeper, pool, std::move(options));
 }
 
@@ -368,6 +371,7 @@ int run_serve(const Flags& flags) {
   if (!pool) return complain(pool.error().message, exit_error);
   running.pool = std::move(*pool);
   std::signal(SIGPIPE, SIG_IGN);
+  want_descriptors();
   if (auto signer = start_signer(running); !signer)
     return complain(signer.error().message, exit_error);
 

@@ -14,6 +14,8 @@ constexpr auto k_keep_old = std::chrono::hours(48);
 constexpr auto k_tidy = std::chrono::seconds(20);
 /// What may lie here for later uploads, as a share of the spool.
 constexpr std::uint64_t k_share = 4;
+/// Each is an open file.
+constexpr std::size_t k_most = 8192;
 
 std::string key_of(const std::string& owner, const xet::Hash& hash) {
   return owner + "\n" + hash.text();
@@ -100,7 +102,7 @@ void Shelf::tidy() {
   }
   std::sort(old.begin(), old.end());
   for (const auto& [used, key]: old) {
-    if (bytes <= limits_.spool / k_share) break;
+    if (bytes <= limits_.spool / k_share && xorbs_.size() <= k_most) break;
     const auto at = xorbs_.find(key);
     bytes -= at->second->charge.bytes();
     xorbs_.erase(at);
