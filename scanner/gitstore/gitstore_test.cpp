@@ -1,6 +1,7 @@
 // Packs that no honest Git writes: whatever is wrong is an error, and nothing is believed.
 #include "scanner/gitstore/loose.hpp"
 #include "scanner/gitstore/made_pack.hpp"
+#include "scanner/gitstore/pack_indexer.hpp"
 
 #include <gmock/gmock.h>
 
@@ -366,6 +367,45 @@ TEST(Oid, IsTheHashOfKindSizeAndContent) {
   EXPECT_EQ(ObjectHasher(Oid::k_sha256).of(Kind::blob, as_bytes("hello\n")).hex(),
             "2cf8d83d9ee29543b34a87727421fdecb7e3f3a183d337639025de576db9ebb4");
   EXPECT_EQ(id_of("", Kind::tree).hex(), "4b825dc642cb6eb9a060e54bf8d69288fbee4904");
+}
+
+std::string indexed(const std::string& pack, std::uint32_t most = 100) {
+  MemorySource source(as_bytes(pack));
+  const auto index = index_pack(source, {}, most);
+  if (!index) return index.error().message;
+  return std::to_string(PackIndex::open(*index, Oid::k_sha1)->count()) + " objects";
+}
+
+TEST(Indexer, TakesWholePacksOnly) {
+  EXPECT_EQ(indexed(MadePack().pack()), "0 objects");
+  MadePack made;
+  const std::uint64_t base = made.object("a base");
+  made.object("another");
+  const std::string good = made.pack();
+  EXPECT_EQ(indexed(good), "2 objects");
+  std::string more = good;
+  more.insert(more.size() - Oid::k_sha1, "behind the last object");
+  EXPECT_THAT(indexed(more), HasSubstr("goes on behind its last object"));
+  std::string fewer = good;
+  fewer[11] = 3;
+  EXPECT_THAT(indexed(fewer), HasSubstr("has"));
+  std::string huge = good;
+  huge[8] = 0x7f;
+  EXPECT_THAT(indexed(huge), HasSubstr("more than 100 objects"));
+  EXPECT_THAT(indexed(huge, ~0u), HasSubstr("shorter than its number"));
+  for (std::size_t cut = 0; cut < good.size(); ++cut)
+    EXPECT_THAT(indexed(good.substr(0, cut)), testing::Not(HasSubstr("2 objects"))) << cut;
+  made.offset_delta(id_of("a"), base, delta_number(6) + delta_number(1) + copy_of(0, 1));
+  EXPECT_EQ(indexed(made.pack()), "3 objects");
+  made.id_delta(id_of("b"), id_of("not there"), delta_number(6) + delta_number(1) + copy_of(0, 1));
+  EXPECT_THAT(indexed(made.pack()), HasSubstr("a thin pack"));
+}
+
+TEST(Indexer, RefusesDeltasIntoTheMiddleOfAnEntry) {
+  MadePack made;
+  const std::uint64_t base = made.object("a base");
+  made.offset_delta(id_of("a"), base + 1, delta_number(6) + delta_number(1) + copy_of(0, 1));
+  EXPECT_THAT(indexed(made.pack()), HasSubstr("a thin pack"));
 }
 
 } // namespace

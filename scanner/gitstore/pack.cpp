@@ -110,8 +110,12 @@ Result<PackEntry> PackReader::entry(std::uint64_t offset) {
 
 Result<std::uint64_t> PackReader::base_of(const PackEntry& entry) const {
   if (entry.type == PackEntry::Type::offset_delta) return entry.base;
-  const auto at = index_ == nullptr ? std::nullopt : index_->find(entry.base_id);
-  const auto offset = at ? index_->offset(*at) : std::nullopt;
+  std::optional<std::uint64_t> offset;
+  if (index_ != nullptr) {
+    if (const auto at = index_->find(entry.base_id)) offset = index_->offset(*at);
+  } else if (options_.base) {
+    offset = options_.base(entry);
+  }
   if (!offset) return broken(entry.offset, "is a delta to an object that the pack lacks");
   return *offset;
 }

@@ -73,6 +73,8 @@ public:
     std::uint64_t memory = std::uint64_t{16} << 20;
     /// Objects kept in memory because they may be bases of others, in bytes.
     std::uint64_t cache = std::uint64_t{32} << 20;
+    /// Where the base of an id_delta lies, for a pack without index.
+    std::function<std::optional<std::uint64_t>(const PackEntry&)> base;
     /// For deltas to bases that are larger than `memory`; without them such are an error.
     Scratch* scratch = nullptr;
     Scratch* other_scratch = nullptr;

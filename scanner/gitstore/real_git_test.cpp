@@ -1,5 +1,6 @@
 // Packs that Git itself makes, with many options, object by object against what Git says of them.
 #include "scanner/gitstore/loose.hpp"
+#include "scanner/gitstore/pack_indexer.hpp"
 
 #include <gmock/gmock.h>
 
@@ -96,6 +97,7 @@ protected:
         const auto reader = PackReader::open(source, &*index, options);
         EXPECT_TRUE(reader) << path;
         if (!reader) continue;
+        compare_index(source, options, *index);
         for (std::uint32_t i = 0; i < index->count(); ++i) {
           const std::uint64_t offset = index->offset(i).value_or(0);
           const auto object = (*reader)->read(offset, ~std::uint64_t{0});
@@ -127,6 +129,23 @@ protected:
       }
     }
     return compared;
+  }
+
+  // The index that is made here finds the same objects at the same places as Git's.
+  static void compare_index(Source& pack, const PackReader::Options& options,
+                            const PackIndex& git_made) {
+    const auto bytes = index_pack(pack, options, git_made.count());
+    EXPECT_TRUE(bytes) << bytes.error().message;
+    if (!bytes) return;
+    const auto made = PackIndex::open(*bytes, options.id_size);
+    EXPECT_TRUE(made);
+    if (!made) return;
+    EXPECT_EQ(made->count(), git_made.count());
+    for (std::uint32_t i = 0; i < made->count(); ++i) {
+      EXPECT_EQ(made->oid(i), git_made.oid(i));
+      EXPECT_EQ(made->offset(i), git_made.offset(i));
+    }
+    EXPECT_FALSE(index_pack(pack, options, git_made.count() - 1));
   }
 
   std::size_t count() const {

@@ -11,12 +11,15 @@ namespace hubgate::object_frames {
 /// One datagram.
 struct Question {
   enum Kind : std::uint32_t {
-    add_pack,    ///< descriptors: pack, index; first: length of the pack, second: of the index
-    add_scratch, ///< descriptors: two empty files that may be written
-    read,        ///< `count` items
-    read_loose,  ///< descriptor: the file; first: its length, second: most bytes wanted
-    stream,      ///< one item; the answer comes in pieces
-    stream_loose ///< like read_loose
+    add_pack,     ///< descriptors: pack, index; first: length of the pack, second: of the index
+    add_scratch,  ///< descriptors: two empty files that may be written
+    read,         ///< `count` items
+    read_loose,   ///< descriptor: the file; first: its length, second: most bytes wanted
+    stream,       ///< one item; the answer comes in pieces
+    stream_loose, ///< like read_loose
+    make_index,   ///< descriptors: pack, an empty file that may be written; first: length of the
+                ///< pack, second: most objects; the answer is `end` with the number of objects in
+                ///< size
   };
   struct Item {
     std::uint32_t pack = 0; ///< in the order of add_pack

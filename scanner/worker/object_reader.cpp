@@ -121,6 +121,40 @@ Result<void> ObjectReader::add_scratch(int one, int other) {
   return send(&question, object_frames::k_short_question, files);
 }
 
+namespace {
+
+AnswerHead head_from(const std::uint8_t* bytes) {
+  AnswerHead out;
+  std::memcpy(&out, bytes, sizeof out);
+  return out;
+}
+
+Error broken_answer() {
+  return Error{"the reader of Git's objects gave an answer that is none"};
+}
+
+} // namespace
+
+Result<std::uint32_t> ObjectReader::make_index(int pack, int index, std::uint32_t most) {
+  Question question;
+  question.kind = Question::make_index;
+  question.first = HUBGATE_TRY(size_of(pack));
+  question.second = most;
+  const std::array<int, 2> files{pack, index};
+  if (auto sent = send(&question, object_frames::k_short_question, files); !sent)
+    return sent.error();
+  if (auto filled = fill(sizeof(AnswerHead)); !filled) return filled.error();
+  const AnswerHead head = head_from(buffer_.data() + at_);
+  at_ += sizeof head;
+  if (head.length > object_frames::k_message_max || head.size > most) return broken_answer();
+  if (auto filled = fill(static_cast<std::size_t>(head.length)); !filled) return filled.error();
+  const Bytes bytes = Bytes(buffer_).subspan(at_, static_cast<std::size_t>(head.length));
+  at_ += bytes.size();
+  if (head.state == AnswerHead::failed) return Error{printable(as_text(bytes), 300)};
+  if (head.state != AnswerHead::end) return broken_answer();
+  return static_cast<std::uint32_t>(head.size);
+}
+
 Result<void> ObjectReader::ask(std::span<const ObjectPlace> places, std::uint64_t most) {
   while (!places.empty()) {
     Question question;
@@ -169,20 +203,6 @@ Result<void> ObjectReader::fill(std::size_t bytes) {
   }
   return {};
 }
-
-namespace {
-
-AnswerHead head_from(const std::uint8_t* bytes) {
-  AnswerHead out;
-  std::memcpy(&out, bytes, sizeof out);
-  return out;
-}
-
-Error broken_answer() {
-  return Error{"the reader of Git's objects gave an answer that is none"};
-}
-
-} // namespace
 
 Result<ObjectReader::Answer> ObjectReader::answer() {
   if (asked_.empty()) return Error{"nothing was asked of the reader of Git's objects"};

@@ -31,6 +31,11 @@ public:
   /// Two empty files for deltas to bases that are too large for memory.
   Result<void> add_scratch(int one, int other);
 
+  /// Makes the index of a whole pack that has none into an empty file: `pack` is open for reading,
+  /// `index` for writing. Needs add_scratch() for deltas to large objects. How many objects it has,
+  /// or why it is no whole pack of at most `most` objects.
+  Result<std::uint32_t> make_index(int pack, int index, std::uint32_t most);
+
   /// Asks for objects of at most `most` bytes each; answer() gives them in this order. Asks in
   /// portions: at most k_ahead unanswered..
   Result<void> ask(std::span<const ObjectPlace> places, std::uint64_t most);

@@ -75,6 +75,28 @@ protected:
   std::unique_ptr<ObjectReader> reader_;
 };
 
+TEST_F(ReaderProcess, MakesTheIndexOfAPackThatHasNone) {
+  MadePack made;
+  const std::uint64_t base = made.object("what is the same in both");
+  made.offset_delta(id_of("what is the same"), base,
+                    delta_number(24) + delta_number(16) + copy_of(0, 16));
+  made.id_delta(id_of("the same"), id_of("what is the same"),
+                delta_number(16) + delta_number(8) + copy_of(8, 8));
+  const Fd pack = file_of(made.pack());
+  const Fd index(memfd_create("index", MFD_CLOEXEC));
+  const auto count = reader_->make_index(pack.get(), index.get(), 3);
+  ASSERT_TRUE(count) << count.error().message;
+  EXPECT_EQ(*count, 3u);
+  const auto number = reader_->add_pack(pack.get(), index.get());
+  ASSERT_TRUE(number);
+  EXPECT_EQ(read(*number, base), "what is the same in both");
+
+  const Fd other(memfd_create("index", MFD_CLOEXEC));
+  const auto more = reader_->make_index(pack.get(), other.get(), 2);
+  ASSERT_FALSE(more);
+  EXPECT_THAT(more.error().message, HasSubstr("more than 2 objects"));
+}
+
 TEST_F(ReaderProcess, AnswersInOrderWhateverIsAskedAhead) {
   MadePack made;
   std::vector<std::uint64_t> offsets;

@@ -1,6 +1,7 @@
 #include "scanner/worker/object_service.hpp"
 
 #include "scanner/gitstore/loose.hpp"
+#include "scanner/gitstore/pack_indexer.hpp"
 #include "scanner/worker/mapped_file.hpp"
 #include "scanner/worker/object_frames.hpp"
 #include "scanner/worker/spool.hpp"
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace hubgate {
 namespace {
@@ -124,6 +126,9 @@ private:
     case Question::stream_loose:
       stream_loose();
       return;
+    case Question::make_index:
+      make_index();
+      return;
     }
   }
 
@@ -201,6 +206,20 @@ private:
     if (!header) return fail(header.error().message);
     begin(*header);
     finish(git::stream_loose(*file, [this](Bytes bytes) { return piece(bytes); }));
+  }
+
+  void make_index() {
+    const auto pack =
+        files_.size() == 2 ? MappedFile::map(files_[0].get(), question_.first) : nullptr;
+    if (pack == nullptr) return fail("a pack can't be mapped");
+    const auto most = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(question_.second, std::numeric_limits<std::uint32_t>::max()));
+    const auto index = git::index_pack(*pack, options_, most);
+    if (!index) return fail(index.error().message);
+    const auto made = git::PackIndex::open(*index, options_.id_size);
+    FileScratch out(std::move(files_[1]));
+    if (!made || !out.append(*index)) return fail("the index of the pack can't be written");
+    put({AnswerHead::end, 0, made->count(), 0}, {});
   }
 
   void fail(std::string_view why) {
