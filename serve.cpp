@@ -6,6 +6,7 @@
 #include "proxy/cache/cache.hpp"
 #include "proxy/config.hpp"
 #include "proxy/forward/forward.hpp"
+#include "proxy/git/transfer.hpp"
 #include "proxy/server.hpp"
 #include "proxy/xet/decode_service.hpp"
 #include "proxy/xet/shard_service.hpp"
@@ -281,6 +282,7 @@ int run_proxy(Running& running) {
   Gatekeeper& keeper = *running.keeper;
   if (auto made = prepare_directory(data / "spool"); !made)
     return complain(made.error().message, exit_error);
+  remove_old_packs(data / "spool");
   auto key = secret_key(data / "links.key");
   if (!key) return complain(key.error().message, exit_error);
 

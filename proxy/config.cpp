@@ -142,8 +142,9 @@ void read_file(yaml::Mapping& top, ServeConfig& config) {
   read_outward(top, config.outward);
   read_networks(top, "proxy_protocol", config.balancers);
   if (auto git = top.mapping("git")) {
-    static constexpr std::array<std::string_view, 2> k_choices = {"refuse", "pass"};
-    config.unscanned_packs = git->choice("unscanned_packs", k_choices) == 1u;
+    static constexpr std::array<std::string_view, 3> k_packs = {"scan", "pass", "refuse"};
+    if (const auto choice = git->choice("packs", k_packs))
+      config.packs = static_cast<ServeConfig::Packs>(*choice);
     git->finish();
   }
   static constexpr std::array<std::string_view, 3> k_xet = {"strip", "terminate", "refuse"};

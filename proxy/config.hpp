@@ -58,7 +58,8 @@ struct ServeConfig {
   OutwardConfig outward;
   std::vector<Network> balancers; ///< whose connections begin with the PROXY protocol
   std::string public_url;         ///< how clients reach the gate; empty: what their Host field says
-  bool unscanned_packs = false;
+  /// Packs of Git: judged object by object, passed on unread (pulls only), or refused.
+  enum class Packs { scan, pass, refuse } packs = Packs::scan;
   /// Transfers over Xet: read here in both directions, negotiated away, or refused.
   enum class Xet { strip, terminate, refuse } xet = Xet::strip;
   std::chrono::milliseconds trickle{4'000}; ///< longest silence while a client waits for a scan

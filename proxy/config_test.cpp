@@ -25,7 +25,7 @@ TEST(Config, needs_nothing_but_an_upstream) {
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->listen.port, 8443);
   EXPECT_EQ(config->tls, ServeConfig::Tls::self_made);
-  EXPECT_FALSE(config->unscanned_packs);
+  EXPECT_EQ(config->packs, ServeConfig::Packs::scan);
   EXPECT_THAT(config->follow, Contains("cdn-lfs.huggingface.co"));
   EXPECT_THAT(problem("{}\n", ServeFlags{}), HasSubstr("--upstream"));
 }
@@ -38,7 +38,7 @@ TEST(Config, is_read_and_flags_go_over_it) {
                                   "admin: '[::1]:10'\n"
                                   "upstream: https://hub.example\n"
                                   "follow: [cdn.example]\n"
-                                  "git:\n  unscanned_packs: pass\n"
+                                  "git:\n  packs: pass\n"
                                   "trickle: 2s\n"
                                   "xet: terminate\n"
                                   "limits:\n  spool: 1GiB\n  stall: 5s\n  scans: 7\n",
@@ -48,7 +48,7 @@ TEST(Config, is_read_and_flags_go_over_it) {
   EXPECT_EQ(config->admin->host, "::1");
   EXPECT_EQ(config->upstream.origin.host, "huggingface.co");
   EXPECT_THAT(config->follow, AllOf(Contains("cdn.example"), Contains("*.a.example")));
-  EXPECT_TRUE(config->unscanned_packs);
+  EXPECT_EQ(config->packs, ServeConfig::Packs::pass);
   EXPECT_EQ(config->xet, ServeConfig::Xet::terminate);
   EXPECT_EQ(config->limits.spool, std::uint64_t{1} << 30);
   EXPECT_EQ(config->limits.scans, 7u);
@@ -58,7 +58,7 @@ TEST(Config, is_read_and_flags_go_over_it) {
 TEST(Config, says_in_one_line_what_is_wrong) {
   EXPECT_THAT(problem("listne: a\n"), AllOf(HasSubstr("hubgate.yaml:1"), HasSubstr("listen")));
   EXPECT_THAT(problem("listen: nowhere\n"), AllOf(HasSubstr("listen"), HasSubstr("HOST:PORT")));
-  EXPECT_THAT(problem("git:\n  unscanned_packs: yes please\n"), HasSubstr("unscanned_packs"));
+  EXPECT_THAT(problem("git:\n  packs: yes please\n"), HasSubstr("packs"));
   EXPECT_THAT(problem("limits:\n  scans: 0\n"), HasSubstr("scans"));
   EXPECT_THAT(problem("trickle: 60s\n"), HasSubstr("trickle"));
   EXPECT_THAT(problem("follow: [https://x/]\n"), HasSubstr("host"));

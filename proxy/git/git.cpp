@@ -1,6 +1,6 @@
 #include "proxy/git/git.hpp"
 
-#include "proxy/relay/object.hpp"
+#include "proxy/git/transfer.hpp"
 
 #include <boost/json.hpp>
 
@@ -10,51 +10,19 @@ namespace {
 
 constexpr std::size_t k_batch = std::size_t{256} << 10;
 
-Headers git_fields(const Visit& visit) {
-  Headers out = forwarded_fields(visit);
-  out.remove("Accept-Encoding");
-  for (const char* name: {"Git-Protocol", "Content-Type", "Content-Encoding", "Accept-Encoding"})
-    if (const auto value = visit.request.headers.get(name)) out.set(name, *value);
-  return out;
-}
-
-Task<void> note(Visit& visit) {
-  boost::json::object fields;
-  fields["repo"] = visit.asked.repo;
-  fields["user"] = visit.user;
-  fields["from"] = visit.from;
-  fields["client"] = visit.agent;
-  fields["request"] = visit.id;
-  Gatekeeper& keeper = visit.gate.keeper;
-  const Result<void> written =
-      co_await visit.gate.loop.offload([&] { return keeper.event("unscanned-pack", fields); });
-  if (!written && visit.gate.loop.on_error) visit.gate.loop.on_error(written.error().message);
-}
-
-} // namespace
-
-Task<void> serve_git(Visit& visit) {
+// git: {packs: pass}: the answer as it is.
+Task<void> relay_unread(Visit& visit) {
   Gate& gate = visit.gate;
-  if (visit.asked.route == Route::git_push) {
-    co_await refuse(visit, Road::git, "push-refused", "pushes do not pass through this gate");
-    co_return;
-  }
-  if (!gate.config.unscanned_packs) {
-    co_await refuse(visit, Road::git, "unscanned-packs",
-                    "git packs can't be scanned; clone is refused unless the gate's configuration "
-                    "says git.unscanned_packs: pass");
-    co_return;
-  }
-  Url url = visit.hub->base;
-  url.target = visit.request.target;
-  Fetch fetch(visit.request.method, std::move(url), git_fields(visit));
-  if (visit.asked.route == Route::git_pack) {
-    auto body = co_await read_request_body(visit, gate.config.limits.request_body);
-    if (!body) co_return;
-    fetch.body = std::move(*body);
-    fetch.has_body = true;
-    co_await note(visit);
-  }
+  Fetch fetch = git_fetch(visit, visit.request.method, visit.request.target);
+  if (const auto coding = visit.request.headers.get("content-encoding"))
+    fetch.headers.set("Content-Encoding", *coding);
+  auto body = co_await read_request_body(visit, gate.config.limits.request_body);
+  if (!body) co_return;
+  fetch.body = std::move(*body);
+  fetch.has_body = true;
+  std::string what = "unscanned-pack";
+  boost::json::object nothing;
+  co_await log_git(visit, std::move(what), std::move(nothing));
   Fetched got = co_await gate.upstream.follow(std::move(fetch));
   if (!got.last || got.left_origin) {
     if (got.error.empty()) got.error = "the upstream redirects git elsewhere";
@@ -88,6 +56,68 @@ Task<void> serve_git(Visit& visit) {
     if (!sent) co_return;
   }
   co_await writer.finish();
+}
+
+Task<void> serve_refs(Visit& visit, GitService service) {
+  Gate& gate = visit.gate;
+  Fetch fetch = git_fetch(visit, "GET", visit.request.target);
+  if (service == GitService::receive_pack) fetch.headers.remove("Git-Protocol");
+  Fetched got = co_await gate.upstream.follow(std::move(fetch));
+  if (!got.last || got.left_origin) {
+    if (got.error.empty()) got.error = "the upstream redirects git elsewhere";
+    co_await reply_error(visit, 502, got.error);
+    co_return;
+  }
+  const ResponseHead& head = got.last->head;
+  if (head.status != 200) {
+    co_await reply_upstream_error(visit, head, {});
+    co_return;
+  }
+  const bool encoded = head.headers.has("content-encoding");
+  auto body = co_await got.last->read_all(k_refs_max);
+  Result<std::string> filtered = Error{"it is too long, or encoded"};
+  if (body && !encoded) filtered = filter_advertisement(*body, service);
+  if (!filtered) {
+    std::string why =
+        "the upstream's list of refs can't be understood: " + filtered.error().message;
+    co_await reply_error(visit, 502, std::move(why));
+    co_return;
+  }
+  Headers headers;
+  headers.set("Content-Type", service == GitService::upload_pack
+                                  ? "application/x-git-upload-pack-advertisement"
+                                  : "application/x-git-receive-pack-advertisement");
+  headers.set("Cache-Control", "no-cache");
+  co_await reply(visit, 200, std::move(headers), std::move(*filtered));
+}
+
+} // namespace
+
+Task<void> serve_git(Visit& visit) {
+  const ServeConfig::Packs packs = visit.gate.config.packs;
+  const bool push = visit.asked.route == Route::git_push;
+  if (push) visit.direction = Direction::push;
+  if (packs == ServeConfig::Packs::refuse) {
+    co_await refuse(
+        visit, Road::git, "packs-refused",
+        "git does not pass through this gate: its configuration says git.packs: refuse");
+    co_return;
+  }
+  const bool posts = visit.request.method == "POST";
+  if (!posts) {
+    if (push && visit.request.method != "GET" && visit.request.method != "HEAD") {
+      co_await refuse(visit, Road::git, "upload-refused", "there is no such request of git");
+      co_return;
+    }
+    co_await serve_refs(visit, push ? GitService::receive_pack : GitService::upload_pack);
+    co_return;
+  }
+  if (push)
+    co_await serve_git_push(visit);
+  else if (packs == ServeConfig::Packs::pass)
+    co_await relay_unread(visit);
+  else
+    co_await serve_git_pull(visit);
 }
 
 } // namespace hubgate::proxy

@@ -1,6 +1,6 @@
 #pragma once
-// Git over smart HTTP. Packs can't be scanned yet: they are refused, unless the configuration says
-// `git.unscanned_packs: pass`; then they are relayed, and the audit log says so.
+// Git over smart HTTP, in both directions: capabilities are filtered, and packs are judged object
+// by object before they go on, unless the configuration says `git: {packs: pass}` or `refuse`.
 #include "proxy/relay/reply.hpp"
 
 namespace hubgate::proxy {

@@ -6,6 +6,10 @@
 #include "proxy/relay/flight.hpp"
 #include "proxy/relay/recent.hpp"
 
+namespace hubgate {
+class Analyst;
+}
+
 namespace hubgate::proxy {
 
 /// The clients that differ in where they can show a refusal.
@@ -30,6 +34,7 @@ struct PassedPage {
 /// The token of an Authorization field, of Bearer or of Basic's password; "" without one.
 std::string token_of(const Headers& headers);
 
+class BlobNames;
 class Cache;
 class Shelf;
 struct TreeJob;
@@ -58,6 +63,8 @@ struct Gate {
   std::uint32_t cached_transfers = 0;         ///< running from the cache's disk
   std::shared_ptr<Shelf> shelf;               ///< xorbs that people sent; made when asked for
   std::string link_key;                       ///< for the HMAC of LFS links
+  std::shared_ptr<Analyst> analyst;           ///< of packs; made when the first one comes
+  std::shared_ptr<BlobNames> blob_names;
   std::string spool_directory;
   /// Store::rules(): what is scanned now is scanned with these. Only they make what is remembered
   /// of an object true, so keys of all that is remembered end in them.

@@ -38,7 +38,7 @@ def hub(running_hub):
 
 @pytest.fixture(scope="session")
 def standing_gate(running_hub, tmp_path_factory):
-    gate = Gate(tmp_path_factory.mktemp("gate"), running_hub.url, config="git:\n  unscanned_packs: pass\n")
+    gate = Gate(tmp_path_factory.mktemp("gate"), running_hub.url)
     yield gate
     gate.stop()
 

@@ -232,7 +232,7 @@ def test_bad_flags_get_one_line_and_exit_2(arguments, tmp_path):
 
 
 def test_bad_configuration_names_line_and_field(tmp_path):
-    (tmp_path / "hubgate.yaml").write_text("git:\n  unscanned_packs: perhaps\n")
+    (tmp_path / "hubgate.yaml").write_text("git:\n  packs: perhaps\n")
     done = hubgate("serve", "--listen", "127.0.0.1:0", "--upstream", "http://127.0.0.1:1", "--data", tmp_path,
                    "--config", tmp_path / "hubgate.yaml", timeout=20)
-    assert done.returncode == 2 and "hubgate.yaml:2" in done.stderr and "unscanned_packs" in done.stderr, done.stderr
+    assert done.returncode == 2 and "hubgate.yaml:2" in done.stderr and "packs" in done.stderr, done.stderr

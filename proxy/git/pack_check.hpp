@@ -1,0 +1,160 @@
+#pragma once
+// PackCheck: a pack that came over the network, judged object by object. The index is made and the
+// objects are read in processes of their own; here they are hashed, commits, trees and tags are
+// parsed by the bounded parsers of scanner/git, and every blob is judged under each path at which a
+// tree of the pack names it. Blocks: it runs in a thread beside the loop.
+#include "policy/git/cases.hpp"
+#include "policy/judge/local_authority.hpp"
+#include "proxy/relay/recent.hpp"
+#include "scanner/git/object_store.hpp"
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace hubgate::proxy {
+
+/// Under which paths blobs were seen, for packs that bring blobs without trees (partial clones).
+class BlobNames {
+public:
+  std::vector<std::string> find(const std::string& repo, const git::Oid& oid);
+  void put(const std::string& repo, const git::Oid& oid, const std::string& path);
+
+private:
+  static constexpr std::size_t k_names = 16;
+  std::mutex mutex_;
+  Recent<std::vector<std::string>> names_{500'000};
+};
+
+class PackCheck {
+public:
+  struct World {
+    Gatekeeper& keeper;
+    Analyst& analyst;
+    WorkerPool& pool;
+    BlobNames& names;
+    std::filesystem::path scratch; ///< directory for unlinked files
+    std::string hub;               ///< whose repository it is
+  };
+  /// What may be looked at from the loop while it runs.
+  struct Progress {
+    std::atomic<std::size_t> objects{0}; ///< of the pack; 0 until it is indexed
+    std::atomic<std::size_t> done{0};    ///< objects that were judged
+    std::atomic<std::size_t> given{0};
+    std::atomic<bool> stop{false}; ///< set from outside: give up
+  };
+  /// A Git LFS object that a pointer of the pack names.
+  struct Wanted {
+    Sha256 oid{};
+    std::uint64_t size = 0;
+  };
+
+  /// `context`: what is known of the transfer, no path. `updates`: the refs of a push; of a pull
+  /// one without a name.
+  PackCheck(World world, Context context, std::vector<git::RefUpdate> updates, std::size_t id_size);
+
+  /// Judges what is in `folder`: pack/p.pack, beside which the index is written.
+  Result<void> read(const std::filesystem::path& folder);
+  /// Behind read(): the objects that pointers of a push name.
+  std::vector<Wanted> wanted() const;
+  /// What became of one; those that are not told are not there.
+  void set_lfs(const Wanted& wanted, ObjectDigest digest, Report report);
+  /// Behind read(): decides, and keeps a record of what passed.
+  Result<void> decide();
+
+  bool passes() const { return blocked_.empty(); }
+  /// Behind decide(): what a person reads of a refusal or of warnings, lines ending in '\n'.
+  std::string text() const;
+  const Item* worst() const { return blocked_.empty() ? nullptr : blocked_.front(); }
+  std::uint64_t objects() const { return progress_.objects; }
+  std::size_t files() const { return blobs_.size(); }
+  std::vector<std::string> decision_ids() const;
+  Progress& progress() { return progress_; }
+
+  // What a push names and its pack lacks: it must be known, or be looked at (law 5).
+  /// Objects that commits, tags, trees and refs of the push name; with the kind that they must be.
+  struct Outside {
+    std::vector<git::Oid> commits; ///< parents, and what refs and tags name
+    std::vector<git::Oid> files;   ///< blobs and trees
+  };
+  Outside outside();
+  /// Of the commits outside those that nobody judged: no record says so, and no ref of the push
+  /// named them before.
+  std::vector<git::Oid> unknown_commits();
+  /// Everything that the pack holds and names.
+  bool holds(const git::Oid& oid) const { return kinds_.contains(oid); }
+  /// Whether a record says that it was judged with everything behind it, in this repository.
+  bool is_judged(const git::Oid& oid);
+  /// Keeps the record for these.
+  Result<void> remember(const std::vector<git::Oid>& tips);
+  /// Tips of the pack behind which nothing lies outside of it.
+  std::vector<git::Oid> closed_tips();
+  const std::unordered_map<git::Oid, git::Kind>& kinds() const { return kinds_; }
+
+private:
+  struct Tree {
+    std::string bytes;
+    std::vector<git::TreeEntry> entries;
+  };
+  struct Step {
+    std::shared_ptr<const Tree> tree;
+    std::size_t next = 0;
+    std::string path; ///< "" or ends in '/'
+  };
+
+  Result<void> make_index(const std::filesystem::path& folder);
+  Result<void> take(const git::Oid& oid, const ObjectStore::Header& header, const Bytes* bytes);
+  Result<void> take_small(const git::Oid& oid, git::Kind kind, Bytes bytes);
+  void problem(const git::Oid& oid, git::Kind kind, Bytes bytes, const Rule* rule,
+               std::string text);
+  void keep_tree(const git::Oid& oid, std::shared_ptr<const Tree> tree);
+  Result<std::shared_ptr<const Tree>> tree(const git::Oid& oid);
+  Result<void> walk();
+  Result<void> walk_tree(const git::Oid& root, const git::Oid& commit);
+  Result<void> enter(const git::TreeEntry& entry, const std::string& path, const git::Oid& commit,
+                     std::vector<Step>& stack);
+  Result<void> count_path(const git::Oid& oid, const std::string& path, bool& seen);
+  std::string terms() const;
+  bool go_on() const { return !progress_.stop; }
+
+  World world_;
+  Context context_;
+  std::vector<git::RefUpdate> updates_;
+  std::size_t id_size_;
+  std::string repo_key_;
+  Policy policy_;
+  LocalAuthority authority_;
+  Progress progress_;
+  std::unique_ptr<ObjectStore> objects_;
+  std::unique_ptr<Judge> judge_;
+
+  std::unordered_map<git::Oid, git::Kind> kinds_;
+  std::vector<BlobEntry> blobs_;
+  std::vector<Judged*> judged_; ///< as blobs_
+  std::unordered_map<git::Oid, std::size_t> blob_index_;
+  std::vector<std::pair<git::Oid, git::Commit>> commits_;
+  std::vector<git::Tag> tags_;
+  std::vector<git::Oid> later_; ///< too large to come with the others
+  std::unordered_map<git::Oid, std::shared_ptr<const Tree>> trees_;
+  std::uint64_t tree_bytes_ = 0;
+  std::vector<ObjectProblem> problems_;
+  std::unordered_map<git::Oid, std::vector<std::size_t>> problems_of_;
+  std::unordered_set<std::string> seen_; ///< object id + path
+  std::unordered_set<git::Oid> reached_; ///< trees that some root led to
+  std::unordered_set<git::Oid> outside_files_;
+
+  std::map<std::string, std::unique_ptr<Judged>> lfs_; ///< by oid
+  std::vector<Item> items_;
+  std::vector<const Item*> blocked_;
+  std::vector<const Item*> annotated_;
+  std::size_t allowed_ = 0;
+};
+
+} // namespace hubgate::proxy
