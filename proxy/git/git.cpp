@@ -100,7 +100,7 @@ Task<void> serve_git(Visit& visit) {
   if (packs == ServeConfig::Packs::refuse) {
     co_await refuse(
         visit, Road::git, "packs-refused",
-        "git does not pass through this gate: its configuration says git.packs: refuse");
+        "git does not pass through this gate: its configuration says git: {packs: refuse}");
     co_return;
   }
   const bool posts = visit.request.method == "POST";

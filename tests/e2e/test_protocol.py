@@ -185,7 +185,7 @@ def test_a_revision_may_hold_a_slash(gate):
     ("PUT", "/api/models/demo/clean/settings", b"{}"), ("POST", "/api/models/demo/clean/branch/x", b"{}"),
     ("POST", "/api/models/demo/clean/discussions/1/merge", b"{}"),
     ("GET", "/api/models/demo/clean/xet-write-token/main", None), ("POST", "/some/unknown/route", b"x"),
-    ("GET", "/demo/clean.git/info/refs?service=git-receive-pack", None), ("POST", "/demo/clean.git/git-receive-pack", b"0000"),
+    ("DELETE", "/demo/clean.git/info/refs?service=git-receive-pack", None), ("PUT", "/demo/clean.git/git-receive-pack", b"0000"),
     ("POST", "/demo/clean.git/info/lfs/objects/batch", b'{"operation":"delete","objects":[]}'),
 ])
 def test_writes_are_refused_with_a_reason(gate, hub, method, path, body):
@@ -202,20 +202,16 @@ def test_a_refusal_before_the_body_was_read_says_that_the_connection_ends(gate):
     assert read.status == 200 and read.headers["Connection"] is None
 
 
-def test_git_push_through_the_gate_is_refused_in_the_client(clients, hub, tmp_path):
-    assert clients.git_clone("demo/clean", tmp_path / "work").ok
-    (tmp_path / "work/new.txt").write_text("new")
-    clients.run("git", "add", ".", cwd=tmp_path / "work")
-    clients.run("git", "commit", "-qm", "new", cwd=tmp_path / "work")
-    run = clients.run("git", "push", cwd=tmp_path / "work")
-    assert not run.ok, run.output
-    assert "hubgate: " in run.output, run.output
-    assert not any("receive-pack" in record["path"] for record in hub.log())
-
-
-def test_packs_are_refused_unless_configured(fresh_gate, make_clients, tmp_path):
-    run = make_clients(fresh_gate).git_clone("demo/clean", tmp_path / "out")
+def test_git_is_refused_where_the_configuration_says_so(make_gate, hub, make_clients, tmp_path):
+    clients = make_clients(make_gate(config="git:\n  packs: refuse\n"))
+    run = clients.git_clone("demo/clean", tmp_path / "out")
+    assert not run.ok and "hubgate: " in run.output and "packs: refuse" in run.output, run.output
+    (tmp_path / "work").mkdir()
+    clients.run("git", "init", "-q", cwd=tmp_path / "work")
+    clients.run("git", "commit", "-qm", "new", "--allow-empty", cwd=tmp_path / "work")
+    run = clients.run("git", "push", f"{clients.endpoint}/demo/clean.git", "HEAD:x", cwd=tmp_path / "work")
     assert not run.ok and "hubgate: " in run.output, run.output
+    assert hub.log() == []
 
 
 def test_an_unknown_get_passes_only_as_small_scanned_text(gate, hub):
