@@ -84,6 +84,20 @@ struct Push {
   Terminal& terminal;
 };
 
+// A page of a mapped file that its disk does not give: the records' own index, those of packs. Git
+// would refuse the push without a word.
+void tell_of_lost_pages() {
+  struct sigaction action{};
+  action.sa_handler = [](int) {
+    constexpr std::string_view k_words = "hubgate: PUSH REFUSED: the gate could not do its work: a "
+                                         "file that it reads is gone or its "
+                                         "disk fails (SIGBUS)\n";
+    (void)!write(STDERR_FILENO, k_words.data(), k_words.size());
+    _exit(exit_found);
+  };
+  sigaction(SIGBUS, &action, nullptr);
+}
+
 // A server that kills hooks after some time says nothing to the pusher. This process ends itself
 // before: whatever it waits for then (a scan, a lock, a disk) is nothing that the push needs.
 class Patience {
@@ -129,6 +143,7 @@ private:
 Result<PushVerdict> judge_here(const Push& push) {
   // First of all, while there is one thread and nothing is open.
   const auto pool = HUBGATE_TRY(WorkerPool::start(all_formats()));
+  tell_of_lost_pages(); // of this process; a worker's end is its object's
   const Patience patience(push.config.timeout);
   const auto gate =
       HUBGATE_TRY(InProcess::open(*pool, push.config, push.flags.data, push.flags.policy));
@@ -147,6 +162,7 @@ Result<PushVerdict> judge(const Push& push) {
   if (config.daemon.empty()) return judge_here(push);
   // Processes that read Git's objects and scan nothing.
   auto readers = HUBGATE_TRY(WorkerPool::start({}));
+  tell_of_lost_pages();
   daemon::Client::Options options{
       .socket = config.daemon, .repo = push.environment.repo, .git_dir = push.environment.git_dir};
   if (config.timeout > 0)

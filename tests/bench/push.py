@@ -1,11 +1,12 @@
-"""push.py [--rounds N] [--only NAME...]: the hook beside the floor and beside gitleaks, in the same pushes.
+"""push.py [--rounds N] [--only NAME...] [--part N]: the hook beside the floor and beside gitleaks, in the same pushes.
 
 text      2,000 commits with 20,000 small blobs (text, JSON, CSV) into a bare repository whose pre-receive
           hook runs, one after the other: a libgit2 program that only walks and reads (walk.cpp), hubgate
           with empty records, and gitleaks over the same range. Medians and ratios.
 python    the same with a tenth of the blobs Python sources; stated, without a target.
 history   one commit onto 100,000 commits and 50,000 refs: seconds of the hook's process.
-large     a blob of 600 MB in a pack, and one that is a delta to another: peak memory of all processes.
+large     a blob of 600 MB in a pack, and one of 100 MB that comes as a delta to another: peak memory of all processes.
+--part N takes an Nth of every size: to see that all of it runs, not for figures.
 Exits 1 when a target is missed.
 """
 from __future__ import annotations
@@ -152,6 +153,10 @@ def large_blobs(work: Path) -> bool:
                      f"{sys.executable} {Path(__file__).resolve()} --sample $pid {work}/hubgate.memory\nwait $pid\n")
         seconds, peak = time.monotonic() - started, float((work / "hubgate.memory").read_text())
         rows.append([name, peak / 1e6, seconds])
+    deltas = sum(len(line.split()) == 7 for pack in (server / "objects/pack").glob("*.idx")
+                 for line in git("verify-pack", "-v", pack, capture_output=True, text=True).stdout.splitlines() if " blob " in line)
+    if deltas == 0:
+        sys.exit("no blob came as a delta")
     table("large: in a pack of the push", ["", "peak MB, all processes", "s, the whole push"], rows)
     return verdict("MB for a blob of 600 MB", rows[0][1], 200)
 
@@ -175,7 +180,10 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=["text", "python", "history", "large"])
     parser.add_argument("--sample", nargs=2, metavar=("PID", "FILE"), help=argparse.SUPPRESS)
+    parser.add_argument("--part", type=int, default=1)
     flags = parser.parse_args()
+    global COMMITS, OLD_COMMITS, OLD_REFS, LARGE, DELTIFIED
+    COMMITS, OLD_COMMITS, OLD_REFS, LARGE, DELTIFIED = (size // flags.part for size in (COMMITS, OLD_COMMITS, OLD_REFS, LARGE, DELTIFIED))
     if flags.sample:
         sample(int(flags.sample[0]), Path(flags.sample[1]))
         return 0
