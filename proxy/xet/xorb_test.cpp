@@ -127,6 +127,16 @@ TEST(Xorb, ChunksAreCounted) {
   EXPECT_THAT(error_of(body + chunk("a", 1)), HasSubstr("8192 chunks"));
 }
 
+// Clients cut xorbs at 64 MiB of what is in the chunks; nothing that is random becomes smaller.
+TEST(Xorb, A64MiBOfWhatCannotBeCompressedMayBeThere) {
+  const std::string one = chunk(std::string(k_chunk_most, 'x'), k_chunk_most);
+  std::string body;
+  for (std::size_t raw = 0; raw < std::size_t{64} << 20; raw += k_chunk_most)
+    body += one;
+  EXPECT_EQ(error_of(body), "");
+  EXPECT_THAT(error_of(body + one), HasSubstr("64 MiB"));
+}
+
 TEST(Xorb, ARangeHasNoFooter) {
   const auto keep = [](const Chunk&, Bytes) -> Result<void> { return {}; };
   const std::string body = vectors::file("tiny5.auto.footer.xorb");
