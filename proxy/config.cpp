@@ -211,6 +211,10 @@ Result<void> complete_proxy(ServeConfig& config) {
   auto listen = parse_address(proxy.listen);
   if (!listen) return Error{"proxy.listen: " + listen.error().message};
   config.proxy_listen = *listen;
+  const auto& outer = config.outward.proxy;
+  if (outer && outer->port == listen->port &&
+      (outer->host == listen->host || is_loopback_host(outer->host)))
+    return Error{"the gate is its own upstream proxy: HTTPS_PROXY is for its clients"};
   if (config.upstream.target.empty()) {
     config.endpoint = false;
     if (auto done = set_upstream(config, k_default_hub); !done) return done;

@@ -100,6 +100,12 @@ Task<void> reply_bad_request(Gate& gate, Connection& connection, int status, std
 Asked on_file_host(const RequestHead& request, Target target) {
   Asked asked;
   asked.path = target.path();
+  // Signed links say under which name the file is to be saved; what it does depends on that.
+  const auto disposition = query_value(target.query, "response-content-disposition").value_or("");
+  if (const std::size_t at = disposition.find("filename=\""); at != std::string::npos) {
+    const std::size_t begin = at + std::string_view("filename=\"").size();
+    asked.path += "/" + disposition.substr(begin, disposition.find('"', begin) - begin);
+  }
   asked.target = std::move(target);
   if (request.method == "GET" || request.method == "HEAD") asked.route = Route::file_host;
   return asked;

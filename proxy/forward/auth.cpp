@@ -77,7 +77,9 @@ Result<Users> Users::parse(std::string_view text, std::string_view source) {
   while (!text.empty()) {
     ++number;
     const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = trimmed(text.substr(0, end));
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    line = trimmed(line);
     text.remove_prefix(std::min(end + 1, text.size()));
     if (line.empty() || line.front() == '#') continue;
     const auto fail = [&](std::string_view why) {
@@ -241,7 +243,8 @@ std::shared_ptr<const Users> Doorkeeper::users() {
   const std::lock_guard lock(mutex_);
   std::error_code missing;
   const auto changed = std::filesystem::last_write_time(config_.users, missing);
-  if (!missing && changed != read_at_) (void)open();
+  if (!missing && changed != read_at_)
+    if (const auto read = open(); !read && loop_.on_error) loop_.on_error(read.error().message);
   return users_;
 }
 

@@ -13,6 +13,7 @@ namespace hubgate::proxy {
 namespace {
 
 constexpr auto k_tunnel_idle = std::chrono::minutes(10);
+constexpr auto k_look = std::chrono::seconds(5);
 constexpr std::size_t k_tunnel_buffer = std::size_t{32} << 10;
 constexpr std::size_t k_first_read = std::size_t{4} << 10;
 constexpr std::size_t k_max_first = k_max_hello + (std::size_t{4} << 10);
@@ -23,6 +24,13 @@ bool is_on(const Hub& hub, const Authority& where) {
   if (hub.base.origin.host == where.host) return true;
   const auto aliases = aliases_of(hub.base.origin);
   return std::find(aliases.begin(), aliases.end(), where.host) != aliases.end();
+}
+
+// Whether a Host field means `where`; some clients leave the port out.
+bool names(std::string_view host, const Authority& where) {
+  auto said = parse_authority(host);
+  if (!said) said = parse_authority(std::string(host) + ":" + std::to_string(where.port));
+  return said && said->text() == where.text();
 }
 
 // Records what could not be said over HTTP any more.
@@ -88,6 +96,9 @@ Task<void> carry(std::shared_ptr<Tunnel> tunnel, bool up) {
 std::vector<std::string> intercepted_hosts(const ServeConfig& config) {
   std::vector<std::string> out = config.proxy->intercept;
   const auto add = [&](const Origin& hub) {
+    boost::system::error_code no_address;
+    asio::ip::make_address(hub.host, no_address);
+    if (!hub.tls || !no_address) return; // no certificate could be made for it
     out.push_back(hub.host);
     for (auto& alias: aliases_of(hub))
       out.push_back(std::move(alias));
@@ -181,13 +192,13 @@ Task<bool> Forward::serve_one(Connection& connection, Guest& guest) {
     co_return false;
   }
   auto where = parse_authority(visit.request.target);
-  const auto host = parse_authority(visit.request.headers.get("host").value_or(""));
+  const std::string_view host = visit.request.headers.get("host").value_or("");
   std::string wrong;
   if (!where)
     wrong = where.error().message;
   else if (visit.request.framing != Framing::none)
     wrong = "CONNECT has no body";
-  else if (host && host->text() != where->text())
+  else if (!host.empty() && !names(host, *where))
     wrong = "CONNECT and its Host field name different hosts";
   if (!wrong.empty()) {
     ++gate_.metrics.bad_requests;
@@ -345,8 +356,12 @@ Task<void> Forward::tunnel(Visit& visit, Authority where) {
   tunnel->running = 2;
   gate_.loop.spawn([tunnel] { return carry(tunnel, true); });
   gate_.loop.spawn([tunnel] { return carry(tunnel, false); });
-  while (tunnel->running > 0) // to the end: the client's stream is not the tunnel's
-    co_await tunnel->changed.wait(std::chrono::hours(1));
+  while (tunnel->running > 0) { // to the end: the client's stream is not the tunnel's
+    co_await tunnel->changed.wait(k_look);
+    if (!gate_.draining) continue;
+    tunnel->client.set_deadline(Clock::now());
+    tunnel->server->set_deadline(Clock::now());
+  }
   gate_.metrics.tunnelled_bytes += tunnel->up + tunnel->down;
 }
 

@@ -437,7 +437,9 @@ def test_plain_http_is_refused(gate, head):
     assert answer.startswith(b"HTTP/1.1 403") and b"plain http" in answer
 
 
-@pytest.mark.parametrize("head", ["CONNECT hub.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n", "CONNECT hub.test:443 HTTP/1.1\r\n\r\n",
+@pytest.mark.parametrize("head", ["CONNECT hub.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n",
+                                  "CONNECT hub.test:443 HTTP/1.1\r\nHost: other.test\r\n\r\n",
+                                  "CONNECT hub.test:443 HTTP/1.1\r\nHost: hub.test:80\r\n\r\n", "CONNECT hub.test:443 HTTP/1.1\r\n\r\n",
                                   "CONNECT hub.test:443 HTTP/1.1\r\nHost: hub.test:443\r\nContent-Length: 5\r\n\r\nhello",
                                   "CONNECT hub.test:443 HTTP/1.1\nHost: hub.test:443\n\n"])
 def test_connect_is_read_in_one_way(gate, head):
