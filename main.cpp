@@ -23,6 +23,8 @@ extern const Verb verb_quarantine;
 extern const Verb verb_audit;
 extern const Verb verb_explain;
 extern const Verb verb_hook;
+extern const Verb verb_cache;
+extern const Verb verb_warm;
 
 namespace {
 
@@ -34,6 +36,8 @@ const std::vector<const Verb*>& verbs() {
       &verb_serve,
       &verb_ca,
       &verb_hook,
+      &verb_cache,
+      &verb_warm,
       &verb_policy,
       &verb_waiver,
       &verb_quarantine,

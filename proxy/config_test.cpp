@@ -30,6 +30,27 @@ TEST(Config, needs_nothing_but_an_upstream) {
   EXPECT_THAT(problem("{}\n", ServeFlags{}), HasSubstr("--upstream"));
 }
 
+TEST(Config, the_cache_is_off_unless_it_is_asked_for) {
+  EXPECT_FALSE(config_from("{}\n", "defaults", flags())->cache.on);
+  const auto plain = config_from("cache: {}\n", "hubgate.yaml", flags());
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_TRUE(plain->cache.on);
+  EXPECT_FALSE(plain->cache.offline);
+  EXPECT_EQ(plain->cache.size, std::uint64_t{100} << 30);
+  ServeFlags given = flags();
+  given.cache = "2GiB";
+  const auto config = config_from("cache: {path: /var/c, size: 1GiB, offline: true}\n",
+                                  "hubgate.yaml", given);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->cache.path, "/var/c");
+  EXPECT_EQ(config->cache.size, std::uint64_t{2} << 30);
+  EXPECT_TRUE(config->cache.offline);
+  EXPECT_THAT(problem("cache: {size: 12}\n"), HasSubstr("at least 1MiB"));
+  EXPECT_THAT(problem("cache: {sise: 1GiB}\n"), HasSubstr("size"));
+  given.cache = "lots";
+  EXPECT_THAT(problem("{}\n", given), HasSubstr("--cache"));
+}
+
 TEST(Config, is_read_and_flags_go_over_it) {
   ServeFlags given = flags();
   given.listen = "127.0.0.1:1";

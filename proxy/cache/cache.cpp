@@ -128,7 +128,8 @@ std::shared_ptr<CacheFill> Cache::begin(std::optional<std::uint64_t> size) {
   if (size && *size > options_.size) return nullptr;
   std::shared_ptr<CacheFill> fill(new CacheFill(*this));
   fill->path_ = options_.dir / "tmp" / (std::to_string(++fills_) + ".part");
-  return fill;
+  // Whoever lets go of it without a word drops it; the disk is never touched on their thread.
+  return {fill.get(), [fill](CacheFill*) { fill->drop(); }};
 }
 
 bool Cache::has(const Sha256& sha256) {
@@ -180,6 +181,7 @@ bool CacheFill::behind() const {
 
 void CacheFill::append(Bytes bytes) {
   if (over_) return;
+  if (pending_.empty() && appended_ >= k_piece) pending_.reserve(k_piece + (k_piece >> 2));
   appended_ += bytes.size();
   pending_.insert(pending_.end(), bytes.begin(), bytes.end());
   if (pending_.size() >= k_piece) hand_over();
@@ -203,7 +205,6 @@ void CacheFill::hand_over() {
     self.cache_.queued_ -= bytes.size();
   });
   pending_ = {};
-  pending_.reserve(k_piece + (k_piece >> 2));
 }
 
 void CacheFill::keep(const Sha256& sha256) {

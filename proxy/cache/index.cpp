@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -229,6 +230,26 @@ Result<void> CacheIndex::forget(const FileKey& key, const Who& who) {
   return {};
 }
 
+Result<void> CacheIndex::forget_repo(std::string_view hub, std::string_view repo, const Who& who) {
+  const std::lock_guard lock(mutex_);
+  sql::Statement files(connection_,
+                       "DELETE FROM answers WHERE hub = ? AND repo = ? AND who IN (?, '')",
+                       "forget a repository");
+  if (auto done = files.bind(hub).bind(repo).bind(who).done(); !done) return done;
+  // "api\nKIND\nname…": models have no kind in front of their name.
+  std::string prefix(repo);
+  const std::size_t slash = prefix.find('/');
+  const std::string kind = prefix.substr(0, slash);
+  if (kind != "datasets" && kind != "spaces" && kind != "kernels") prefix = "models/" + prefix;
+  std::replace(prefix.begin(), prefix.end(), '/', '\n');
+  prefix = "api\n" + prefix;
+  sql::Statement pages(connection_,
+                       "DELETE FROM pages WHERE hub = ?1 AND who IN (?2, '') AND (path = ?3 OR "
+                       "substr(path, 1, length(?3) + 1) = ?3 || char(10))",
+                       "forget a repository");
+  return pages.bind(hub).bind(who).bind(prefix).done();
+}
+
 Result<std::vector<Sha256>> CacheIndex::objects_of(std::string_view repo,
                                                    std::string_view revision) {
   const std::lock_guard lock(mutex_);
@@ -248,6 +269,13 @@ Result<std::vector<Sha256>> CacheIndex::objects_of(std::string_view repo,
 
 Result<void> CacheIndex::remember_page(const FileKey& key, const Who& who, const PageAnswer& page) {
   const std::lock_guard lock(mutex_);
+  sql::Statement same(connection_,
+                      "UPDATE pages SET used = ? WHERE hub = ? AND path = ? AND who = ? AND "
+                      "fields = ? AND body = ?",
+                      "remember a listing");
+  same.bind(micros()).bind(key.hub).bind(key.path).bind(who).bind(page.fields);
+  if (auto done = same.bind(as_bytes(page.body)).done(); !done) return done;
+  if (sqlite3_changes(connection_.get()) > 0) return {};
   const auto transaction = HUBGATE_TRY(sql::Transaction::begin(connection_, "remember a listing"));
   sql::Statement insert(connection_, "INSERT OR REPLACE INTO pages VALUES(?,?,?,?,?,?,?)",
                         "remember a listing");

@@ -75,8 +75,10 @@ public:
   Result<void> remember(const FileKey& key, const Who& who, std::string_view repo,
                         std::string_view revision, const FileAnswer& answer);
   Result<std::optional<FileAnswer>> answer(const FileKey& key, const Who& who);
-  /// The hub would not give it to them any more.
+  /// The hub does not give it to them any more.
   Result<void> forget(const FileKey& key, const Who& who);
+  /// The hub gives them nothing of this repository any more: it is not public then either.
+  Result<void> forget_repo(std::string_view hub, std::string_view repo, const Who& who);
   /// Objects that a path of this repository led to; `revision` "" = any.
   Result<std::vector<Sha256>> objects_of(std::string_view repo, std::string_view revision);
 

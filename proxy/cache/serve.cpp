@@ -158,10 +158,10 @@ Task<void> remember_file(Visit& visit, Headers fields, std::shared_ptr<const Out
 }
 
 Task<void> remember_refusal(Visit& visit, ResponseHead head) {
-  const bool missing =
-      head.status == 404 && head.headers.get("x-error-code").value_or("") == "EntryNotFound";
+  const std::string code(head.headers.get("x-error-code").value_or(""));
+  const bool missing = head.status == 404 && code == "EntryNotFound";
   const bool forbidden = head.status == 401 || head.status == 403 || head.status == 404;
-  if (!missing && !forbidden) co_return;
+  if (!forbidden) co_return;
   const auto file = asked_file(visit);
   if (!file) co_return;
   FileAnswer answer;
@@ -170,12 +170,27 @@ Task<void> remember_refusal(Visit& visit, ResponseHead head) {
   for (const char* name: {"X-Error-Code", "X-Repo-Commit", "X-Error-Message"})
     if (const auto value = head.headers.get(name)) fields.add(name, *value);
   fields.write(answer.fields);
+  const bool no_revision = code == "RevisionNotFound";
   const Who who = who_asks(visit);
   CacheIndex& index = visit.gate.cache->index();
   const Result<void> done = co_await visit.gate.loop.offload([&] {
-    return missing ? index.remember(file->key, who, file->repo, file->revision, answer)
-                   : index.forget(file->key, who);
+    if (missing) return index.remember(file->key, who, file->repo, file->revision, answer);
+    if (no_revision) return index.forget(file->key, who);
+    return index.forget_repo(file->key.hub, file->repo, who);
   });
+  complain_about(visit.gate, done);
+}
+
+Task<void> forget_page(Visit& visit, std::string key, int status) {
+  const bool forbidden = status == 401 || status == 403 || status == 404;
+  if (!visit.gate.cache || !forbidden) co_return;
+  const CacheIndex::FileKey at{visit.hub->name, std::move(key)};
+  const std::string repo = visit.asked.repo;
+  const bool whole = status != 404 && !repo.empty();
+  const Who who = who_asks(visit);
+  CacheIndex& index = visit.gate.cache->index();
+  const Result<void> done = co_await visit.gate.loop.offload(
+      [&] { return whole ? index.forget_repo(at.hub, repo, who) : index.forget(at, who); });
   complain_about(visit.gate, done);
 }
 
@@ -187,7 +202,8 @@ std::string page_key(const Visit& visit, const std::string& body) {
   std::string_view left = target->query;
   while (!left.empty()) {
     const std::size_t end = std::min(left.find('&'), left.size());
-    std::string part = lower(left.substr(0, end));
+    std::string part(left.substr(0, end));
+    if (part.ends_with("=True") || part.ends_with("=False")) part = lower(part);
     if (!part.ends_with("=false") && !part.empty()) query.push_back(std::move(part));
     left.remove_prefix(std::min(end + 1, left.size()));
   }

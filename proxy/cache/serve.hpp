@@ -22,6 +22,8 @@ Task<void> remember_refusal(Visit& visit, ResponseHead head);
 /// A listing that passed, as the hub sent it. `key`: page_key() of the request.
 std::string page_key(const Visit& visit, const std::string& body);
 Task<void> remember_page(Visit& visit, std::string key, Headers fields, std::string body);
+/// The hub refused a listing with this status.
+Task<void> forget_page(Visit& visit, std::string key, int status);
 /// The listing, when the hub can't be asked. Nothing when it may.
 Task<std::optional<PageAnswer>> remembered_page(Visit& visit, std::string key);
 

@@ -176,6 +176,7 @@ Task<void> pass_page(Visit& visit, Fetch fetch) {
   const ResponseHead& head = got.last->head;
   // "It exists already" is an answer with content: clients read the repository's address out of it.
   if (head.status >= 400 && head.status != 409) {
+    if (cached) co_await forget_page(visit, key, head.status);
     auto body = co_await got.last->read_all(k_error_body);
     std::string text;
     if (body) text = error_text(*body);

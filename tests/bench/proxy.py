@@ -105,7 +105,7 @@ def tuned_proxy(port: int) -> Nginx:
 
 
 class BenchGate:
-    def __init__(self, upstream_port: int):
+    def __init__(self, upstream_port: int, *options: str):
         self.port, self.admin = free_port(), free_port()
         self.data = WORK / "gate-data"
         shutil.rmtree(self.data, ignore_errors=True)
@@ -113,7 +113,7 @@ class BenchGate:
         self.process = subprocess.Popen(
             [HUBGATE, "serve", "--listen", f"127.0.0.1:{self.port}", "--upstream", f"https://127.0.0.1:{upstream_port}",
              "--upstream-ca", WORK / "cert.pem", "--tls-cert", WORK / "cert.pem", "--tls-key", WORK / "key.pem",
-             "--data", self.data, "--admin", f"127.0.0.1:{self.admin}"], stdout=self.log, stderr=self.log)
+             "--data", self.data, "--admin", f"127.0.0.1:{self.admin}", *options], stdout=self.log, stderr=self.log)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             try:
