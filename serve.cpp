@@ -330,6 +330,7 @@ int run_proxy(Running& running) {
   server.start();
   loop.spawn([&] { return obey_signals(running, loop, &gate, &server); });
   loop.run();
+  if (cache) cache->flush(); // what was kept last becomes an entry
   finish(running);
 }
 

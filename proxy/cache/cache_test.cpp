@@ -222,5 +222,29 @@ TEST_F(CacheTest, AnswersAreTheirsWhoGotThem) {
   EXPECT_FALSE(*index.page(listing, "bob"));
 }
 
+TEST_F(CacheTest, WhoLosesARepositoryLosesWhatWasRemembered) {
+  auto cache = open();
+  CacheIndex& index = cache->index();
+  FileAnswer answer;
+  answer.sha256 = Sha256{1};
+  const CacheIndex::FileKey file{"hub", "org\nname\nresolve\nmain\na.bin"};
+  const CacheIndex::FileKey data{"hub", "datasets\norg\nname\nresolve\nmain\na.bin"};
+  const CacheIndex::FileKey info{"hub", "api\nmodels\norg\nname\nrevision\nmain"};
+  const CacheIndex::FileKey longer{"hub", "api\nmodels\norg\nname2"};
+  for (const char* who: {"alice", "bob", ""}) {
+    ASSERT_TRUE(index.remember(file, who, "org/name", "main", answer).ok());
+    ASSERT_TRUE(index.remember(data, who, "datasets/org/name", "main", answer).ok());
+    ASSERT_TRUE(index.remember_page(info, who, {"", "{}"}).ok());
+    ASSERT_TRUE(index.remember_page(longer, who, {"", "{}"}).ok());
+  }
+  ASSERT_TRUE(index.forget_repo("hub", "org/name", "alice").ok());
+  EXPECT_FALSE((*index.answer(file, "alice"))->authorised) << "nor is it public any more";
+  EXPECT_TRUE((*index.answer(file, "bob"))->authorised);
+  EXPECT_TRUE((*index.answer(data, "alice"))->authorised);
+  EXPECT_FALSE(*index.page(info, "alice"));
+  EXPECT_TRUE(*index.page(info, "bob"));
+  EXPECT_TRUE(*index.page(longer, "alice"));
+}
+
 } // namespace
 } // namespace hubgate::proxy
