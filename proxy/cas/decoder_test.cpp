@@ -52,6 +52,10 @@ protected:
   }
   Decoded run(const std::string& name, Kind kind, std::size_t step = 70'000) {
     Decoded out;
+    loop_.on_error = [this](const std::string& what) {
+      ADD_FAILURE() << what;
+      loop_.stop();
+    };
     loop_.spawn([&]() -> Task<void> {
       co_await decode(*decoder_, xet::vectors::file(name), kind, step, out);
       loop_.stop();
@@ -72,7 +76,7 @@ TEST_F(DecoderProcess, GivesTheBytesOfAXorb) {
 }
 
 TEST_F(DecoderProcess, TakesOneByteAtATime) {
-  const Decoded out = run("tiny5.auto.wire.xorb", Kind::range, 1);
+  const Decoded out = run("tiny5.auto.footer.xorb", Kind::xorb, 1);
   EXPECT_EQ(out.error, "");
   EXPECT_EQ(out.bytes, "hello");
 }
