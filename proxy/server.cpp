@@ -2,6 +2,7 @@
 
 #include "proxy/admin/admin.hpp"
 #include "proxy/cas/cas.hpp"
+#include "proxy/cas/read.hpp"
 #include "proxy/forward/forward.hpp"
 #include "proxy/forward/proxy_protocol.hpp"
 #include "proxy/git/git.hpp"
@@ -143,11 +144,17 @@ Task<void> serve_file(Visit& visit) {
   co_await serve_object(visit, std::move(ask));
 }
 
+Task<bool> permit_hub_object(Visit& visit, Described& what) {
+  const bool permitted = co_await tree_permits(visit, what);
+  if (permitted) offer_xet(visit, what);
+  co_return permitted;
+}
+
 Task<void> serve_hub_object(Visit& visit) {
   Url url = visit.hub->base;
   url.target = visit.request.target;
   Ask ask(Fetch("GET", std::move(url), forwarded_fields(visit)), Road::hub);
-  ask.permit = tree_permits;
+  ask.permit = permit_hub_object;
   co_await serve_object(visit, std::move(ask));
 }
 

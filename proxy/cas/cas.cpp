@@ -1,8 +1,8 @@
 #include "proxy/cas/cas.hpp"
 
+#include "proxy/cas/read.hpp"
 #include "proxy/cas/shelf.hpp"
 #include "proxy/cas/write.hpp"
-#include "proxy/relay/object.hpp"
 
 #include <boost/json.hpp>
 
@@ -68,7 +68,11 @@ Task<void> reply_unknown_call(Visit& visit) {
 
 Task<void> serve_call(Visit& visit, const CasTicket& ticket, const std::vector<std::string>& call) {
   const bool post = visit.request.method == "POST";
-  if (post && ticket.write && call.size() == 4 && call[0] == "v1" && call[1] == "xorbs")
+  const bool pull = visit.request.method == "GET" && !ticket.write;
+  if (pull && call.size() == 3 && (call[0] == "v1" || call[0] == "v2") &&
+      call[1] == "reconstructions")
+    co_await serve_reconstruction(visit, ticket, call[0], call[2]);
+  else if (post && ticket.write && call.size() == 4 && call[0] == "v1" && call[1] == "xorbs")
     co_await serve_xorb_upload(visit, ticket, call[3]);
   else if (post && ticket.write && call.size() == 2 && call[1] == "shards")
     co_await serve_shard_upload(visit, ticket, call[0] == "v2");
@@ -98,8 +102,14 @@ Task<void> serve_cas_token(Visit& visit) {
   Gate& gate = visit.gate;
   const bool write = for_writing(visit);
   if (write) visit.direction = Direction::push;
+  CasTicket ticket;
   Url url = visit.hub->base;
   url.target = visit.request.target;
+  if (!write) {
+    const bool named = co_await read_wanted_file(visit, ticket);
+    if (!named) co_return;
+    url.target.resize(std::min(url.target.find('?'), url.target.size()));
+  }
   Headers fields = forwarded_fields(visit);
   Fetch fetch("GET", std::move(url), std::move(fields));
   fetch.hub = visit.hub;
@@ -126,7 +136,7 @@ Task<void> serve_cas_token(Visit& visit) {
     co_await refuse(visit, Road::xet, "not-followed", std::move(reason));
     co_return;
   }
-  CasTicket ticket;
+  answer.reset();
   ticket.write = write;
   ticket.cas = token->cas;
   ticket.token = token->token;
@@ -134,6 +144,11 @@ Task<void> serve_cas_token(Visit& visit) {
   ticket.name = visit.user;
   ticket.repo = visit.asked.repo;
   ticket.expires = token->expires;
+  Headers headers;
+  if (!write) {
+    const bool permitted = co_await permit_file(visit, ticket, headers);
+    if (!permitted) co_return;
+  }
   const std::string sealed = seal_ticket(ticket, gate.link_key);
   const std::string epoch = shelf_of(gate).epoch(shelf_owner(ticket));
   const std::string address =
@@ -142,7 +157,6 @@ Task<void> serve_cas_token(Visit& visit) {
   out["casUrl"] = address;
   out["accessToken"] = sealed;
   out["exp"] = token->expires;
-  Headers headers;
   headers.set("Content-Type", "application/json");
   headers.set("Cache-Control", "no-store");
   headers.set("X-Xet-Cas-Url", address);
@@ -153,6 +167,11 @@ Task<void> serve_cas_token(Visit& visit) {
 }
 
 Task<void> serve_cas(Visit& visit) {
+  const auto& segments = visit.asked.target.segments;
+  if (visit.request.method == "GET" && segments.size() == 6 && segments[3] == "data") {
+    co_await serve_xorb(visit, segments[4], segments[5]);
+    co_return;
+  }
   const auto ticket =
       open_ticket(bearer(visit.request.headers), visit.gate.link_key, hubgate::now());
   if (!ticket) {
@@ -164,7 +183,6 @@ Task<void> serve_cas(Visit& visit) {
   visit.asked.repo = ticket->repo;
   if (ticket->write) visit.direction = Direction::push;
   // "_hubgate/cas/EPOCH/…"
-  const auto& segments = visit.asked.target.segments;
   std::vector<std::string> call;
   for (std::size_t i = 3; i < segments.size(); ++i)
     call.push_back(segments[i]);

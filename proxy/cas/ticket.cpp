@@ -2,6 +2,7 @@
 
 #include "proxy/http/head.hpp"
 #include "proxy/lfs/links.hpp"
+#include "scanner/core/digest.hpp"
 
 #include <boost/json.hpp>
 #include <openssl/evp.h>
@@ -50,6 +51,7 @@ std::string text_of(const json::object& object, std::string_view name) {
 
 std::string seal_ticket(const CasTicket& ticket, std::string_view key) {
   json::object fields;
+  fields["use"] = ticket.use;
   fields["write"] = ticket.write;
   fields["cas"] = ticket.cas;
   fields["token"] = ticket.token;
@@ -57,6 +59,13 @@ std::string seal_ticket(const CasTicket& ticket, std::string_view key) {
   fields["name"] = ticket.name;
   fields["repo"] = ticket.repo;
   fields["expires"] = ticket.expires;
+  if (!ticket.file.empty()) {
+    fields["revision"] = ticket.revision;
+    fields["path"] = ticket.path;
+    fields["file"] = ticket.file;
+    fields["oid"] = ticket.oid;
+    fields["size"] = ticket.size;
+  }
   const std::string plain = json::serialize(fields);
   std::string out(k_nonce + plain.size() + k_mark, '\0');
   const auto secret = derived(key);
@@ -75,7 +84,8 @@ std::string seal_ticket(const CasTicket& ticket, std::string_view key) {
   return base64url(out);
 }
 
-Result<CasTicket> open_ticket(std::string_view text, std::string_view key, std::int64_t now) {
+Result<CasTicket> open_ticket(std::string_view text, std::string_view key, std::int64_t now,
+                              std::string_view use) {
   const Error k_foreign{"this token was not made by this gate"};
   if (text.size() > k_ticket_most) return k_foreign;
   auto sealed = from_base64url(text);
@@ -108,9 +118,28 @@ Result<CasTicket> open_ticket(std::string_view text, std::string_view key, std::
   out.user = text_of(fields, "user");
   out.name = text_of(fields, "name");
   out.repo = text_of(fields, "repo");
+  out.use = text_of(fields, "use");
+  if (out.use != use) return k_foreign;
+  out.revision = text_of(fields, "revision");
+  out.path = text_of(fields, "path");
+  out.file = text_of(fields, "file");
+  out.oid = text_of(fields, "oid");
+  if (const auto* bytes = fields.if_contains("size"); bytes && bytes->is_int64())
+    out.size = static_cast<std::uint64_t>(bytes->get_int64());
   out.expires = expires->get_int64();
   if (now >= out.expires) return Error{"this token has expired"};
   return out;
+}
+
+std::string session_name(const CasTicket& ticket, std::string_view key) {
+  const std::string text = ticket.cas + "\n" + ticket.token + "\n" + ticket.user + "\n" +
+                           ticket.path + "\n" + ticket.file;
+  const auto secret = derived(key);
+  Sha256 out{};
+  unsigned length = 0;
+  HMAC(EVP_sha256(), secret.data(), static_cast<int>(secret.size()), raw(text), text.size(),
+       out.data(), &length);
+  return hex(out);
 }
 
 } // namespace hubgate::proxy

@@ -36,6 +36,30 @@ TEST(Ticket, NoTwoAreTheSame) {
   EXPECT_NE(seal_ticket(example(), "key"), seal_ticket(example(), "key"));
 }
 
+TEST(Ticket, IsForOneUse) {
+  CasTicket link = example();
+  link.use = "file";
+  link.file = "ab";
+  link.path = "a/b.bin";
+  link.size = 7;
+  const std::string text = seal_ticket(link, "key");
+  EXPECT_FALSE(open_ticket(text, "key", 1));
+  EXPECT_FALSE(open_ticket(seal_ticket(example(), "key"), "key", 1, "file"));
+  const auto back = open_ticket(text, "key", 1, "file");
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->file, "ab");
+  EXPECT_EQ(back->path, "a/b.bin");
+  EXPECT_EQ(back->size, 7u);
+}
+
+TEST(Ticket, SessionsAreOfTheirFileAndKey) {
+  CasTicket other = example();
+  other.file = "cd";
+  EXPECT_EQ(session_name(example(), "key"), session_name(example(), "key"));
+  EXPECT_NE(session_name(example(), "key"), session_name(other, "key"));
+  EXPECT_NE(session_name(example(), "key"), session_name(example(), "other key"));
+}
+
 TEST(Ticket, AnExpiredOneIsRefused) {
   const auto late = open_ticket(seal_ticket(example(), "key"), "key", 1000);
   ASSERT_FALSE(late);

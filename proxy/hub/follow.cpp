@@ -59,9 +59,12 @@ bool address_allowed(const FollowRules& rules, const Origin& origin, const ip::a
 
 std::vector<std::string> default_follow_hosts(const Origin& upstream) {
   if (upstream.host != "huggingface.co") return {};
-  return {"cdn-lfs.huggingface.co",      "cdn-lfs.hf.co",      "cdn-lfs-us-1.hf.co",
+  return {"cdn-lfs.huggingface.co", "cdn-lfs.hf.co", "cdn-lfs-us-1.hf.co",
           "cdn-lfs-us-1.huggingface.co", "cdn-lfs-eu-1.hf.co", "cdn-lfs-eu-1.huggingface.co",
-          "cas-bridge.xethub.hf.co"};
+          "cas-bridge.xethub.hf.co",
+          // Xet: the CAS and where it keeps its xorbs.
+          "cas-server.xethub.hf.co", "cas-server.xethub-eu.hf.co", "transfer.xethub.hf.co",
+          "transfer.xethub-eu.hf.co", "us.aws.cdn.hf.co", "us.gcp.cdn.hf.co"};
 }
 
 } // namespace hubgate::proxy

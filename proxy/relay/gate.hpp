@@ -37,6 +37,7 @@ std::string token_of(const Headers& headers);
 class BlobNames;
 class Cache;
 class Shelf;
+struct CasSession;
 struct TreeJob;
 struct TreeVerdict;
 
@@ -65,6 +66,7 @@ struct Gate {
   std::string link_key;                       ///< for the HMAC of LFS links
   std::shared_ptr<Analyst> analyst;           ///< of packs; made when the first one comes
   std::shared_ptr<BlobNames> blob_names;
+  Recent<std::shared_ptr<const CasSession>> cas_sessions{20'000}; ///< pulls over Xet, by name
   std::string spool_directory;
   /// Store::rules(): what is scanned now is scanned with these. Only they make what is remembered
   /// of an object true, so keys of all that is remembered end in them.

@@ -4,6 +4,7 @@
 #include "proxy/hub/rewrite.hpp"
 #include "proxy/relay/checked.hpp"
 #include "proxy/relay/live.hpp"
+#include "proxy/xet/hash.hpp"
 
 #include <algorithm>
 
@@ -248,6 +249,8 @@ Described describe(const Gate& gate, const Fetched& fetched, const Ask& ask) {
   for (const char* name: {"X-Repo-Commit", "ETag", "X-Linked-Etag", "X-Linked-Size",
                           "Content-Disposition", "X-HF-Warning", "Last-Modified"})
     if (const auto value = fields.get(name)) out.passed.add(name, *value);
+  if (const auto id = xet::Hash::from_text(fields.get("x-xet-hash").value_or("")))
+    out.xet = id->text();
   // Text types are shown by browsers, in the gate's own origin.
   out.passed.set("Content-Type", "application/octet-stream");
   out.passed.set("X-Content-Type-Options", "nosniff");

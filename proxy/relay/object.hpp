@@ -18,6 +18,7 @@ struct Described {
   Headers passed;                    ///< fields that clients of this road need
   /// What the same answer led to before: chooses a record where nothing is claimed.
   std::optional<Sha256> held;
+  std::string xet; ///< id of the file in Xet, if it is there too
 };
 
 /// An object on its road.

@@ -39,6 +39,7 @@ class Hub:
     tls: Optional[ssl.SSLContext] = None
     known_as: Optional[tuple[str, str]] = None  # URLs of hub and CDN as others reach them
     cas: Optional[xet_write.Cas] = None
+    cas_direct: bool = False  # ranges of xorbs come from the CAS itself, unseen and undisturbed
 
     def __post_init__(self) -> None:
         self.faults = Faults()
@@ -68,6 +69,12 @@ class Hub:
             return self.known_as[1]
         return f"{'https' if self.tls else 'http'}://{self.host}:{self.cdn_port}"
 
+    def xet_hash(self, entry: Entry) -> Optional[str]:
+        """With a CAS, only of what it holds; without one there is nothing behind it."""
+        if self.cas:
+            return self.cas.files.get(entry.lfs)
+        return entry.xet_hash if self.xet else None
+
     def sign(self, path: str) -> str:
         """A link to the CDN that is good for an hour."""
         expires = str(int(time.time()) + 3600)
@@ -88,6 +95,8 @@ class CdnHandler(Handler):
     """Signed links to LFS objects. Like an object store, it wants no Authorization beside them."""
 
     def answer(self, method: str) -> Reply:
+        if self.hub.cas and self.raw_path == xet_write.DATA:
+            return xet_write.forward(self, method)
         if self.headers.get("Authorization"):
             return Reply(400, {"Content-Type": "application/xml"}, b"<Error><Code>InvalidArgument</Code></Error>")
         if not signature_holds(self.raw_path, self.query):
@@ -207,14 +216,15 @@ class HubHandler(Handler):
         """A large file: a redirect to the CDN, and the ways into Xet beside it."""
         headers = {"X-Repo-Commit": commit, "X-Linked-Size": str(entry.size), "X-Linked-ETag": f'"{entry.lfs}"',
                    "Accept-Ranges": "bytes"}
-        if self.hub.xet:
+        xet_hash = self.hub.xet_hash(entry)
+        if xet_hash:
             token = f"{self.hub.url}/api/{repo.kind}/{repo.name}/xet-read-token/{commit}"
-            headers["X-Xet-Hash"] = entry.xet_hash
+            headers["X-Xet-Hash"] = xet_hash
             headers["X-Xet-Refresh-Route"] = token
             headers["Link"] = (f'<{token}>; rel="xet-auth", '
-                               f'<{self.hub.url}/_cas/v1/reconstructions/{entry.xet_hash}>; rel="xet-reconstruction-info"')
+                               f'<{self.hub.url}/_cas/v1/reconstructions/{xet_hash}>; rel="xet-reconstruction-info"')
             if XET_MEDIA_TYPE in (self.headers.get("Accept") or ""):
-                info = {"hash": entry.xet_hash, "refreshUrl": token, "etag": f'"{entry.lfs}"', "size": entry.size}
+                info = {"hash": xet_hash, "refreshUrl": token, "etag": f'"{entry.lfs}"', "size": entry.size}
                 return Reply(200, {**headers, "Content-Type": XET_MEDIA_TYPE}, json.dumps(info).encode())
         where = self.hub.sign(f"/xet-bridge/{repo.kind}/{repo.name}/{entry.lfs}")
         headers.update({"Location": where, "Content-Type": "text/plain; charset=utf-8", "Vary": "Origin, Accept"})
@@ -325,8 +335,8 @@ class HubHandler(Handler):
         value: dict = {"type": entry.kind, "oid": entry.oid, "size": entry.size, "path": entry.path}
         if entry.lfs:
             value["lfs"] = {"oid": entry.lfs, "size": entry.size, "pointerSize": entry.pointer_size}
-            if self.hub.xet:
-                value["xetHash"] = entry.xet_hash
+            if xet_hash := self.hub.xet_hash(entry):
+                value["xetHash"] = xet_hash
         if expand:
             value["lastCommit"] = {"id": repo.commit_of("main"), "title": "Add files", "date": "2023-11-14T22:13:20.000Z"}
             value["securityFileStatus"] = {"status": "unscanned"}
