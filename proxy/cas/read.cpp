@@ -1,5 +1,6 @@
 #include "proxy/cas/read.hpp"
 
+#include "proxy/cache/serve.hpp"
 #include "proxy/cas/cas.hpp"
 #include "proxy/cas/layout.hpp"
 #include "proxy/cas/source.hpp"
@@ -75,8 +76,8 @@ CasAsk ask_of(const Visit& visit, const CasTicket& ticket) {
 Task<std::shared_ptr<Flight>> start_flight(Visit& visit, const CasTicket& ticket,
                                            const Described& what, std::string& error, bool& busy) {
   Gate& gate = visit.gate;
-  std::unique_ptr<BodySource> source;
-  if (gate.flights.count(what.key) == 0 && visit.may_scan()) {
+  std::unique_ptr<BodySource> source = co_await cached_source(visit, what);
+  if (!source && gate.flights.count(what.key) == 0 && visit.may_scan()) {
     const ByteRange whole{0, ticket.size - 1};
     CasAsk ask = ask_of(visit, ticket);
     source =
@@ -125,6 +126,7 @@ Task<std::shared_ptr<const Outcome>> allowed_outcome(Visit& visit, const CasTick
     co_return outcome;
   Decision decision = co_await decide(visit.gate, outcome, context);
   if (!decision.passes()) {
+    co_await withdraw(visit.gate, decision, outcome->digest.sha256);
     co_await reply_refusal(visit, std::move(decision), std::move(context));
     co_return nullptr;
   }
@@ -251,40 +253,79 @@ Task<void> refuse_differing(Delivery& delivery) {
   visit.keep_alive = false;
 }
 
-// Whole blocks out of the CAS, compared, cut into chunks, and of those what is wanted.
-Task<void> deliver(Delivery& delivery, ByteRange bytes) {
-  Visit& visit = delivery.visit;
-  Gate& gate = visit.gate;
+// Where the blocks come from: the gate's own copy, or the CAS. Null with a line in `error`.
+Task<std::unique_ptr<BodySource>> open_blocks(const Delivery& delivery, ByteRange bytes,
+                                              std::string& error) {
+  Gate& gate = delivery.visit.gate;
   const ObjectDigest& digest = delivery.session->outcome->digest;
-  const BlockSpan span = covering_blocks(bytes);
+  std::optional<CacheEntry> copy;
+  if (Cache* const cache = gate.cache; cache)
+    copy = co_await gate.loop.offload([&] { return cache->find(digest.sha256, digest.size); });
+  if (copy) {
+    std::unique_ptr<BodySource> source =
+        std::make_unique<CachedBody>(gate.loop, std::move(*copy), bytes.first);
+    co_return source;
+  }
   CasAsk ask;
   ask.ticket = delivery.session->ticket;
   ask.fields = delivery.session->fields;
   ask.hub = delivery.session->hub;
   ask.ahead = k_delivery_ahead;
   ask.piece = k_delivery_piece;
+  std::unique_ptr<BodySource> source =
+      co_await CasSource::open(gate.loop, gate.pool, gate.upstream, std::move(ask), bytes, error);
+  co_return source;
+}
+
+Task<bool> read_block(BodySource& source, std::span<std::uint8_t> out) {
+  for (std::size_t have = 0; have < out.size();) {
+    const std::int64_t n = co_await source.read(out.subspan(have));
+    if (n <= 0) co_return false;
+    have += static_cast<std::size_t>(n);
+  }
+  co_return true;
+}
+
+// Whether the gate's copy was damaged and is gone now: then the CAS may still have the bytes.
+Task<bool> gave_up_copy(Gate& gate, const BodySource& source, Sha256 sha256) {
+  if (dynamic_cast<const CachedBody*>(&source) == nullptr) co_return false;
+  Cache& cache = *gate.cache;
+  co_await gate.loop.offload([&] {
+    cache.evict(sha256, Cache::Why::damage);
+    return true;
+  });
+  co_return true;
+}
+
+// Whole blocks, compared, cut into chunks, and of those what is wanted.
+Task<void> deliver(Delivery& delivery, ByteRange bytes) {
+  Visit& visit = delivery.visit;
+  Gate& gate = visit.gate;
+  const ObjectDigest& digest = delivery.session->outcome->digest;
+  const BlockSpan span = covering_blocks(bytes);
+  const std::uint64_t last = span.bytes(digest.size).last;
   std::string error;
-  const ByteRange blocks = span.bytes(digest.size);
-  auto source =
-      co_await CasSource::open(gate.loop, gate.pool, gate.upstream, std::move(ask), blocks, error);
+  std::unique_ptr<BodySource> source;
   std::vector<std::uint8_t> block;
   std::vector<std::uint8_t> out;
-  for (std::uint64_t index = span.first; source && index <= span.last; ++index) {
+  for (std::uint64_t index = span.first; index <= span.last;) {
     const std::uint64_t begin = index * k_block_size;
-    const auto length =
-        static_cast<std::size_t>(std::min<std::uint64_t>(k_block_size, digest.size - begin));
-    block.resize(length);
-    const std::int64_t n = co_await source->read(block);
-    if (n != static_cast<std::int64_t>(length)) {
+    const ByteRange rest{begin, last};
+    if (!source) source = co_await open_blocks(delivery, rest, error);
+    if (!source) break;
+    block.resize(
+        static_cast<std::size_t>(std::min<std::uint64_t>(k_block_size, digest.size - begin)));
+    const bool read = co_await read_block(*source, block);
+    if (!read || !block_matches(digest, index, block)) {
+      const bool again = co_await gave_up_copy(gate, *source, digest.sha256);
       error = source->error();
-      break;
-    }
-    gate.metrics.bytes_in += length;
-    if (!block_matches(digest, index, block)) {
       source.reset();
+      if (again) continue;
+      if (!read) break;
       co_await refuse_differing(delivery);
       co_return;
     }
+    gate.metrics.bytes_in += block.size();
     out.clear();
     append_stored(block, out);
     const std::uint64_t at = CutFile::stored_at(begin);
@@ -293,10 +334,11 @@ Task<void> deliver(Delivery& delivery, ByteRange bytes) {
     const bool sent = co_await delivery.writer.send(
         Bytes(out).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)));
     if (!sent) co_return;
-    if (index == span.last) {
-      co_await delivery.writer.finish();
-      co_return;
-    }
+    ++index;
+  }
+  if (delivery.writer.sent() == delivery.stored.length()) {
+    co_await delivery.writer.finish();
+    co_return;
   }
   ++gate.metrics.cut_transfers;
   if (delivery.writer.head_sent())

@@ -243,6 +243,24 @@ def test_a_cas_that_stalls_or_breaks_off_is_asked_again(hub, make_gate, make_cli
     assert (tmp_path / "out").read_bytes() == FILES["alice/honest"]["large.pkl"]
 
 
+def test_a_cache_serves_the_second_pull(hub, make_gate, make_clients, tmp_path):
+    gate = make_gate(config=CONFIG + "cache: {size: 1GiB}\n")
+    data = FILES["alice/honest"]["large.pkl"]
+    assert make_clients(gate).hub_download("alice/honest", "large.pkl", tmp_path / "one").ok
+    hub.reset()
+    run = make_clients(gate).hub_download("alice/honest", "large.pkl", tmp_path / "two")
+    assert run.ok and (tmp_path / "two").read_bytes() == data, run.output
+    assert not asked(hub, "/_cas/") and asked(hub, "xet-read-token")
+    copy = max((gate.data / "cache/objects").rglob("*"), key=lambda path: path.stat().st_size)
+    damaged = bytearray(data)
+    damaged[3_000_000] ^= 1
+    copy.chmod(0o600)
+    copy.write_bytes(damaged)
+    run = make_clients(gate).hub_download("alice/honest", "large.pkl", tmp_path / "three")
+    assert run.ok and (tmp_path / "three").read_bytes() == data, run.output
+    assert asked(hub, "/_cas/")
+
+
 def test_an_id_that_names_other_bytes_is_refused(hub, make_gate, make_clients, tmp_path):
     """The hub says one sha256 and the id of another file."""
     gate = make_gate(config=CONFIG)
