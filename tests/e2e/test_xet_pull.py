@@ -179,6 +179,8 @@ def test_a_token_is_for_one_file(gate):
     other = head_of(gate, "alice/honest", "weights.pkl").headers["X-Xet-Hash"]
     assert gate.get(f"{path}/v2/reconstructions/{other}", token=value["accessToken"]).status == 404
     assert gate.get(f"{path}/v2/reconstructions/{file}", token="xet_made_up").status == 401
+    for call in (f"v1/xorbs/default/{file}", "v2/shards"):
+        assert gate.request("POST", f"{path}/{call}", token=value["accessToken"], body=b"x").status == 404
     assert gate.get(f"{path}/v2/reconstructions/{file}", token=value["accessToken"][:-3] + "abc").status == 401
     assert gate.get(f"{path}/data/{'0' * 64}/0", token=None).status == 403
 
