@@ -22,6 +22,7 @@ constexpr std::uint64_t k_answer_most = std::uint64_t{64} << 10;
 constexpr std::uint64_t k_stream_most = std::uint64_t{16} << 20; ///< of heartbeats, altogether
 constexpr std::size_t k_message_most = 300;
 constexpr auto k_look = std::chrono::seconds(1);
+constexpr auto k_wait = std::chrono::milliseconds(50);
 
 /// May go well another time.
 bool is_passing(int status) {
@@ -70,16 +71,21 @@ Task<void> PassOn::run(std::shared_ptr<PassOn>) {
 Task<void> PassOn::send_xorbs(std::shared_ptr<PassOn>) {
   while (next_ < what_.xorbs.size() && error_.empty()) {
     const std::shared_ptr<ShelvedXorb> xorb = what_.xorbs[next_++];
+    while (xorb->on_its_way) // for another shard that names it
+      co_await gate_.loop.sleep(k_wait);
     if (xorb->passed_on) continue;
+    xorb->on_its_way = true;
     const bool sent = co_await send_xorb(*xorb);
+    xorb->on_its_way = false;
     if (!sent) break;
     xorb->passed_on = true;
     xorb->used = Clock::now();
     // As it came it is of no more use; decoded it is, to later uploads.
-    (void)::fallocate(xorb->file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                      static_cast<off_t>(ShelvedXorb::k_stored_at),
-                      static_cast<off_t>(std::max<std::uint64_t>(xorb->stored_size, 1)));
-    xorb->charge.set(xorb->charge.bytes() - xorb->stored_size);
+    const int given_up =
+        ::fallocate(xorb->file.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                    static_cast<off_t>(ShelvedXorb::k_stored_at),
+                    static_cast<off_t>(std::max<std::uint64_t>(xorb->stored_size, 1)));
+    if (given_up == 0) xorb->charge.set(xorb->charge.bytes() - xorb->stored_size);
   }
   --running_;
   changed_.notify();

@@ -39,6 +39,7 @@ struct ShelvedXorb {
   static constexpr std::uint64_t k_stored_at = std::uint64_t{2} << 30;
   std::uint64_t stored_size = 0;
   bool passed_on = false; ///< the CAS behind the gate has it
+  bool on_its_way = false;
   TimePoint used = Clock::now();
   Charge charge;
 
