@@ -210,6 +210,13 @@ void check_target_value(Teller& teller, const Value& value) {
     check_target(teller, value.path, value.text, value.offset, value.rule.condition);
 }
 
+// jsonargparse, which LightningCLI stands on: any class by its name. Only what is known to be
+// dangerous is told: most configurations name their own classes.
+void check_class_path(Teller& teller, const Value& value) {
+  if (value.is_text() && judge_target(value.text).standing == Standing::dangerous)
+    check_target(teller, value.path, value.text, value.offset, value.rule.condition);
+}
+
 void check_target(Teller& teller, std::string_view path, std::string_view name,
                   std::uint64_t offset, std::string_view condition) {
   const NameVerdict verdict = judge_target(name);

@@ -59,6 +59,7 @@ void check_kernel_mapping(Teller&, const Value&);
 void check_jinja(Teller&, const Value&);
 void check_base_model(Teller&, const Value&);
 void check_target_value(Teller&, const Value&);
+void check_class_path(Teller&, const Value&);
 
 // Data sets (checks_data.cpp).
 void check_annotation(Teller&, const Value&);

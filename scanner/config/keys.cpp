@@ -48,6 +48,7 @@ constexpr std::array k_keys{
     KeyRule{"base_model_name_or_path", "", 0, check_base_model, "adapter_config.json"},
     KeyRule{"before_script", "", 1, check_pipeline_step, k_pipelines},
     KeyRule{"chat_template", "", 0, check_jinja, k_json},
+    KeyRule{"class_path", "", 1, check_class_path, ""},
     KeyRule{"code", "", 1, check_code_folder, "MLmodel"},
     KeyRule{"code_paths", "", 1, check_code_folder, "MLmodel"},
     KeyRule{"command", "containers", 1, check_task, k_yaml},

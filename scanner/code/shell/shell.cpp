@@ -110,6 +110,9 @@ struct Command {
           out == "while" || out == "!")
         continue;
       if (word[0] == '-' || (word[0] >= '0' && word[0] <= '9')) continue;
+      // keys of YAML under which commands stand
+      if (word == "command:" || word == "entrypoint:" || word == "run:" || word == "script:")
+        continue;
       return out;
     }
     return {};
@@ -549,6 +552,9 @@ void logical_lines(std::string_view text,
   std::size_t begin = 0;
   const auto tell = [&] {
     const std::size_t first = logical.find_first_not_of(" \t");
+    // Entries of desktops and of systemd.
+    for (const std::string_view key: {"Exec=", "ExecStart=", "ExecStartPre=", "ExecStop="})
+      if (logical.starts_with(key)) logical.replace(0, key.size(), key.size(), ' ');
     // Make hides the echo of a command, or ignores that it failed.
     if (first != std::string::npos && (logical[first] == '@' || logical[first] == '-'))
       logical[first] = ' ';

@@ -654,6 +654,7 @@ constexpr std::array k_allowed{
             "ExtraTreeClassifier ExtraTreeRegressor",
             Use::estimator},
     Allowed{"sklearn.utils", "Bunch", Use::estimator},
+    Allowed{"sklearn.datasets.base", "Bunch", Use::estimator},
     Allowed{"sklearn.utils._bunch", "Bunch", Use::estimator},
     Allowed{"sklearn.utils._metadata_requests", "MetadataRequest MethodMetadataRequest",
             Use::estimator},

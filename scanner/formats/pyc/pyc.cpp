@@ -2,6 +2,7 @@
 // number, flags, time or hash of the source, and a marshalled code object. See README.md.
 #include "scanner/code/marshal/marshal.hpp"
 #include "scanner/code/python/bytecode.hpp"
+#include "scanner/code/python/tables.hpp"
 #include "scanner/core/reader.hpp"
 #include "scanner/core/session.hpp"
 #include "scanner/generic/text_value.hpp"
@@ -128,8 +129,8 @@ Reading scan(Source& source, Session& session) {
   // What became source again in full was judged as any module is: that nobody could read it is no
   // reproach then.
   FindOptions as_source;
-  if (summary.complete && whole && magic->version != 0)
-    as_source.severity = Severity::informational;
+  const bool read = summary.complete && whole && magic->version != 0;
+  if (read) as_source.severity = Severity::informational;
   session.find(k_bytecode, 0, size, listing.text, as_source);
 
   std::size_t told = 0;
@@ -141,8 +142,14 @@ Reading scan(Source& source, Session& session) {
     }
     const std::string_view effect = marshal::effect_of(call.module, call.name);
     if (effect.empty() || ++told > k_told) continue;
-    session.find(k_dangerous, magic->header + call.offset, 1,
-                 call.text + " " + std::string(effect));
+    // Of code that was read in full only what runs something; the rest was followed.
+    const std::string path = python::canonical(call.module + "." + call.name);
+    const python::Callable* const known = python::find_callable(path);
+    FindOptions told_as;
+    if (read && (known == nullptr || !python::runs_something(known->op)))
+      told_as.severity = Severity::informational;
+    session.find(k_dangerous, magic->header + call.offset, 1, call.text + " " + std::string(effect),
+                 told_as);
   }
   for (const std::string& text: listing.strings)
     constant(session, text, magic->header);
@@ -173,6 +180,11 @@ Reading scan(Source& source, Session& session) {
 } // namespace
 
 extern const Format format_pyc;
-const Format format_pyc{"pyc", "pyc", probe, scan, k_rules};
+const Format format_pyc{.name = "pyc",
+                        .family = "pyc",
+                        .probe = probe,
+                        .scan = scan,
+                        .rules = k_rules,
+                        .data_version = "pyc 2"};
 
 } // namespace hubgate

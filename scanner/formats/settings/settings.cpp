@@ -36,7 +36,10 @@ constexpr std::string_view k_all =
     "setup.cfg|tox.ini|pytest.ini|mypy.ini|.mypy.ini|.coveragerc|.pylintrc|pyproject.toml|"
     "**/.cargo/config.toml|.gitconfig|.npmrc|pip.conf|uv.toml";
 
-constexpr std::array<Rule, 5> k_rules{{
+constexpr std::string_view k_shortcuts =
+    "*.url|*.scf|desktop.ini|Desktop.ini|autorun.inf|*.desktop|*.website";
+
+constexpr std::array<Rule, 6> k_rules{{
     {"settings-command", "code", Severity::suspicious, Reach::load, "CWE-829", k_atlas,
      "CFG-025 GIT-016", "a setting makes a tool run a command of the repository's choice"},
     {"settings-task", "code", Severity::informational, Reach::load, "", k_atlas, "CFG-025",
@@ -47,6 +50,9 @@ constexpr std::array<Rule, 5> k_rules{{
      "CFG-025", "the code that a tool runs lies outside of the repository"},
     {"settings-index", "reference", Severity::informational, Reach::load, "CWE-427",
      "AML.T0010.001", "CFG-019 CFG-025", "packages come from an index that the repository chose"},
+    {"settings-remote-file", "reference", Severity::suspicious, Reach::load, "CWE-522",
+     "AML.T0011.000", "CFG-025",
+     "looking at the folder makes the system fetch a file of another machine, and log in there"},
 }};
 
 const Rule& k_command = k_rules[0];
@@ -54,6 +60,7 @@ const Rule& k_task = k_rules[1];
 const Rule& k_code = k_rules[2];
 const Rule& k_outside = k_rules[3];
 const Rule& k_index = k_rules[4];
+const Rule& k_remote = k_rules[5];
 
 enum class What {
   command, ///< run by the tool itself
@@ -64,6 +71,7 @@ enum class What {
   python,  ///< Python source that is run
   plugin,  ///< options among which `-p module` imports
   index,   ///< where packages come from
+  shown,   ///< a file that a desktop reads to show an entry
 };
 
 struct Row {
@@ -158,6 +166,14 @@ constexpr std::array k_rows{
     Row{k_npm, "preload", What::script},
     Row{k_npm, "registry", What::index},
     Row{k_npm, "*:registry", What::index},
+    // Entries of desktops.
+    Row{k_shortcuts, "internetshortcut.url", What::shown},
+    Row{k_shortcuts, "internetshortcut.iconfile", What::shown},
+    Row{k_shortcuts, "internetshortcut.workingdirectory", What::shown},
+    Row{k_shortcuts, "shell.iconfile", What::shown},
+    Row{k_shortcuts, ".shellclassinfo.icon*", What::shown},
+    Row{"autorun.inf", "autorun.open", What::command},
+    Row{"autorun.inf", "autorun.shellexecute", What::command},
     // Indexes of packages.
     Row{k_pip, "*index-url", What::index},
     Row{k_pip, "*index_url", What::index},
@@ -194,6 +210,13 @@ bool is_plain_command(std::string_view value) {
   const bool compiler =
       program.find_first_of("/\\") == std::string_view::npos && program.ends_with("-gcc");
   return lfs || compiler || is_usual_program(program);
+}
+
+// credential.helper = x: Git runs the program git-credential-x of this machine.
+bool is_helper(std::string_view path, std::string_view value) {
+  return path.starts_with("credential.") &&
+         value.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-_.") ==
+             std::string_view::npos;
 }
 
 class Judge final : public settings::Listener {
@@ -263,7 +286,8 @@ void Judge::judge(const Row& row, std::string_view path, std::string_view value,
     if (value == "true" || value == "false" || value == "1" || value == "0") return;
     shell(row, value, offset, true);
     find(k_command, row, path, value, offset,
-         is_plain_command(value) ? std::optional(Severity::informational) : std::nullopt);
+         is_plain_command(value) || is_helper(path, value) ? std::optional(Severity::informational)
+                                                           : std::nullopt);
     return;
   case What::alias:
     if (!value.starts_with('!')) return;
@@ -301,6 +325,13 @@ void Judge::judge(const Row& row, std::string_view path, std::string_view value,
       if (!name.empty() && !name.starts_with("no:")) place(row, path, name, offset);
     }
     return;
+  case What::shown: {
+    // \\host\share\x, file://host/x: neither this machine nor the web
+    const bool share = value.starts_with("\\\\") || value.starts_with("//");
+    const bool host = value.starts_with("file://") && value.size() > 7 && value[7] != '/';
+    if (share || host) find(k_remote, row, path, value, offset);
+    return;
+  }
   case What::index: {
     // where a project says that its sources are: nobody fetches packages from there
     if (path.starts_with("project.") || path == "tool.poetry.repository") return;
@@ -354,7 +385,7 @@ const Format format_settings{.name = "settings",
                              .probe = probe,
                              .scan = scan,
                              .rules = k_rules,
-                             .data_version = "settings 2",
+                             .data_version = "settings 3",
                              .weak = true};
 
 } // namespace hubgate

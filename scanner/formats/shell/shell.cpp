@@ -16,11 +16,19 @@ constexpr std::size_t k_max_text = std::size_t{8} << 20;
 
 constexpr std::string_view k_scripts =
     "*.sh|*.bash|*.zsh|*.ksh|*.command|*.bat|*.cmd|*.ps1|*.psm1|*.psd1|*.vbs|*.vbe|*.wsf|*.hta|"
-    "*.bashrc|*.zshrc|*.profile|*.desktop";
+    "*.bashrc|*.zshrc|*.profile|*.desktop|*.service";
 // Instructions, and recipes that run when a person says so: honest ones fetch installers.
 constexpr std::string_view k_prose =
     "*.md|*.rst|*README*|*.txt|*.html|Makefile|GNUmakefile|*.mk|*Dockerfile|Dockerfile.*|"
-    "*.dockerfile|Containerfile|Jenkinsfile|justfile";
+    "*.dockerfile|Containerfile|Jenkinsfile|justfile|docker-compose*|compose.yml|compose.yaml";
+// Programs in other languages: what their texts would do as commands.
+constexpr std::string_view k_foreign =
+    "*.R|*.r|*.jl|*.rb|*.pl|*.pm|*.php|*.lua|*.go|*.rs|*.java|*.kt|*.scala|*.groovy|Jenkinsfile|"
+    "*.gradle|*.cs|*.c|*.cc|*.cpp|*.swift|*.tcl|*.cmake|CMakeLists.txt";
+constexpr std::array<std::string_view, 12> k_starters{"system",  "exec",           "popen", "run(",
+                                                      "Command", "ProcessBuilder", "spawn", "shell",
+                                                      "sh '",    "sh \"",          "`",     "qx"};
+constexpr std::size_t k_shortest = 12; ///< of a command worth a look
 
 constexpr std::array<Rule, 1> k_own{{
     {"shell-script", "script", Severity::informational, Reach::load, "", "", "CFG-026",
@@ -81,6 +89,30 @@ void show_lines(std::string_view text, Session& session) {
   }
 }
 
+// Texts between quotation marks, one line each, in a program that starts others.
+std::size_t report_foreign(std::string_view text, Session& session) {
+  if (std::none_of(k_starters.begin(), k_starters.end(), [&](std::string_view word) {
+        return text.find(word) != std::string_view::npos;
+      }))
+    return 0;
+  std::size_t signs = 0;
+  for (std::size_t at = text.find_first_of("'\"`"); at != std::string_view::npos;
+       at = text.find_first_of("'\"`", at)) {
+    const char quote = text[at];
+    std::size_t end = ++at;
+    while (end < text.size() && text[end] != quote && text[end] != '\n')
+      end += text[end] == '\\' ? 2 : 1;
+    if (end >= text.size()) break;
+    if (text[end] == '\n') continue; // an apostrophe
+    if (const std::string_view inner = text.substr(at, end - at);
+        inner.size() >= k_shortest && shell::may_have_signs(inner))
+      signs += shell::report_shell(
+          inner, {.offset = at, .condition = k_foreign, .title = "a text of the program"}, session);
+    at = end + 1;
+  }
+  return signs;
+}
+
 Reading scan(Source& source, Session& session) {
   std::string text;
   for (Bytes piece = source.some(0, k_step); !piece.empty();
@@ -103,7 +135,8 @@ Reading scan(Source& source, Session& session) {
   if (!shell::may_have_signs(text)) return script ? Reading::valid : Reading::none;
   const std::size_t signs =
       shell::report_shell(text, {.condition = script ? std::string_view{} : k_scripts}, session);
-  if (signs == 0) return script ? Reading::valid : Reading::none;
+  const std::size_t foreign = script ? 0 : report_foreign(text, session);
+  if (signs == 0) return script || foreign > 0 ? Reading::valid : Reading::none;
   if (!script) shell::report_shell(text, {.condition = k_prose, .prose = true}, session);
   return Reading::valid;
 }
