@@ -15,8 +15,7 @@ namespace {
 namespace ip = boost::asio::ip;
 
 constexpr std::string_view k_v1 = "PROXY ";
-constexpr std::string_view k_v2 = "\r\n\r\n\0\r\nQUIT\n"; // 12 bytes, with one NUL
-constexpr std::string_view k_v2_signature(k_v2.data(), 12);
+constexpr std::string_view k_v2_signature("\r\n\r\n\0\r\nQUIT\n", 12); // with one NUL
 constexpr std::size_t k_v1_max = 107;
 constexpr std::size_t k_v2_head = 16;
 
