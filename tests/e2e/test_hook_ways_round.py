@@ -23,7 +23,18 @@
 | push options, words in the commit message | test_options_and_messages_decide_nothing |
 | a pointer without its object, --no-verify | test_hook_objects.test_a_pointer_without_its_object_says_what_to_do, test_no_verify_leaves_the_object_behind |
 | other bytes under an oid, other layouts | test_hook.test_lfs_pointers |
-| LFS given up for a file | test_a_file_that_was_in_lfs |
+| LFS given up for a file | test_a_file_that_was_in_lfs, test_hook_lfs_change.test_a_model_that_leaves_lfs_is_told |
+| LFS bytes of another repository, or that change after the scan | test_hook_servers.test_soft_serve_reads_no_other_repositorys_object, test_hook_lfs.test_a_verdict_of_the_same_hash_spares_the_bytes_only_if_it_may |
+| more pointers than one question of the LFS API takes | test_more_pointers_than_one_question_takes |
+| LFS bytes that come after the push was accepted | test_hook_lfs_late.test_a_second_push_of_objects_finds_nothing_accepted_without_its_bytes, test_hook_lfs_late.test_what_comes_late_is_judged_and_no_new_branch_is_free, test_hook_daemon_more.test_what_comes_late_is_kept_by_the_daemon |
+| a push that outlasts the server's patience | test_hook_ghes.test_its_own_deadline_comes_before_the_servers, test_hook_daemon.test_at_the_deadline_the_scan_goes_on, test_hook_objects.test_a_scan_that_takes_too_long_refuses |
+| a hook that is killed, or runs out of room | test_hook_faults.test_killed_at_any_moment, test_hook_faults.test_the_disk_is_full, test_hook_faults.test_memory_runs_out, test_hook_failing_disk.test_the_repository_lies_on_it |
+| two pushes at once | test_hook_faults.test_two_pushes_into_one_store_at_once |
+| all refs at once, all or nothing | test_a_mirror_and_all_or_nothing |
+| a history without a beginning in common, more than two parents | test_an_octopus_of_strangers |
+| deleted, and made again | test_deleted_and_made_again |
+| a wiki | test_a_wiki |
+| 100,000 commits, 50,000 refs | test_hook_large.test_a_hundred_thousand_commits_and_fifty_thousand_refs, test_hook_large.test_fifty_thousand_new_refs |
 | files that Git configures itself by | test_files_of_git, test_names_that_only_windows_takes_for_them |
 | replacement of objects | test_refs_below_replace, test_replacements_on_the_server_are_not_seen |
 | repositories with SHA-256 | test_sha256_repositories |
@@ -34,9 +45,13 @@
 | laundering over a branch with milder rules, or another pusher | test_hook_policies.test_what_a_feature_branch_may_have_is_judged_again, test_hook_policies.test_pushers |
 | many small faults before a grave one | test_hook_policies.test_many_small_faults_of_a_tree_do_not_hide_a_grave_one |
 | a push too large to judge | test_hook_objects.test_limits_refuse, test_hook_objects.test_a_bomb_of_trees_is_refused_quickly |
+
+Not the hook's: GIT-004, GIT-005, GIT-014, GIT-017 are of transfers (the proxy's tests), GIT-015 and GIT-016 of names of
+repositories (the tree verdict and the policy). Mirrors, imports and `git fetch` run no hook: the self-test lists them as open.
 """
 import hashlib
 import importlib
+import json
 import os
 import re
 import shutil
@@ -45,6 +60,7 @@ import subprocess
 import pytest
 
 from hub.store import make_pointer
+from lfs_server import LfsServer
 from servers import ENVIRONMENT, BareRepository, SshServer
 from test_hook import CLEAN, POISON, WorkingCopy, assert_refused, server, work  # noqa: F401
 from test_hook_objects import commit_of, push_objects, tree_entry, write_object
@@ -432,3 +448,70 @@ def test_pushes_of_the_server_itself(server, work, variables):  # noqa: F811
     server.set_hook(f"{variables} {line}")
     work.commit({"model.pkl": POISON})
     assert_refused(work.push(server), "model.pkl", "os.system")
+
+
+def test_more_pointers_than_one_question_takes(tmp_path):
+    """Servers answer 100 objects at once; the last of many counts like the first."""
+    lfs = LfsServer(str(tmp_path / "objects"))
+    server = BareRepository(tmp_path, config=f"lfs:\n  sources:\n    - batch: \"{lfs.url}/{{repo}}.git/info/lfs\"\n")
+    work = WorkingCopy(tmp_path)  # noqa: F811
+    try:
+        files = {}
+        for number in range(230):
+            data = b"text %d\n" % number if number != 229 else POISON
+            files[f"{number:03}.pkl"] = make_pointer(lfs.put("repo", data), len(data))
+        work.commit(files)
+        assert_refused(work.push(server), "229.pkl", "os.system")
+        asked = [len(json.loads(request.body)["objects"]) for request in lfs.seen if request.path.endswith("/objects/batch")]
+        assert sum(asked) == 230 and max(asked) <= 100, asked
+    finally:
+        lfs.stop()
+
+
+def test_a_mirror_and_all_or_nothing(server, work):  # noqa: F811
+    head = work.commit({"README.md": b"one\n"})
+    assert work.push(server).ok
+    work.git("checkout", "-q", "--orphan", "side")
+    work.commit({"model.pkl": POISON})
+    work.git("update-ref", "refs/keep/one", "HEAD")
+    work.git("update-ref", "-d", "refs/heads/side")
+    work.git("checkout", "-q", "--detach", head)
+    for options in (("--mirror",), ("--atomic", "main:refs/heads/new", "refs/keep/one:refs/keep/one"), ("--mirror", "--force")):
+        assert_refused(work.git("push", *options[:1], str(server.path), *options[1:], check=False), "refs/keep/one", "model.pkl")
+        assert server.refs() == {"refs/heads/main": head}
+
+
+def test_an_octopus_of_strangers(server, work):  # noqa: F811
+    work.commit({"README.md": b"one\n"})
+    assert work.push(server).ok
+    blob = write_object(work, "blob", POISON)
+    strangers = [commit_of(work, write_object(work, "tree", tree_entry("100644", b"f%d" % number, write_object(work, "blob", b"%d" % number))))
+                 for number in range(4)]
+    strangers.append(commit_of(work, write_object(work, "tree", tree_entry("100644", b"model.pkl", blob))))
+    tree = work.git("rev-parse", "HEAD^{tree}").output.strip()
+    parents = [word for one in ["HEAD", *strangers] for word in ("-p", one)]
+    head = work.git("commit-tree", *parents, "-m", "octopus", tree).output.strip()
+    work.git("update-ref", "refs/heads/main", head)
+    assert_refused(work.push(server), strangers[-1][:12], "model.pkl", "os.system")
+
+
+def test_deleted_and_made_again(server, work):  # noqa: F811
+    """What a branch named before it was deleted is no baseline for the next one of its name."""
+    work.commit({"README.md": b"one\n"})
+    assert work.push(server, "main", "main:other").ok
+    work.commit({"model.pkl": POISON})
+    without_hook(server, lambda: work.push(server, "main:other"))
+    run = work.push(server, ":other")
+    assert run.ok, run.output
+    assert_refused(work.push(server, "main:other"), "model.pkl", "os.system")
+
+
+def test_a_wiki(server, work):  # noqa: F811
+    """A repository like any other, with a hook of its own only where a global one is installed."""
+    line = server.hook.read_text().splitlines()[1].removeprefix("exec ")
+    server.set_hook("GITEA_REPO_IS_WIKI=true GITEA_REPO_USER_NAME=team GITEA_REPO_NAME=model.wiki GITEA_PUSHER_NAME=alice GITEA_PUSHER_ID=3 "
+                    f"{line}")
+    work.commit({"Home.md": b"# home\n", "uploads/model.pkl": POISON})
+    assert_refused(work.push(server), "uploads/model.pkl", "os.system")
+    log = "".join(file.read_text() for file in (server.data / "audit").glob("*.jsonl"))
+    assert '"repo":"team/model.wiki"' in log
