@@ -71,19 +71,22 @@ std::string gate_script(const Request& request, const std::string& then) {
 }
 
 // For a folder that core.hooksPath names: the repository's own hooks run as well.
+constexpr std::string_view k_own_hook = "own=\"$(git rev-parse --git-common-dir)/hooks/";
+
 std::string global_gate_script(const Request& request) {
   return script("judges every push; written by `hubgate hook install`",
-                "own=\"$(git rev-parse --git-common-dir)/hooks/pre-receive\"\n"
-                "[ -x \"$own\" ] && set -- --then \"$own\"\n"
-                "exec " +
+                std::string(k_own_hook) +
+                    "pre-receive\"\n"
+                    "[ -x \"$own\" ] && set -- --then \"$own\"\n"
+                    "exec " +
                     request.command + " \"$@\"");
 }
 
 std::string pass_on_script() {
   return script("the repository's own hook, because core.hooksPath names this folder",
-                "own=\"$(git rev-parse --git-common-dir)/hooks/${0##*/}\"\n"
-                "[ -x \"$own\" ] || exit 0\n"
-                "exec \"$own\" \"$@\"");
+                std::string(k_own_hook) + "${0##*/}\"\n"
+                                          "[ -x \"$own\" ] || exit 0\n"
+                                          "exec \"$own\" \"$@\"");
 }
 
 std::optional<std::string> git_config(const fs::path& file, std::string_view key) {
@@ -326,6 +329,10 @@ Result<Plan> plan_install(const Request& request) {
   } else if (!request.repo.empty()) {
     const fs::path repository = HUBGATE_TRY(git_dir_of(request.repo));
     const fs::path folder = hooks_folder(repository, request.home);
+    if (is_ours(folder / "pre-receive") &&
+        content_of(folder / "pre-receive").find(k_own_hook) != std::string::npos)
+      return Error{shown(folder) + " is the hook of all repositories (core.hooksPath), of this one "
+                                   "too: change it with --global"};
     if (folder != repository / "hooks")
       add_note(plan,
                "core.hooksPath names " + shown(folder) + ": other repositories may use it too");

@@ -2,6 +2,7 @@
 
 #include "hook/install/layout.hpp"
 #include "hook/install/selftest.hpp"
+#include "policy/policy.hpp"
 #include "scanner/core/evidence.hpp"
 
 #include <pwd.h>
@@ -82,6 +83,17 @@ Result<Request> request_from(const Flags& flags) {
   return out;
 }
 
+// A hook that can't read its settings refuses every push: better that nobody installs it. With
+// --program the files are those of another machine.
+Result<void> check_settings(const Flags& flags) {
+  if (!flags.program.empty()) return {};
+  const auto config = load_hook_config(flags.config);
+  if (!config) return config.error();
+  const auto policy = Policy::named(!flags.policy.empty() ? flags.policy : config->policy);
+  if (!policy) return policy.error();
+  return {};
+}
+
 enum class Direction { in, out };
 
 int carry_out(const Flags& flags, Direction direction) {
@@ -90,6 +102,9 @@ int carry_out(const Flags& flags, Direction direction) {
     return complain("say either --global or --repo PATH", exit_usage);
   const auto request = request_from(flags);
   if (!request) return complain(request.error().message, exit_usage);
+  if (direction == Direction::in)
+    if (const auto usable = check_settings(flags); !usable)
+      return complain(usable.error().message, exit_usage);
   const auto plan = direction == Direction::in ? plan_install(*request) : plan_uninstall(*request);
   if (!plan) return complain(plan.error().message, exit_error);
   bool changed = false;

@@ -146,6 +146,26 @@ def test_an_existing_hook_runs_on_with_the_same_lines(host, person):
     assert not (repository / "hooks/pre-receive.before-hubgate").exists()
 
 
+def test_one_repository_does_not_change_the_hook_of_all(host, person):
+    repository = host.repository()
+    host.script(repository / "hooks/pre-receive", "#!/bin/sh\ncat >own-pre-receive\n")
+    host.install("--server", "bare", "--global")
+    before = (host.home / "hubgate-hooks/pre-receive").read_text()
+    said = host.install("--server", "bare", "--repo", str(repository), "--policy", "audit", code=3)
+    assert "the hook of all repositories" in said and "--global" in said, said
+    assert (host.home / "hubgate-hooks/pre-receive").read_text() == before
+    assert_guards(person, repository)
+    assert (repository / "own-pre-receive").exists()
+
+
+@pytest.mark.parametrize("flags, words", [(("--policy", "strikt"), "strikt"), (("--config", "/nonexistent.yaml"), "/nonexistent.yaml")])
+def test_settings_that_can_not_be_read_are_not_installed(host, flags, words):
+    repository = host.repository()
+    said = host.install("--server", "bare", "--repo", str(repository), *flags, code=2)
+    assert words in said and said.count("\n") == 1, said
+    assert not (repository / "hooks/pre-receive").exists()
+
+
 def test_all_repositories_of_an_account(host, person):
     repository = host.repository("old.git")
     host.script(repository / "hooks/pre-receive", "#!/bin/sh\ncat >own-pre-receive\n")
