@@ -166,6 +166,8 @@ void say_hello(const ServeConfig& config, const Server& server, const Gatekeeper
             "hubgate: clients: export HTTPS_PROXY=http://" + server.proxy_address() +
             ", and trust its authority: hubgate ca export\n";
   if (config.admin) text += "hubgate: admin pages on http://" + server.admin_address() + "\n";
+  if (config.icap)
+    text += "hubgate: ICAP services icap://" + server.icap_address() + "/respmod and /reqmod\n";
   text += "hubgate: audit log in " + (data / "audit").string() + "\n";
   if (config.endpoint) text += "hubgate: clients: export HF_ENDPOINT=" + url + "\n";
   if (own) {
@@ -419,6 +421,7 @@ void set_up(CLI::App& app, int& exit_code) {
   app.add_option("--cache", flags->cache,
                  "SIZE: keep what passes on disk, up to so many bytes, and serve it from there");
   app.add_option("--admin", flags->admin, "HOST:PORT for /healthz, /readyz and /metrics");
+  app.add_option("--icap", flags->icap, "HOST:PORT where other proxies ask by ICAP");
   app.footer("SIGHUP reads the policy and the certificate again; SIGTERM ends when the running "
              "requests are answered.");
   app.callback([flags, &exit_code] { exit_code = run_serve(*flags); });

@@ -17,10 +17,10 @@ namespace hubgate {
 namespace {
 
 // What `hubgate serve` reads from the same file.
-constexpr std::array<std::string_view, 17> k_of_the_proxy{
-    "listen",  "admin",          "upstream",  "public_url",     "tls",   "follow",
-    "git",     "trickle",        "link_life", "limits",         "cache", "proxy",
-    "resolve", "upstream_proxy", "no_proxy",  "proxy_protocol", "xet"};
+constexpr auto k_of_the_proxy = std::to_array<std::string_view>(
+    {"listen", "admin", "icap", "upstream", "public_url", "tls", "follow", "git", "trickle",
+     "link_life", "limits", "xet", "cache", "proxy", "resolve", "upstream_proxy", "no_proxy",
+     "proxy_protocol"});
 
 void read_socket(yaml::Mapping& top, HookConfig& config) {
   config.socket = top.text("socket").value_or("");

@@ -71,10 +71,10 @@ Result<void> set_listen(ServeConfig& config, std::string_view text) {
   return {};
 }
 
-Result<void> set_admin(ServeConfig& config, std::string_view text) {
+Result<void> set_address(std::optional<Address>& to, std::string_view text) {
   auto address = parse_address(text);
   if (!address) return address.error();
-  config.admin = *address;
+  to = *address;
   return {};
 }
 
@@ -127,7 +127,8 @@ void read_cache(yaml::Mapping& top, CacheConfig& config) {
 
 void read_file(yaml::Mapping& top, ServeConfig& config) {
   read_text(top, "listen", [&](const std::string& text) { return set_listen(config, text); });
-  read_text(top, "admin", [&](const std::string& text) { return set_admin(config, text); });
+  read_text(top, "admin", [&](const std::string& text) { return set_address(config.admin, text); });
+  read_text(top, "icap", [&](const std::string& text) { return set_address(config.icap, text); });
   read_text(top, "upstream", [&](const std::string& text) { return set_upstream(config, text); });
   read_text(top, "public_url",
             [&](const std::string& text) { return set_public_url(config, text); });
@@ -178,7 +179,9 @@ Result<void> apply_flags(ServeConfig& config, const ServeFlags& flags) {
   if (!flags.listen.empty())
     if (auto done = flag("--listen", set_listen(config, flags.listen)); !done) return done;
   if (!flags.admin.empty())
-    if (auto done = flag("--admin", set_admin(config, flags.admin)); !done) return done;
+    if (auto done = flag("--admin", set_address(config.admin, flags.admin)); !done) return done;
+  if (!flags.icap.empty())
+    if (auto done = flag("--icap", set_address(config.icap, flags.icap)); !done) return done;
   if (!flags.upstream.empty())
     if (auto done = flag("--upstream", set_upstream(config, flags.upstream)); !done) return done;
   if (!flags.tls.empty())

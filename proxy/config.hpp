@@ -52,7 +52,8 @@ struct ServeConfig {
   std::string policy;            ///< preset or file; empty: the default preset
   std::vector<std::string> follow;
   std::optional<Address> admin;
-  bool endpoint = true; ///< whether the upstream is offered at `listen`
+  std::optional<Address> icap; ///< where other proxies ask
+  bool endpoint = true;        ///< whether the upstream is offered at `listen`
   std::optional<ForwardConfig> proxy;
   Address proxy_listen;
   OutwardConfig outward;
@@ -70,8 +71,8 @@ struct ServeConfig {
 
 /// What the flags say; empty means "not given".
 struct ServeFlags {
-  std::string listen, upstream, tls, tls_cert, tls_key, data, policy, config, admin, upstream_ca,
-      proxy, cache;
+  std::string listen, upstream, tls, tls_cert, tls_key, data, policy, config, admin, icap,
+      upstream_ca, proxy, cache;
   std::vector<std::string> follow;
 };
 

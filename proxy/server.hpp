@@ -24,6 +24,7 @@ public:
   std::string address() const;
   std::string proxy_address() const;
   std::string admin_address() const;
+  std::string icap_address() const;
 
   /// Before start(): stands as a forward proxy too, with certificates from `signer`. The error is
   /// about the file of users.
@@ -43,6 +44,9 @@ private:
   Task<void> converse(std::shared_ptr<asio::ip::tcp::socket> socket, bool proxied);
   Task<void> talk(Connection& connection, const Guest& guest);
   Task<bool> handle_one(Connection& connection, const Guest& guest);
+  Task<void> accept_icap();
+  Task<void> converse(std::shared_ptr<asio::ip::tcp::socket> socket);
+  Task<bool> handle_one(Connection& connection, const std::string& from);
   Task<void> dispatch(Visit& visit);
   Task<void> wait_for_end(Duration grace);
 

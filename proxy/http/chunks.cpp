@@ -36,7 +36,6 @@ void ChunkDecoder::control(std::uint8_t c) {
     } else if (c == '\r') {
       state_ = State::size_lf;
     } else if (c == ';') {
-      extra_ = 0;
       state_ = State::extension;
     } else {
       state_ = State::failed;
@@ -45,8 +44,10 @@ void ChunkDecoder::control(std::uint8_t c) {
   case State::extension:
     if (c == '\r')
       state_ = State::size_lf;
-    else if (!is_text(c) || ++extra_ > k_max_extension)
+    else if (!is_text(c) || extension_.size() == k_max_extension)
       state_ = State::failed;
+    else
+      extension_ += static_cast<char>(c);
     return;
   case State::size_lf:
     if (c != '\n') {
@@ -64,6 +65,7 @@ void ChunkDecoder::control(std::uint8_t c) {
   case State::data_lf:
     digits_ = 0;
     left_ = 0;
+    extension_.clear();
     state_ = c == '\n' ? State::size_first : State::failed;
     return;
   case State::trailer_start:

@@ -19,6 +19,8 @@ public:
   Step decode(Bytes in, std::span<std::uint8_t> out);
   bool done() const { return state_ == State::done; }
   bool failed() const { return state_ == State::failed; }
+  /// What stood behind the ';' of the newest size, untouched.
+  const std::string& extension() const { return extension_; }
 
 private:
   enum class State {
@@ -41,7 +43,8 @@ private:
   State state_ = State::size_first;
   std::uint64_t left_ = 0;
   std::uint32_t digits_ = 0;
-  std::uint32_t extra_ = 0; ///< bytes of extensions or trailers so far
+  std::uint32_t extra_ = 0; ///< bytes of trailers so far
+  std::string extension_;
 };
 
 /// "1f\r\n" for a chunk of 31 bytes.

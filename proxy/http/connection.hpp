@@ -38,6 +38,8 @@ public:
   /// Why read_all() gave nothing: the body was longer than allowed, and not broken.
   bool body_too_large() const { return too_large_; }
   bool body_complete() const { return complete_; }
+  /// The extension of the newest chunk: ICAP says there that a body ends with its preview.
+  const std::string& chunk_extension() const { return chunks_.extension(); }
 
   Stream& stream() { return *stream_; }
   /// The stream, for another protocol; nothing else may be called afterwards.

@@ -89,6 +89,14 @@ struct Guest {
 /// 16 hex digits, for X-Request-Id.
 std::string random_id();
 
+/// How answers are wrapped for an ICAP client (proxy/icap).
+struct Envelope {
+  bool request = false;     ///< a request is asked about: passing, it goes back as one
+  std::string message;      ///< the head of the message, to be given back when it passes
+  std::string fields;       ///< of the ICAP answer, with their line ends
+  bool may_say_204 = false; ///< "nothing to change" is an answer: the client has all of it
+};
+
 struct Visit {
   Visit(Gate& gate_, Connection& connection_)
       : gate(gate_), connection(connection_), hub(&gate_.upstream.hub()) {}
@@ -107,7 +115,8 @@ struct Visit {
   std::string gate_url; ///< "https://gate:8443": how this client reaches the gate
   std::string id;       ///< X-Request-Id of answers that have no decision
   bool keep_alive = true;
-  bool answered = false; ///< a head went out
+  bool answered = false;              ///< a head went out
+  const Envelope* envelope = nullptr; ///< null: HTTP is spoken
 
   bool is_head() const { return request.method == "HEAD"; }
   Context context(Road road) const;

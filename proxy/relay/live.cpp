@@ -136,6 +136,10 @@ Task<void> send_rest(Live& live, Ask ask) {
   const std::uint64_t size = outcome->digest.size;
   while (live.writer.sent() < size) {
     if (live.flight->peek(live.writer.sent(), 1).empty()) {
+      if (live.visit.envelope != nullptr) { // an ICAP client sends it once
+        live.visit.keep_alive = false;
+        co_return;
+      }
       const ByteRange rest{live.writer.sent(), size - 1};
       co_await continue_checked(live.visit, std::move(ask), outcome, rest, live.writer, nullptr);
       co_return;
@@ -183,7 +187,14 @@ Task<void> relay_live(Visit& visit, Ask ask, std::shared_ptr<Flight> flight, Hea
     co_return;
   }
   ++visit.gate.metrics.decisions[std::string(to_string(decision.action))];
-  if (ask.road == Road::hub) co_await remember_file(visit, headers, flight->outcome());
+  const Envelope* const envelope = visit.envelope;
+  if (envelope != nullptr && envelope->may_say_204 && !live.writer.head_sent() &&
+      decision.action == Action::allow) {
+    co_await reply_unchanged(visit);
+    co_return;
+  }
+  if (ask.road == Road::hub && envelope == nullptr)
+    co_await remember_file(visit, headers, flight->outcome());
   if (!live.writer.head_sent()) {
     add_verdict(headers, decision, live.context);
     live.writer.prepare(200, headers, flight->outcome()->digest.size);

@@ -36,6 +36,28 @@ std::string head_text(Visit& visit, int status, const Headers& headers) {
   return out;
 }
 
+// What an HTTP head is wrapped in for an ICAP client. `part`: "res" or "req".
+std::string icap_head(const Visit& visit, std::string_view part, std::size_t head, bool body) {
+  const std::string name(part);
+  std::string out = "ICAP/1.0 200 OK\r\n" + visit.envelope->fields;
+  if (!visit.keep_alive) out += "Connection: close\r\n";
+  out += "Encapsulated: " + name + "-hdr=0, " + (body ? name : std::string("null")) +
+         "-body=" + std::to_string(head) + "\r\n\r\n";
+  return out;
+}
+
+// The head of the message that passes, with what the gate has to say of it.
+std::string passing_head(const Visit& visit, const Headers& headers) {
+  const Envelope& envelope = *visit.envelope;
+  std::string head = envelope.message.substr(0, envelope.message.size() - 2);
+  Headers said;
+  for (const char* name: {"X-Hubgate-Verdict", "X-HF-Warning", "X-Request-Id"})
+    if (const auto value = headers.get(name); value && !envelope.request) said.set(name, *value);
+  said.write(head);
+  head += "\r\n";
+  return icap_head(visit, envelope.request ? "req" : "res", head.size(), true) + head;
+}
+
 std::string error_body(Visit& visit, const std::string& message, const std::string& id) {
   boost::json::object body;
   const bool lfs = visit.client == Client::git_lfs || visit.asked.route == Route::lfs_batch ||
@@ -196,11 +218,25 @@ Task<void> reply(Visit& visit, int status, Headers headers, std::string body) {
   headers.set("Content-Length", std::to_string(body.size()));
   std::string head = head_text(visit, status, headers);
   head += "\r\n";
+  if (visit.envelope != nullptr) {
+    head = icap_head(visit, "res", head.size(), true) + head;
+    if (!body.empty()) body = chunk_head(body.size()) + body + "\r\n";
+    body += "0\r\n\r\n";
+  }
   visit.answered = true;
   ++visit.gate.metrics.statuses[status];
-  if (visit.is_head()) body.clear();
+  if (visit.is_head() && visit.envelope == nullptr) body.clear();
   visit.gate.metrics.bytes_out += body.size();
   co_await timed_write(visit, as_bytes(head), as_bytes(body));
+}
+
+Task<void> reply_unchanged(Visit& visit) {
+  std::string head = "ICAP/1.0 204 No Content\r\n" + visit.envelope->fields;
+  if (!visit.keep_alive) head += "Connection: close\r\n";
+  head += "Encapsulated: null-body=0\r\n\r\n";
+  visit.answered = true;
+  ++visit.gate.metrics.statuses[204];
+  co_await timed_write(visit, as_bytes(head), {});
 }
 
 Task<bool> send_continue(Visit& visit) {
@@ -263,10 +299,15 @@ Task<void> reply_upstream_error(Visit& visit, const ResponseHead& head, std::str
 
 void BodyWriter::prepare(int status, const Headers& headers, std::optional<std::uint64_t> length) {
   length_ = length;
+  status_ = status;
+  chunked_ = !length || visit_.envelope != nullptr;
+  if (visit_.envelope != nullptr) {
+    head_ = passing_head(visit_, headers);
+    return;
+  }
   head_ = head_text(visit_, status, headers);
   head_ += length ? "Content-Length: " + std::to_string(*length) + "\r\n\r\n"
                   : std::string("Transfer-Encoding: chunked\r\n\r\n");
-  status_ = status;
 }
 
 void BodyWriter::begun() {
@@ -288,11 +329,11 @@ Task<bool> BodyWriter::send(Bytes bytes) {
     before = head_;
     begun();
   }
-  if (!length_) before += chunk_head(bytes.size());
+  if (chunked_) before += chunk_head(bytes.size());
   const bool sent = co_await timed_write(visit_, as_bytes(before), bytes);
   sent_ += bytes.size();
   visit_.gate.metrics.bytes_out += bytes.size();
-  if (!sent || length_) co_return sent;
+  if (!sent || !chunked_) co_return sent;
   const bool ended = co_await timed_write(visit_, as_bytes("\r\n"), {});
   co_return ended;
 }
@@ -300,10 +341,11 @@ Task<bool> BodyWriter::send(Bytes bytes) {
 Task<bool> BodyWriter::finish() {
   const bool head = co_await flush_head();
   if (!head) co_return false;
-  if (length_) {
-    if (sent_ != *length_) visit_.keep_alive = false;
-    co_return sent_ == *length_;
+  if (length_ && sent_ != *length_) {
+    visit_.keep_alive = false;
+    co_return false;
   }
+  if (!chunked_) co_return true;
   const bool ended = co_await timed_write(visit_, as_bytes("0\r\n\r\n"), {});
   co_return ended;
 }

@@ -8,6 +8,9 @@ namespace hubgate::proxy {
 /// A whole answer. The body is left out for HEAD (its length is announced if `announce` is set).
 Task<void> reply(Visit& visit, int status, Headers headers, std::string body);
 
+/// 204 to an ICAP client: the message may pass as it is.
+Task<void> reply_unchanged(Visit& visit);
+
 /// Sends 100 Continue if the client waits for it. False: the client is gone.
 Task<bool> send_continue(Visit& visit);
 
@@ -52,7 +55,8 @@ private:
   Visit& visit_;
   int status_ = 0;
   std::string head_;
-  std::optional<std::uint64_t> length_;
+  std::optional<std::uint64_t> length_; ///< as announced
+  bool chunked_ = false;
   bool head_sent_ = false;
   std::uint64_t sent_ = 0;
 };
