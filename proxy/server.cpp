@@ -295,6 +295,20 @@ Task<void> Server::accept_admins() {
   }
 }
 
+Task<void> Server::accept_icap() {
+  while (listener_->icap.is_open()) {
+    auto socket = std::make_shared<asio::ip::tcp::socket>(gate_.loop.context());
+    auto [failed] =
+        co_await listener_->icap.async_accept(*socket, asio::as_tuple(asio::use_awaitable));
+    if (failed == asio::error::operation_aborted) continue;
+    if (failed) {
+      co_await gate_.loop.sleep(std::chrono::milliseconds(100));
+      continue;
+    }
+    gate_.loop.spawn([this, socket] { return serve_icap(gate_, socket); });
+  }
+}
+
 namespace {
 
 // The client that a load balancer speaks for. False: what came is no header of the PROXY protocol.
@@ -317,204 +331,189 @@ Task<bool> read_balancer(Stream& stream, std::string& from, std::vector<std::uin
 } // namespace
 
 Task<void> Server::converse(std::shared_ptr<asio::ip::tcp::socket> socket, bool proxied) {
-  Task<void> Server::accept_icap() {
-    while (listener_->icap.is_open()) {
-      auto socket = std::make_shared<asio::ip::tcp::socket>(gate_.loop.context());
-      auto [failed] =
-          co_await listener_->icap.async_accept(*socket, asio::as_tuple(asio::use_awaitable));
-      if (failed == asio::error::operation_aborted) continue;
-      if (failed) {
-        co_await gate_.loop.sleep(std::chrono::milliseconds(100));
-        continue;
-      }
-      gate_.loop.spawn([this, socket] { return serve_icap(gate_, socket); });
-    }
-  }
-
-  Task<void> Server::converse(std::shared_ptr<asio::ip::tcp::socket> socket) {
-    struct Count {
-      explicit Count(Metrics& metrics_) : metrics(metrics_) { ++metrics.connections; }
-      ~Count() { --metrics.connections; }
-      Metrics& metrics;
-    } const count(gate_.metrics);
-    auto plain = std::make_unique<Stream>(gate_.loop, std::move(*socket), nullptr);
-    Guest guest;
-    guest.from = plain->peer_address();
-    plain->set_deadline(Clock::now() + gate_.config.limits.head);
-    std::vector<std::uint8_t> early;
-    if (contains(gate_.config.balancers, plain->peer_ip())) {
-      const bool understood = co_await read_balancer(*plain, guest.from, early);
-      if (!understood) {
-        ++gate_.metrics.bad_requests;
-        co_return;
-      }
-    }
-    if (tls_ && !proxied) {
-      plain->secure(tls_.get(), early);
-      early = {};
-    }
-    Connection connection(std::move(plain), std::move(early));
-    Stream& stream = connection.stream();
-    const bool shaken = co_await stream.accept();
-    if (!shaken) {
-      ++gate_.metrics.tls_failures;
+  struct Count {
+    explicit Count(Metrics& metrics_) : metrics(metrics_) { ++metrics.connections; }
+    ~Count() { --metrics.connections; }
+    Metrics& metrics;
+  } const count(gate_.metrics);
+  auto plain = std::make_unique<Stream>(gate_.loop, std::move(*socket), nullptr);
+  Guest guest;
+  guest.from = plain->peer_address();
+  plain->set_deadline(Clock::now() + gate_.config.limits.head);
+  std::vector<std::uint8_t> early;
+  if (contains(gate_.config.balancers, plain->peer_ip())) {
+    const bool understood = co_await read_balancer(*plain, guest.from, early);
+    if (!understood) {
+      ++gate_.metrics.bad_requests;
       co_return;
     }
-    if (proxied)
-      co_await forward_->serve(connection, guest);
-    else
-      co_await talk(connection, guest);
-    // A body that is cut must end as a cut: no close_notify pretends that it was whole, but FIN,
-    // for on RST clients don't ask again.
-    co_await stream.shutdown();
-    co_await discard(connection);
   }
+  if (tls_ && !proxied) {
+    plain->secure(tls_.get(), early);
+    early = {};
+  }
+  Connection connection(std::move(plain), std::move(early));
+  Stream& stream = connection.stream();
+  const bool shaken = co_await stream.accept();
+  if (!shaken) {
+    ++gate_.metrics.tls_failures;
+    co_return;
+  }
+  if (proxied)
+    co_await forward_->serve(connection, guest);
+  else
+    co_await talk(connection, guest);
+  // A body that is cut must end as a cut: no close_notify pretends that it was whole, but FIN,
+  // for on RST clients don't ask again.
+  co_await stream.shutdown();
+  co_await discard(connection);
+}
 
-  Task<void> Server::talk(Connection & connection, const Guest& guest) {
-    Stream& stream = connection.stream();
-    stream.set_deadline(Clock::now() + gate_.config.limits.head);
-    bool more = true;
-    while (more) {
-      more = co_await handle_one(connection, guest);
-      if (more) stream.set_deadline(Clock::now() + gate_.config.limits.idle);
-    }
+Task<void> Server::talk(Connection& connection, const Guest& guest) {
+  Stream& stream = connection.stream();
+  stream.set_deadline(Clock::now() + gate_.config.limits.head);
+  bool more = true;
+  while (more) {
+    more = co_await handle_one(connection, guest);
+    if (more) stream.set_deadline(Clock::now() + gate_.config.limits.idle);
   }
+}
 
-  // False when the connection ends.
-  Task<bool> Server::handle_one(Connection & connection, const Guest& guest) {
-    Stream& stream = connection.stream();
-    if (!connection.has_more()) connection.relax();
-    std::string text;
-    idle_.insert(&stream);
-    if (gate_.draining) stream.set_deadline(Clock::now());
-    const auto got = co_await connection.read_head(text);
-    idle_.erase(&stream);
-    if (got == Connection::Got::nothing || stream.expired()) co_return false;
-    if (got == Connection::Got::failed) co_return false;
-    stream.set_deadline(TimePoint::max());
-    if (got == Connection::Got::too_large) {
-      co_await reply_bad_request(gate_, connection, 431, "the head of the request is too large");
-      co_return false;
-    }
-    auto parsed = parse_request(text);
-    if (!parsed) {
-      std::string why = "bad request: " + parsed.error().message;
-      co_await reply_bad_request(gate_, connection, 400, std::move(why));
-      co_return false;
-    }
-    Visit visit(gate_, connection);
-    visit.request = std::move(*parsed);
-    visit.id = random_id();
-    visit.from = guest.from;
-    visit.groups = guest.groups;
-    visit.files = guest.files;
-    if (guest.hub) visit.hub = guest.hub;
-    visit.keep_alive = visit.request.keep_alive && !gate_.draining;
-    auto target = parse_target(visit.request.target);
-    const std::string host(visit.request.headers.get("host").value_or("localhost"));
-    if (!target || !is_host(host)) {
-      std::string why = "bad request: a Host field that is no host";
-      if (!target) why = "bad request: " + target.error().message;
-      co_await reply_bad_request(gate_, connection, 400, std::move(why));
-      co_return false;
-    }
-    connection.expect_body(visit.request.framing, visit.request.length);
-    visit.agent = std::string(visit.request.headers.get("user-agent").value_or("")).substr(0, 300);
-    visit.client = client_of(visit.agent);
-    visit.user = guest.user.empty() ? user_of(visit.request.headers) : guest.user;
-    visit.gate_url = !gate_.config.public_url.empty()
-                         ? gate_.config.public_url
-                         : (stream.is_tls() ? "https://" : "http://") + host;
-    if (guest.hub) visit.gate_url = "https://" + guest.host;
-    visit.asked = classify(visit.request.method, std::move(*target));
-    if (guest.files) visit.asked = on_file_host(visit.request, std::move(visit.asked.target));
-    ++gate_.metrics.requests[route_name(visit.asked.route)];
-    if (guest.hub && !agrees(host, guest)) {
-      visit.keep_alive = false;
-      co_await note_misdirected(visit, "this connection is for " + guest.host);
-    } else if (guest.hub && upgrades(visit.request.headers)) {
-      co_await refuse(visit, Road::hub, "upgrade-refused",
-                      "other protocols than HTTP/1.1 do not pass on this host");
-    } else {
-      co_await dispatch(visit);
-    }
-    const bool again = visit.keep_alive && visit.answered && connection.body_complete();
-    co_return again;
+// False when the connection ends.
+Task<bool> Server::handle_one(Connection& connection, const Guest& guest) {
+  Stream& stream = connection.stream();
+  if (!connection.has_more()) connection.relax();
+  std::string text;
+  idle_.insert(&stream);
+  if (gate_.draining) stream.set_deadline(Clock::now());
+  const auto got = co_await connection.read_head(text);
+  idle_.erase(&stream);
+  if (got == Connection::Got::nothing || stream.expired()) co_return false;
+  if (got == Connection::Got::failed) co_return false;
+  stream.set_deadline(TimePoint::max());
+  if (got == Connection::Got::too_large) {
+    co_await reply_bad_request(gate_, connection, 431, "the head of the request is too large");
+    co_return false;
   }
+  auto parsed = parse_request(text);
+  if (!parsed) {
+    std::string why = "bad request: " + parsed.error().message;
+    co_await reply_bad_request(gate_, connection, 400, std::move(why));
+    co_return false;
+  }
+  Visit visit(gate_, connection);
+  visit.request = std::move(*parsed);
+  visit.id = random_id();
+  visit.from = guest.from;
+  visit.groups = guest.groups;
+  visit.files = guest.files;
+  if (guest.hub) visit.hub = guest.hub;
+  visit.keep_alive = visit.request.keep_alive && !gate_.draining;
+  auto target = parse_target(visit.request.target);
+  const std::string host(visit.request.headers.get("host").value_or("localhost"));
+  if (!target || !is_host(host)) {
+    std::string why = "bad request: a Host field that is no host";
+    if (!target) why = "bad request: " + target.error().message;
+    co_await reply_bad_request(gate_, connection, 400, std::move(why));
+    co_return false;
+  }
+  connection.expect_body(visit.request.framing, visit.request.length);
+  visit.agent = std::string(visit.request.headers.get("user-agent").value_or("")).substr(0, 300);
+  visit.client = client_of(visit.agent);
+  visit.user = guest.user.empty() ? user_of(visit.request.headers) : guest.user;
+  visit.gate_url = !gate_.config.public_url.empty()
+                       ? gate_.config.public_url
+                       : (stream.is_tls() ? "https://" : "http://") + host;
+  if (guest.hub) visit.gate_url = "https://" + guest.host;
+  visit.asked = classify(visit.request.method, std::move(*target));
+  if (guest.files) visit.asked = on_file_host(visit.request, std::move(visit.asked.target));
+  ++gate_.metrics.requests[route_name(visit.asked.route)];
+  if (guest.hub && !agrees(host, guest)) {
+    visit.keep_alive = false;
+    co_await note_misdirected(visit, "this connection is for " + guest.host);
+  } else if (guest.hub && upgrades(visit.request.headers)) {
+    co_await refuse(visit, Road::hub, "upgrade-refused",
+                    "other protocols than HTTP/1.1 do not pass on this host");
+  } else {
+    co_await dispatch(visit);
+  }
+  const bool again = visit.keep_alive && visit.answered && connection.body_complete();
+  co_return again;
+}
 
-  Task<void> Server::dispatch(Visit & visit) {
-    const bool git = visit.asked.route == Route::git_refs || visit.asked.route == Route::git_pack ||
-                     visit.asked.route == Route::git_push;
-    const auto coding = visit.request.headers.get("content-encoding");
-    if (!git && coding && !equals_ignoring_case(*coding, "identity")) {
-      // What the hub would decode is not what was read here.
-      visit.keep_alive = false;
-      co_await reply_error(visit, 415, "a request's body must come without Content-Encoding");
-      co_return;
-    }
-    switch (visit.asked.route) {
-    case Route::object:
-      co_await serve_hub_object(visit);
-      break;
-    case Route::listing:
-    case Route::paths_info:
-    case Route::page:
-      co_await serve_listing(visit);
-      break;
-    case Route::xet_token:
-      if (gate_.config.xet == ServeConfig::Xet::terminate) {
-        co_await serve_cas_token(visit);
-        break;
-      }
-      co_await refuse(
-          visit, Road::xet, "xet-refused",
-          "Xet transfers do not pass through this gate; set HF_HUB_DISABLE_XET=1, or clear "
-          "the cached tree listings of this repository");
-      break;
-    case Route::cas:
-      co_await serve_cas(visit);
-      break;
-    case Route::telemetry:
-      co_await serve_cas_telemetry(visit);
-      break;
-    case Route::lfs_batch:
-      co_await serve_lfs_batch(visit);
-      break;
-    case Route::lfs_object:
-      co_await serve_lfs_object(visit);
-      break;
-    case Route::lfs_upload:
-      co_await serve_lfs_upload(visit);
-      break;
-    case Route::lfs_verify:
-      co_await serve_lfs_verify(visit);
-      break;
-    case Route::json_post:
-      co_await serve_json_post(visit);
-      break;
-    case Route::preupload:
-      co_await serve_preupload(visit);
-      break;
-    case Route::commit:
-      co_await serve_commit(visit);
-      break;
-    case Route::git_refs:
-    case Route::git_pack:
-    case Route::git_push:
-      co_await serve_git(visit);
-      break;
-    case Route::file_host:
-      co_await serve_file(visit);
-      break;
-    case Route::lfs_locks:
-      co_await refuse(visit, Road::lfs, "upload-refused",
-                      "locks and pushes do not pass through this gate");
-      break;
-    case Route::refused:
-      co_await refuse(visit, Road::hub, "upload-refused",
-                      "uploads and changes do not pass through this gate");
-      break;
-    }
+Task<void> Server::dispatch(Visit& visit) {
+  const bool git = visit.asked.route == Route::git_refs || visit.asked.route == Route::git_pack ||
+                   visit.asked.route == Route::git_push;
+  const auto coding = visit.request.headers.get("content-encoding");
+  if (!git && coding && !equals_ignoring_case(*coding, "identity")) {
+    // What the hub would decode is not what was read here.
+    visit.keep_alive = false;
+    co_await reply_error(visit, 415, "a request's body must come without Content-Encoding");
+    co_return;
   }
+  switch (visit.asked.route) {
+  case Route::object:
+    co_await serve_hub_object(visit);
+    break;
+  case Route::listing:
+  case Route::paths_info:
+  case Route::page:
+    co_await serve_listing(visit);
+    break;
+  case Route::xet_token:
+    if (gate_.config.xet == ServeConfig::Xet::terminate) {
+      co_await serve_cas_token(visit);
+      break;
+    }
+    co_await refuse(
+        visit, Road::xet, "xet-refused",
+        "Xet transfers do not pass through this gate; set HF_HUB_DISABLE_XET=1, or clear "
+        "the cached tree listings of this repository");
+    break;
+  case Route::cas:
+    co_await serve_cas(visit);
+    break;
+  case Route::telemetry:
+    co_await serve_cas_telemetry(visit);
+    break;
+  case Route::lfs_batch:
+    co_await serve_lfs_batch(visit);
+    break;
+  case Route::lfs_object:
+    co_await serve_lfs_object(visit);
+    break;
+  case Route::lfs_upload:
+    co_await serve_lfs_upload(visit);
+    break;
+  case Route::lfs_verify:
+    co_await serve_lfs_verify(visit);
+    break;
+  case Route::json_post:
+    co_await serve_json_post(visit);
+    break;
+  case Route::preupload:
+    co_await serve_preupload(visit);
+    break;
+  case Route::commit:
+    co_await serve_commit(visit);
+    break;
+  case Route::git_refs:
+  case Route::git_pack:
+  case Route::git_push:
+    co_await serve_git(visit);
+    break;
+  case Route::file_host:
+    co_await serve_file(visit);
+    break;
+  case Route::lfs_locks:
+    co_await refuse(visit, Road::lfs, "upload-refused",
+                    "locks and pushes do not pass through this gate");
+    break;
+  case Route::refused:
+    co_await refuse(visit, Road::hub, "upload-refused",
+                    "uploads and changes do not pass through this gate");
+    break;
+  }
+}
 
 } // namespace hubgate::proxy

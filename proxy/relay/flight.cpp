@@ -85,7 +85,8 @@ bool Flight::must_wait(std::size_t n) const {
   if (size_ && arrived_ >= *size_) return false; // nothing comes that could overwrite
   const bool overwrites = arrived_ + n > reader_->sent + ring_.size();
   if (!overwrites) return false;
-  return scan_->spool().dropped() || sendable() > reader_->sent + k_batch;
+  if (scan_->spool().dropped()) return true;
+  return !options_.reader_sends && sendable() > reader_->sent + k_batch;
 }
 
 std::span<std::uint8_t> Flight::room() {

@@ -49,6 +49,9 @@ public:
     /// Its bytes are the gate's own copy of `claimed`: others than those are a failure.
     bool own_copy = false;
     std::shared_ptr<CacheFill> fill; ///< takes the bytes in; or null
+    /// The reader is who sends the bytes, and may not read before all are sent: it is never waited
+    /// for while they are on disk.
+    bool reader_sends = false;
     Duration longest_silence{};
     ServeLimits limits;
   };

@@ -280,6 +280,7 @@ std::shared_ptr<Flight> flight_for(Visit& visit, const Described& what,
   if (options.own_copy && !what.claimed) options.claimed = what.held;
   if (!options.own_copy) options.fill = begin_fill(visit, what.size);
   options.rules = gate.rules;
+  options.reader_sends = visit.envelope != nullptr;
   options.longest_silence = gate.config.limits.scan;
   options.limits = gate.config.limits;
   auto flight =
