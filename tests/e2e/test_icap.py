@@ -83,8 +83,8 @@ def test_a_poisoned_file_is_refused_with_its_reason(behind, gate, samples, tmp_p
     assert not (tmp_path / "out").exists()
     run = behind.curl("demo/poisoned-pickle/resolve/main/model.pkl", tmp_path / "curl")
     assert "status 403" in run.output and b"hubgate: " in (tmp_path / "curl").read_bytes()
-    lines = [line for line in gate.audit_lines() if line.get("repo") == "demo/poisoned-pickle" and line.get("path") == "model.pkl"]
-    assert any(line["decision"] == "block" and line["from"] == "127.0.0.1" for line in lines)
+    blocked = [line for line in gate.audit_lines() if line.get("decision") == "block"]
+    assert blocked and all(line["from"] == "127.0.0.1" and line["verdict"] == "malicious" for line in blocked)
 
 
 def test_a_poisoned_upload_is_refused_by_reqmod(behind, hub, samples, tmp_path):
