@@ -12,8 +12,8 @@ namespace hubgate {
 /// hook.groups_from: no name of a variable.
 inline constexpr std::string_view k_groups_of_gitolite = "gitolite";
 
-/// The groups of a user of this gitolite, without the '@'. Runs $GL_BINDIR/gitolite or the one of PATH, as the account
-/// whose HOME is gitolite's.
+/// The groups of a user of this gitolite, without the '@'. Runs $GL_BINDIR/gitolite or the one of
+/// PATH, as the account whose HOME is gitolite's.
 Result<std::vector<std::string>> gitolite_groups(const std::string& user);
 
 /// The names in what it answers.
