@@ -37,7 +37,7 @@ def edit(path: Path, megabytes: int, seed: int) -> None:
     """Other bytes in one percent of the file, in its middle."""
     with path.open("r+b") as file:
         file.seek(megabytes * PIECE // 2)
-        file.write(random.Random(seed).randbytes(megabytes * PIECE // 100))
+        file.write(random.Random(1_000_000 + seed).randbytes(megabytes * PIECE // 100))
 
 
 def upload(clients: Clients, path: Path) -> float:
