@@ -6,6 +6,7 @@
 #include "proxy/forward/forward.hpp"
 #include "proxy/forward/proxy_protocol.hpp"
 #include "proxy/git/git.hpp"
+#include "proxy/hub/change.hpp"
 #include "proxy/hub/commit.hpp"
 #include "proxy/hub/listing.hpp"
 #include "proxy/hub/tree.hpp"
@@ -43,6 +44,8 @@ const char* route_name(Route route) {
     return "paths-info";
   case Route::json_post:
     return "json-post";
+  case Route::change:
+    return "change";
   case Route::preupload:
     return "preupload";
   case Route::commit:
@@ -490,6 +493,9 @@ Task<void> Server::dispatch(Visit& visit) {
     break;
   case Route::json_post:
     co_await serve_json_post(visit);
+    break;
+  case Route::change:
+    co_await serve_change(visit);
     break;
   case Route::preupload:
     co_await serve_preupload(visit);

@@ -1,9 +1,8 @@
 #include "proxy/hub/commit.hpp"
 
-#include "proxy/hub/commit_body.hpp"
 #include "proxy/hub/listing.hpp"
-#include "proxy/lfs/lfs.hpp"
-#include "proxy/relay/object.hpp"
+#include "proxy/hub/named.hpp"
+#include "proxy/hub/tree.hpp"
 
 #include <boost/json.hpp>
 #include <sys/mman.h>
@@ -56,7 +55,6 @@ struct Item {
   Bytes bytes; ///< of an inline file
   ObjectDigest digest;
   const Report* report = nullptr;
-  bool fresh = false;
 };
 
 Result<Fd> in_memory(const std::vector<Item*>& items, std::vector<BatchItem>& places) {
@@ -164,57 +162,86 @@ Context context_of(const Visit& visit, const Item& item) {
   return context;
 }
 
-// The bytes of linked files: known, or fetched and scanned now. False: the client has been told.
-Task<bool> judge_linked(Visit& visit, const CommitBody& commit, std::vector<Item>& items,
-                        std::deque<Report>& reports) {
-  for (const LinkedFile& file: commit.linked) {
-    Gatekeeper& keeper = visit.gate.keeper;
-    Item item;
-    item.path = file.path;
-    item.digest.sha256 = file.oid;
-    item.digest.size = file.size;
-    std::optional<StoredAnalysis> stored =
-        co_await visit.gate.loop.offload([&] { return keeper.lookup(file.oid, file.size); });
-    if (stored && stored->current) {
-      item.report = &reports.emplace_back(std::move(stored->report));
-    } else {
-      std::string error;
-      bool busy = false;
-      const auto outcome = co_await judge_lfs_object(visit, file.oid, file.size, error, busy);
-      if (!outcome) {
-        std::string why = "the commit names an object that was not scanned: " + error;
-        co_await reply_error(visit, busy ? 429 : 502, why);
-        co_return false;
-      }
-      if (outcome->mismatch) {
-        co_await refuse(visit, Road::hub, "hash-mismatch",
-                        "the hub has other bytes under the sha256 that the commit names");
-        co_return false;
-      }
-      item.report = &reports.emplace_back(outcome->report);
+// Files that come with the request, scanned and waiting for their decision.
+struct Brought {
+  std::vector<Item> items;
+  std::deque<Report> reports;
+};
+
+// False: the client has been told.
+Task<bool> judge_brought(Visit& visit, const std::vector<InlineFile>& files, Brought& out) {
+  Gate& gate = visit.gate;
+  for (const InlineFile& file: files) {
+    if (is_pointer(file.bytes)) {
+      visit.asked.path = file.path;
+      co_await refuse(visit, Road::hub, "pointer-inline",
+                      "a Git LFS pointer came as a file: its object would pass unseen");
+      co_return false;
     }
-    items.push_back(std::move(item));
+    Item& item = out.items.emplace_back();
+    item.path = file.path;
+    item.bytes = as_bytes(file.bytes);
+  }
+  const std::string rules = gate.rules;
+  const Result<void> judged =
+      co_await gate.loop.offload([&] { return judge_bytes(gate, rules, out.items, out.reports); });
+  if (judged) co_return true;
+  std::string why = "the files of the commit can't be judged: " + judged.error().message;
+  co_await reply_error(visit, 503, std::move(why));
+  co_return false;
+}
+
+std::vector<Gatekeeper::Case> cases_of(const Visit& visit, const std::vector<Item>& items) {
+  std::vector<Gatekeeper::Case> out;
+  for (const Item& item: items)
+    out.push_back({item.report, context_of(visit, item)});
+  return out;
+}
+
+// The sizes of copies on the server: of a file that the parent has, or of bytes seen before. False:
+// the client has been told.
+Task<bool> find_sizes(Visit& visit, CommitBody& commit, const std::string& parent) {
+  const bool any = std::any_of(commit.linked.begin(), commit.linked.end(),
+                               [](const LinkedFile& file) { return !file.size; });
+  if (!any) co_return true;
+  Headers fields = forwarded_fields(visit);
+  const TimePoint until = Clock::now() + k_patience;
+  const Listing listing = co_await list_files(visit.gate, *visit.hub, visit.asked.repo, parent,
+                                              std::move(fields), until);
+  Store& store = visit.gate.keeper.store();
+  for (LinkedFile& file: commit.linked) {
+    if (file.size) continue;
+    for (const ListedFile& listed: listing.files)
+      if (listed.lfs == file.oid) file.size = listed.size;
+    if (!file.size) {
+      const Sha256 oid = file.oid;
+      auto known = co_await visit.gate.loop.offload([&] { return store.size_of(oid); });
+      if (known) file.size = *known;
+    }
+    if (file.size) continue;
+    visit.asked.path = file.path;
+    co_await refuse(visit, Road::hub, "not-listed",
+                    "the copied object is neither in the parent of the commit nor known to the "
+                    "gate: pull it through the gate first, or upload it");
+    co_return false;
   }
   co_return true;
 }
 
-// Decides on all files. False: the client has been told of the worst.
-Task<bool> all_pass(Visit& visit, const std::vector<Item>& items) {
-  std::vector<Gatekeeper::Case> cases;
-  for (const Item& item: items)
-    cases.push_back({item.report, context_of(visit, item)});
-  Gatekeeper& keeper = visit.gate.keeper;
-  std::vector<Decision> decisions =
-      co_await visit.gate.loop.offload([&] { return keeper.decide_all(cases); });
-  std::size_t worst = decisions.size();
-  for (std::size_t i = 0; i < decisions.size(); ++i) {
-    ++visit.gate.metrics.decisions[std::string(to_string(decisions[i].action))];
-    if (decisions[i].passes()) continue;
-    if (worst == decisions.size() || decisions[i].verdict > decisions[worst].verdict) worst = i;
-  }
-  if (worst == decisions.size()) co_return true;
-  co_await reply_refusal(visit, std::move(decisions[worst]), std::move(cases[worst].context));
-  co_return false;
+std::shared_ptr<const TreeChange> change_of(const CommitBody& commit,
+                                            const std::vector<Item>& brought,
+                                            const std::vector<NamedFile>& linked) {
+  auto out = std::make_shared<TreeChange>();
+  out->deleted = commit.deleted;
+  out->deleted_folders = commit.deleted_folders;
+  for (const Item& item: brought)
+    out->added.push_back(
+        {item.path, item.digest.sha256, item.digest.size, item.report,
+         std::string_view(reinterpret_cast<const char*>(item.bytes.data()), item.bytes.size())});
+  for (const NamedFile& file: linked)
+    out->added.push_back({file.path, file.outcome->digest.sha256, file.outcome->digest.size,
+                          &file.outcome->report, std::string_view()});
+  return out;
 }
 
 } // namespace
@@ -287,33 +314,52 @@ Task<void> serve_commit(Visit& visit) {
     co_await refuse(visit, Road::hub, "commit-not-understood", std::move(why));
     co_return;
   }
-  std::vector<Item> items;
-  std::deque<Report> reports;
-  for (const InlineFile& file: commit->files) {
-    if (is_pointer(file.bytes)) {
-      visit.asked.path = file.path;
-      co_await refuse(visit, Road::hub, "pointer-inline",
-                      "a Git LFS pointer came as a file: its object would pass unseen");
-      co_return;
-    }
-    Item& item = items.emplace_back();
-    item.path = file.path;
-    item.bytes = as_bytes(file.bytes);
+  const std::string parent = commit->parent.value_or(visit.asked.revision);
+  const std::string repo = visit.asked.repo;
+  Brought brought;
+  const bool read = co_await judge_brought(visit, commit->files, brought);
+  if (!read) co_return;
+  const bool sized = co_await find_sizes(visit, *commit, parent);
+  if (!sized) co_return;
+  std::vector<NamedFile> linked;
+  for (const LinkedFile& file: commit->linked) {
+    NamedFile& named = linked.emplace_back();
+    named.path = file.path;
+    named.oid = file.oid;
+    named.size = *file.size;
   }
-  const std::string rules = gate.rules;
-  const Result<void> judged =
-      co_await gate.loop.offload([&] { return judge_bytes(gate, rules, items, reports); });
-  if (!judged) {
-    std::string why = "the files of the commit can't be judged: " + judged.error().message;
-    co_await reply_error(visit, 503, std::move(why));
-    co_return;
-  }
-  const bool known = co_await judge_linked(visit, *commit, items, reports);
+  const bool known = co_await judge_named(visit, repo, "", linked);
   if (!known) co_return;
-  const bool pass = co_await all_pass(visit, items);
+  std::vector<Gatekeeper::Case> cases = cases_of(visit, brought.items);
+  for (const NamedFile& file: linked) {
+    Context context = visit.context(Road::hub);
+    context.path = file.path;
+    context.sha256 = file.outcome->digest.sha256;
+    context.size = file.outcome->digest.size;
+    cases.push_back({&file.outcome->report, std::move(context)});
+  }
+  const bool pass = co_await all_pass(visit, std::move(cases));
   if (!pass) co_return;
+  auto change = change_of(*commit, brought.items, linked);
+  const bool together = co_await change_passes(visit, repo, parent, std::move(change));
+  if (!together) co_return;
+  for (std::size_t i = 0; i < commit->files.size(); ++i) {
+    const Item& item = brought.items[i];
+    keep_for_trees(gate, *visit.hub, repo, commit->files[i].bytes, item.digest.sha256, *item.report,
+                   item.path);
+  }
   Fetch fetch = forwarded(visit, std::move(commit->text), "application/x-ndjson");
   co_await pass_page(visit, std::move(fetch));
+}
+
+Task<bool> inline_files_pass(Visit& visit, const std::vector<InlineFile>& files) {
+  if (files.empty()) co_return true;
+  Brought brought;
+  const bool read = co_await judge_brought(visit, files, brought);
+  if (!read) co_return false;
+  std::vector<Gatekeeper::Case> cases = cases_of(visit, brought.items);
+  const bool pass = co_await all_pass(visit, std::move(cases));
+  co_return pass;
 }
 
 } // namespace hubgate::proxy

@@ -30,22 +30,6 @@ Result<std::string> path_of(const json::object& value) {
   return path;
 }
 
-Result<InlineFile> read_file(const json::object& value) {
-  InlineFile out;
-  out.path = HUBGATE_TRY(path_of(value));
-  auto content = HUBGATE_TRY(text_of(value, "content"));
-  const auto encoding = HUBGATE_TRY(text_of(value, "encoding"));
-  if (encoding == "utf-8") {
-    out.bytes = std::move(content);
-    return out;
-  }
-  if (encoding != "base64") return Error{"an unknown encoding"};
-  auto bytes = from_base64(content);
-  if (!bytes) return Error{"\"content\" is no base64"};
-  out.bytes = std::move(*bytes);
-  return out;
-}
-
 Result<LinkedFile> read_linked(const json::object& value) {
   LinkedFile out;
   out.path = HUBGATE_TRY(path_of(value));
@@ -54,16 +38,17 @@ Result<LinkedFile> read_linked(const json::object& value) {
   const auto digest = sha256_from_hex(oid);
   const json::value* size = value.if_contains("size");
   if (algorithm != "sha256" || !digest) return Error{"\"oid\" is no sha256"};
-  if (size == nullptr || !size->is_int64() || size->get_int64() < 0)
-    return Error{"\"size\" is no number of bytes"};
-  out.size = static_cast<std::uint64_t>(size->get_int64());
+  if (size != nullptr) {
+    if (!size->is_int64() || size->get_int64() < 0) return Error{"\"size\" is no number of bytes"};
+    out.size = static_cast<std::uint64_t>(size->get_int64());
+  }
   out.oid = *digest;
   return out;
 }
 
 Result<void> read_operation(std::string_view key, const json::object& value, CommitBody& out) {
   if (key == "file") {
-    out.files.push_back(HUBGATE_TRY(read_file(value)));
+    out.files.push_back(HUBGATE_TRY(read_inline_file(value)));
     return {};
   }
   if (key == "lfsFile") {
@@ -71,7 +56,11 @@ Result<void> read_operation(std::string_view key, const json::object& value, Com
     return {};
   }
   if (key == "deletedFile" || key == "deletedFolder" || key == "deletedEntry") {
-    (void)HUBGATE_TRY(text_of(value, "path"));
+    auto path = HUBGATE_TRY(text_of(value, "path"));
+    while (path.ends_with('/'))
+      path.pop_back();
+    if (key != "deletedFile") out.deleted_folders.push_back(path);
+    if (key != "deletedFolder") out.deleted.push_back(std::move(path));
     return {};
   }
   return Error{"an operation that the gate does not know"};
@@ -90,6 +79,8 @@ Result<void> read_line(std::string_view line, bool first, CommitBody& out) {
   if (value == nullptr || !value->is_object() || object->size() != 2)
     return Error{"\"key\" and \"value\" are expected"};
   if ((key == "header") != first) return Error{"the header is the first line, and only that"};
+  if (first && value->get_object().contains("parentCommit"))
+    out.parent = HUBGATE_TRY(text_of(value->get_object(), "parentCommit"));
   if (!first)
     if (auto read = read_operation(key, value->get_object(), out); !read) return read;
   out.text += json::serialize(parsed);
@@ -98,6 +89,22 @@ Result<void> read_line(std::string_view line, bool first, CommitBody& out) {
 }
 
 } // namespace
+
+Result<InlineFile> read_inline_file(const json::object& value) {
+  InlineFile out;
+  out.path = HUBGATE_TRY(path_of(value));
+  auto content = HUBGATE_TRY(text_of(value, "content"));
+  const auto encoding = HUBGATE_TRY(text_of(value, "encoding"));
+  if (encoding == "utf-8") {
+    out.bytes = std::move(content);
+    return out;
+  }
+  if (encoding != "base64") return Error{"an unknown encoding"};
+  auto bytes = from_base64(content);
+  if (!bytes) return Error{"\"content\" is no base64"};
+  out.bytes = std::move(*bytes);
+  return out;
+}
 
 bool is_repository_path(std::string_view path) {
   if (path.empty() || path.size() > k_path_most) return false;

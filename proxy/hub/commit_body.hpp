@@ -5,6 +5,8 @@
 #include "scanner/core/digest.hpp"
 #include "scanner/core/result.hpp"
 
+#include <boost/json.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -23,18 +25,24 @@ struct InlineFile {
 struct LinkedFile {
   std::string path;
   Sha256 oid{};
-  std::uint64_t size = 0;
+  std::optional<std::uint64_t> size; ///< bytes; a copy on the server has none
 };
 
 struct CommitBody {
   std::vector<InlineFile> files;
   std::vector<LinkedFile> linked;
-  std::string text; ///< the body to send on
+  std::vector<std::string> deleted;         ///< paths of files
+  std::vector<std::string> deleted_folders; ///< without a '/' at the end
+  std::optional<std::string> parent;        ///< the commit that the client saw
+  std::string text;                         ///< the body to send on
 };
 
 /// An error names the line. Operations, encodings and paths that are not known are errors: nothing
 /// is passed on that was not understood.
 Result<CommitBody> read_commit_body(std::string_view text);
+
+/// {"path", "content", "encoding": "base64" or "utf-8"}.
+Result<InlineFile> read_inline_file(const boost::json::object& value);
 
 /// Whether a path may stand in a repository: relative, no empty, `.`, `..` or `.git` part, no
 /// control character or backslash, at most 1,024 bytes.

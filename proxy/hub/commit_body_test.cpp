@@ -39,6 +39,26 @@ TEST(CommitBody, ReadsFilesLinksAndDeletions) {
   EXPECT_EQ(std::count(commit->text.begin(), commit->text.end(), '\n'), 4);
 }
 
+TEST(CommitBody, KnowsWhatIsRemovedAndCopied) {
+  const auto commit =
+      read_commit_body(R"({"key":"header","value":{"summary":"x","parentCommit":"abc"}})"
+                       "\n"
+                       R"({"key":"deletedFile","value":{"path":"a"}})"
+                       "\n"
+                       R"({"key":"deletedFolder","value":{"path":"b/"}})"
+                       "\n"
+                       R"({"key":"deletedEntry","value":{"path":"c"}})"
+                       "\n"
+                       R"({"key":"lfsFile","value":{"path":"w.bin","algo":"sha256","oid":")" +
+                       k_oid + "\"}}\n");
+  ASSERT_TRUE(commit) << commit.error().message;
+  EXPECT_EQ(commit->parent, "abc");
+  EXPECT_THAT(commit->deleted, testing::ElementsAre("a", "c"));
+  EXPECT_THAT(commit->deleted_folders, testing::ElementsAre("b", "c"));
+  ASSERT_EQ(commit->linked.size(), 1u);
+  EXPECT_EQ(commit->linked[0].size, std::nullopt);
+}
+
 TEST(CommitBody, ATextCanBeSentPlainly) {
   const auto commit = read_commit_body(
       k_header + R"({"key":"file","value":{"path":"a","encoding":"utf-8","content":"h\u00e9"}})");

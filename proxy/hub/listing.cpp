@@ -147,9 +147,9 @@ Headers worth_remembering(const Headers& from) {
   return out;
 }
 
-} // namespace
+enum class Other { refused, left_out };
 
-Task<void> pass_page(Visit& visit, Fetch fetch) {
+Task<void> pass(Visit& visit, Fetch fetch, Other other) {
   Gate& gate = visit.gate;
   const bool listing =
       visit.asked.route == Route::listing || visit.asked.route == Route::paths_info;
@@ -190,7 +190,12 @@ Task<void> pass_page(Visit& visit, Fetch fetch) {
   }
   const Kind kind = kind_of(head.headers);
   const auto encoding = head.headers.get("content-encoding");
-  if (kind == Kind::other || (encoding && *encoding != "identity")) {
+  const bool unknown = kind == Kind::other || (encoding && *encoding != "identity");
+  if (unknown && other == Other::left_out) {
+    co_await reply(visit, head.status, {}, {});
+    co_return;
+  }
+  if (unknown) {
     co_await refuse(visit, Road::hub, "unknown-content",
                     "only JSON and HTML pass on this route, and not encoded");
     co_return;
@@ -222,6 +227,16 @@ Task<void> pass_page(Visit& visit, Fetch fetch) {
   const bool sent = co_await send_page(visit, std::move(page));
   if (sent && !as_it_came.empty())
     co_await remember_page(visit, std::move(key), std::move(fields), std::move(as_it_came));
+}
+
+} // namespace
+
+Task<void> pass_page(Visit& visit, Fetch fetch) {
+  co_await pass(visit, std::move(fetch), Other::refused);
+}
+
+Task<void> pass_status(Visit& visit, Fetch fetch) {
+  co_await pass(visit, std::move(fetch), Other::left_out);
 }
 
 } // namespace hubgate::proxy

@@ -12,6 +12,9 @@ Task<void> serve_listing(Visit& visit);
 /// comes of it.
 Task<void> pass_page(Visit& visit, Fetch fetch);
 
+/// The same where the status is what clients ask for: a body of another kind is left out.
+Task<void> pass_status(Visit& visit, Fetch fetch);
+
 /// The scan of bytes that are no object of a repository but reach people (listings, LFS answers).
 /// False: it was refused and the client has been told. `digest`: its sha256 (hex).
 Task<bool> page_passes(Visit& visit, const std::string& body, Road road, std::string name,

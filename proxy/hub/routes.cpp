@@ -56,10 +56,11 @@ bool file_route(Asked& asked, std::size_t from, std::span<const std::string_view
 std::size_t api_repo(Asked& asked) {
   const auto& parts = asked.target.segments;
   if (parts.size() < 3 || parts[0] != "api" || !one_of(parts[1], k_prefixes)) return 0;
-  static constexpr std::array<std::string_view, 12> k_words = {
-      "tree",      "paths-info",     "revision",        "refs",
-      "commits",   "xet-read-token", "xet-write-token", "commit",
-      "preupload", "resolve-cache",  "treesize",        "compare"};
+  static constexpr std::array<std::string_view, 19> k_words = {
+      "tree",          "paths-info",     "revision",        "refs",      "commits",   "settings",
+      "tag",           "xet-read-token", "xet-write-token", "commit",    "branch",    "preupload",
+      "resolve-cache", "treesize",       "compare",         "duplicate", "lfs-files", "discussions",
+      "super-squash"};
   std::size_t rest = std::min<std::size_t>(parts.size(), 4);
   if (parts.size() > 3 && one_of(parts[3], k_words)) rest = 3;
   asked.repo = canonical(parts[1], joined(parts, 2, rest));
@@ -91,6 +92,50 @@ std::size_t git_repo(Asked& asked) {
     return i + 1;
   }
   return 0;
+}
+
+bool is_number(std::string_view text) {
+  return !text.empty() && text.size() < 10 && text.front() != '0' &&
+         text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+// …/discussions/REST
+Change discussion_change(std::string_view method, std::span<const std::string> rest) {
+  if (method != "POST") return Change::none;
+  if (rest.empty()) return Change::discussion;
+  if (!is_number(rest[0])) return Change::none;
+  if (rest.size() == 2 && rest[1] == "merge") return Change::merge;
+  const bool words =
+      rest.size() == 2 && (rest[1] == "comment" || rest[1] == "title" || rest[1] == "status");
+  const bool comment =
+      rest.size() == 4 && rest[1] == "comment" && (rest[3] == "edit" || rest[3] == "hide");
+  return words || comment ? Change::discuss : Change::none;
+}
+
+// /api/KIND/REPO/WORD/REST
+Change repo_change(std::string_view method, std::string_view word,
+                   std::span<const std::string> rest) {
+  if (word == "discussions") return discussion_change(method, rest);
+  if (word == "settings") return method == "PUT" && rest.empty() ? Change::settings : Change::none;
+  if ((word == "branch" || word == "tag") && rest.size() == 1) {
+    if (method == "DELETE") return Change::delete_ref;
+    if (method == "POST") return word == "tag" ? Change::tag : Change::branch;
+  }
+  if (method != "POST") return Change::none;
+  if (word == "duplicate" && rest.empty()) return Change::duplicate_repo;
+  if (rest.size() != 1) return Change::none;
+  if (word == "super-squash") return Change::squash;
+  if (word != "lfs-files") return Change::none;
+  if (rest[0] == "duplicate") return Change::copy_objects;
+  return rest[0] == "batch" ? Change::delete_objects : Change::none;
+}
+
+// /api/repos/WORD
+Change repos_change(std::string_view method, std::string_view whole) {
+  if (method == "POST" && whole == "api/repos/create") return Change::create_repo;
+  if (method == "POST" && whole == "api/repos/move") return Change::move_repo;
+  if (method == "DELETE" && whole == "api/repos/delete") return Change::delete_repo;
+  return Change::none;
 }
 
 Route git_route(const Asked& asked, std::string_view method, std::size_t rest) {
@@ -128,12 +173,17 @@ Asked classify(std::string_view method, Target target) {
     return asked;
   }
   const std::string whole = joined(parts, 0, parts.size());
-  if (method == "POST" && (whole == "api/repos/create" || whole == "api/validate-yaml")) {
+  if (method == "POST" && whole == "api/validate-yaml") {
     asked.route = Route::json_post;
     return asked;
   }
   if (method == "POST" && whole == "v1/telemetry") {
     asked.route = Route::telemetry;
+    return asked;
+  }
+  asked.change = repos_change(method, whole);
+  if (asked.change != Change::none) {
+    asked.route = Route::change;
     return asked;
   }
   static constexpr std::array<std::string_view, 1> k_cache = {"resolve-cache"};
@@ -168,6 +218,10 @@ Asked classify(std::string_view method, Target target) {
       asked.route = Route::preupload;
     else if (method == "POST" && word == "commit" && rest + 2 == parts.size())
       asked.route = Route::commit;
+    if (asked.route == Route::refused && rest < parts.size()) {
+      asked.change = repo_change(method, word, std::span(parts).subspan(rest + 1));
+      if (asked.change != Change::none) asked.route = Route::change;
+    }
     return asked;
   }
   if (!parts.empty() && parts[0] != "api") {

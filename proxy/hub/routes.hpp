@@ -9,7 +9,8 @@ enum class Route {
   object,     ///< …/resolve/REV/PATH and its other spellings: the bytes of a file
   listing,    ///< JSON of the API that a GET asks for, tree listings among it
   paths_info, ///< POST /api/…/paths-info/REV
-  json_post,  ///< POST /api/repos/create and /api/validate-yaml: JSON both ways
+  json_post,  ///< POST /api/validate-yaml: JSON both ways
+  change,     ///< changes repositories and references: Asked::change says how
   preupload,  ///< POST /api/…/preupload/REV
   commit,     ///< POST /api/…/commit/REV
   xet_token,  ///< GET /api/…/xet-{read,write}-token/REV
@@ -28,10 +29,30 @@ enum class Route {
   refused,    ///< another method
 };
 
+/// What changes without bytes of files (but for create_repo, which may bring some).
+enum class Change {
+  none,
+  create_repo,    ///< POST /api/repos/create
+  move_repo,      ///< POST /api/repos/move
+  delete_repo,    ///< DELETE /api/repos/delete
+  duplicate_repo, ///< POST /api/…/duplicate
+  settings,       ///< PUT /api/…/settings
+  branch,         ///< POST /api/…/branch/NAME
+  tag,            ///< POST /api/…/tag/REV
+  delete_ref,     ///< DELETE of the same
+  squash,         ///< POST /api/…/super-squash/BRANCH
+  discussion,     ///< POST /api/…/discussions
+  discuss,        ///< POST /api/…/discussions/N/{comment,title,status,comment/ID/{edit,hide}}
+  merge,          ///< POST /api/…/discussions/N/merge
+  copy_objects,   ///< POST /api/…/lfs-files/duplicate
+  delete_objects, ///< POST /api/…/lfs-files/batch
+};
+
 struct Asked {
   Route route = Route::refused;
+  Change change = Change::none;
   std::string repo;     ///< canonical: "org/name", "datasets/org/name"
-  std::string revision; ///< decoded
+  std::string revision; ///< decoded; of a change the name of the reference, or a number
   std::string path;     ///< in the repository, decoded
   Target target;
 };

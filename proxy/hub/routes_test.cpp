@@ -40,13 +40,47 @@ TEST(Routes, know_the_api) {
   EXPECT_EQ(asked("POST", "/api/datasets/ns/name/preupload/refs%2Fpr%2F1").route, Route::preupload);
   EXPECT_EQ(asked("POST", "/api/models/ns/name/commit").route, Route::refused);
   EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main/more").route, Route::refused);
-  EXPECT_EQ(asked("POST", "/api/models/ns/name/branch/main").route, Route::refused);
-  EXPECT_EQ(asked("POST", "/api/repos/create").route, Route::json_post);
-  EXPECT_EQ(asked("DELETE", "/api/repos/delete").route, Route::refused);
+  EXPECT_EQ(asked("POST", "/api/validate-yaml").route, Route::json_post);
   EXPECT_EQ(asked("PUT", "/_hubgate/upload/" + std::string(64, 'a')).route, Route::lfs_upload);
   EXPECT_EQ(asked("PUT", "/_hubgate/lfs/" + std::string(64, 'a')).route, Route::refused);
   EXPECT_EQ(asked("GET", "/ns/name").route, Route::page);
   EXPECT_EQ(asked("DELETE", "/ns/name").route, Route::refused);
+}
+
+TEST(Routes, know_what_changes) {
+  const auto change = [](std::string_view method, std::string_view target) {
+    const Asked out = asked(method, target);
+    EXPECT_EQ(out.route == Route::change, out.change != Change::none) << target;
+    return out.change;
+  };
+  EXPECT_EQ(change("POST", "/api/repos/create"), Change::create_repo);
+  EXPECT_EQ(change("POST", "/api/repos/move"), Change::move_repo);
+  EXPECT_EQ(change("DELETE", "/api/repos/delete"), Change::delete_repo);
+  EXPECT_EQ(change("PUT", "/api/repos/delete"), Change::none);
+  EXPECT_EQ(change("POST", "/api/models/ns/name/branch/next"), Change::branch);
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/branch/next").revision, "next");
+  EXPECT_EQ(change("POST", "/api/models/gpt2/tag/refs%2Fpr%2F1"), Change::tag);
+  EXPECT_EQ(asked("POST", "/api/models/gpt2/tag/refs%2Fpr%2F1").repo, "gpt2");
+  EXPECT_EQ(change("DELETE", "/api/datasets/ns/name/tag/v1"), Change::delete_ref);
+  EXPECT_EQ(change("POST", "/api/models/ns/name/branch"), Change::none);
+  EXPECT_EQ(change("POST", "/api/models/ns/name/branch/a/b"), Change::none);
+  EXPECT_EQ(change("PATCH", "/api/models/ns/name/branch/a"), Change::none);
+  EXPECT_EQ(change("POST", "/api/models/ns/name/super-squash/main"), Change::squash);
+  EXPECT_EQ(change("POST", "/api/models/ns/name/discussions"), Change::discussion);
+  EXPECT_EQ(change("POST", "/api/models/ns/name/discussions/12/merge"), Change::merge);
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/discussions/12/merge").revision, "12");
+  EXPECT_EQ(change("POST", "/api/models/ns/name/discussions/12/status"), Change::discuss);
+  EXPECT_EQ(change("POST", "/api/models/ns/name/discussions/12/comment/ab/edit"), Change::discuss);
+  for (const char* other: {"x/merge", "0/merge", "1/merge/x", "1/commit", "1", "1/comment/a"})
+    EXPECT_EQ(change("POST", std::string("/api/models/ns/name/discussions/") + other),
+              Change::none);
+  EXPECT_EQ(change("PUT", "/api/models/ns/name/settings"), Change::settings);
+  EXPECT_EQ(change("POST", "/api/spaces/ns/name/duplicate"), Change::duplicate_repo);
+  EXPECT_EQ(change("POST", "/api/models/ns/name/lfs-files/duplicate"), Change::copy_objects);
+  EXPECT_EQ(change("POST", "/api/models/ns/name/lfs-files/batch"), Change::delete_objects);
+  EXPECT_EQ(change("POST", "/api/models/ns/name/lfs-files/other"), Change::none);
+  EXPECT_EQ(change("POST", "/api/spaces/ns/name/volumes"), Change::none);
+  EXPECT_EQ(asked("GET", "/api/models/ns/name/discussions/1").route, Route::listing);
 }
 
 TEST(Routes, know_git) {

@@ -1,7 +1,6 @@
 #include "proxy/hub/tree.hpp"
 
 #include "proxy/cache/cache.hpp"
-#include "proxy/hub/rewrite.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/tree/paths.hpp"
 
@@ -11,19 +10,21 @@
 #include <array>
 #include <deque>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace hubgate::proxy {
 
 /// The work on one revision; whoever asks for it waits for `changed`.
 struct TreeJob {
   explicit TreeJob(Loop& loop) : changed(loop) {}
-  std::string key;
+  std::string key; ///< "": it is for one visit alone
   const Hub* hub = nullptr;
   std::string repo; ///< canonical
   std::string revision;
   std::string user;
   std::string rules; ///< Gate::rules when it began
   Headers fields;
+  std::shared_ptr<const TreeChange> change; ///< of a commit on top of the revision, or null
   TimePoint until = Clock::now() + k_tree_time;
 
   std::vector<ListedFile> files;
@@ -47,88 +48,63 @@ struct TreeJob {
 namespace {
 
 constexpr std::size_t k_fetchers = 6;
-constexpr std::size_t k_pages = 1'000;
 constexpr std::size_t k_lookups = 2'000;
 constexpr auto k_retry = std::chrono::seconds(60); ///< of an incomplete verdict
 constexpr auto k_look = std::chrono::seconds(1);
-
-/// Of a canonical name: "datasets" and "org/name".
-struct RepoName {
-  std::string kind = "models";
-  std::string name;
-};
-
-RepoName split(std::string_view repo) {
-  RepoName out;
-  for (const std::string_view kind: {"datasets", "spaces", "kernels"}) {
-    if (repo.starts_with(kind) && repo.size() > kind.size() && repo[kind.size()] == '/') {
-      out.kind = kind;
-      repo.remove_prefix(kind.size() + 1);
-      break;
-    }
-  }
-  out.name = repo;
-  return out;
-}
-
-std::string encoded_path(std::string_view path) {
-  std::string out;
-  while (!path.empty()) {
-    const std::size_t end = std::min(path.find('/'), path.size());
-    out += percent_encoded(path.substr(0, end));
-    if (end < path.size()) out += '/';
-    path.remove_prefix(std::min(end + 1, path.size()));
-  }
-  return out;
-}
 
 void tell(TreeJob& job, Reason reason, Reach reach, const std::string& detail) {
   job.gaps.push_back(Gap{reason, reach, "", 0, printable(detail), {}});
 }
 
-// All pages of the listing. What goes wrong is a gap of the job.
-Task<void> list(Gate& gate, std::shared_ptr<TreeJob> job) {
-  const RepoName repo = split(job->repo);
-  Url url = job->hub->base;
-  url.target = "/api/" + repo.kind + "/" + encoded_path(repo.name) + "/tree/" +
-               percent_encoded(job->revision) + "?recursive=true&expand=false";
-  for (std::size_t page = 0; page < k_pages; ++page) {
-    Fetch fetch("GET", url, job->fields);
-    Fetched got = co_await gate.upstream.follow(std::move(fetch));
-    const bool answered = got.last && !got.left_origin && got.last->head.status == 200;
-    if (!answered) {
-      std::string why = got.error;
-      if (got.last) why = "status " + std::to_string(got.last->head.status);
-      tell(*job, Reason::unreadable, Reach::data,
-           "the hub gives no listing of this revision: " + why);
-      co_return;
-    }
-    const std::string link = got.last->head.headers.joined("link");
-    const std::optional<std::string> body = co_await got.last->read_all(gate.config.limits.json);
-    if (!body) {
-      std::string why = "the hub's listing of this revision broke off: " + got.last->error();
-      tell(*job, Reason::unreadable, Reach::data, why);
-      co_return;
-    }
-    got.last.reset();
-    gate.metrics.bytes_in += body->size();
-    auto files = co_await gate.loop.offload([&] { return parse_tree_page(*body); });
-    if (!files) {
-      std::string why = "the hub's listing can't be read: " + files.error().message;
-      tell(*job, Reason::malformed, Reach::data, why);
-      co_return;
-    }
-    std::move(files->begin(), files->end(), std::back_inserter(job->files));
-    const auto next = next_page(link, job->hub->base.origin);
-    if (!next) co_return;
-    if (job->files.size() >= k_tree_files || Clock::now() >= job->until) break;
-    url.target = *next;
+bool lies_below(std::string_view path, std::string_view folder) {
+  return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
+}
+
+// Takes the files out that the commit removes or replaces.
+void remove_changed(TreeJob& job) {
+  if (!job.change) return;
+  std::unordered_set<std::string_view> gone;
+  for (const auto& path: job.change->deleted)
+    gone.insert(path);
+  for (const auto& file: job.change->added)
+    gone.insert(file.path);
+  std::erase_if(job.files, [&](const ListedFile& file) {
+    if (gone.count(file.path) != 0) return true;
+    const auto& folders = job.change->deleted_folders;
+    return std::any_of(folders.begin(), folders.end(),
+                       [&](const std::string& folder) { return lies_below(file.path, folder); });
+  });
+}
+
+bool is_code(std::string_view path) {
+  return path.ends_with(".py") || path.ends_with(".ipynb");
+}
+
+void keep_code(TreeJob& job, std::size_t index, std::string_view text) {
+  if (!is_code(job.entries[index].path)) return;
+  if (text.size() > python::k_max_repository - job.code_bytes) return;
+  job.code_bytes += text.size();
+  job.code.emplace(index, text);
+}
+
+// Puts those in that it brings.
+void add_changed(TreeJob& job) {
+  if (!job.change) return;
+  for (const auto& file: job.change->added) {
+    ListedFile& listed = job.files.emplace_back();
+    listed.path = file.path;
+    listed.size = file.size;
+    TreeEntry& entry = job.entries.emplace_back();
+    entry.path = file.path;
+    entry.size = file.size;
+    entry.sha256 = hex(file.sha256);
+    entry.report = file.report;
+    keep_code(job, job.entries.size() - 1, file.text);
   }
-  tell(*job, Reason::budget, Reach::load,
-       "this revision has too many files to judge them together");
 }
 
 void plan(TreeJob& job) {
+  remove_changed(job);
   std::uint64_t bytes = 0;
   for (std::size_t i = 0; i < job.files.size(); ++i) {
     const ListedFile& file = job.files[i];
@@ -143,11 +119,37 @@ void plan(TreeJob& job) {
     else
       job.wanted.push_back(i);
   }
+  add_changed(job);
+}
+
+std::string blob_key(const Gate& gate, const Hub& hub, const std::string& repo,
+                     const std::string& oid) {
+  return gate.with_rules(hub.name + " " + repo + " " + oid);
+}
+
+// What is known of a file takes its place.
+void take_blob(TreeJob& job, std::size_t index, const TreeBlob& blob) {
+  TreeEntry& entry = job.entries[index];
+  entry.sha256 = hex(blob.sha256);
+  entry.size = blob.size;
+  entry.report = &job.reports.emplace_back(blob.report);
+  keep_code(job, index, blob.text);
+}
+
+void keep_blob(Gate& gate, const std::string& key, std::shared_ptr<const TreeBlob> blob) {
+  if (!Store::storable(blob->report)) return;
+  const std::size_t weight = 512 + blob->text.size() + 1024 * blob->report.findings.size();
+  gate.tree_blobs.put(key, std::move(blob), weight);
 }
 
 // One file: fetched, hashed, looked up or scanned.
 Task<void> fetch_one(Gate& gate, std::shared_ptr<TreeJob> job, std::size_t index) {
   const std::string path = job->files[index].path;
+  const std::string key = blob_key(gate, *job->hub, job->repo, job->files[index].oid);
+  if (const auto* known = gate.tree_blobs.find(key)) {
+    take_blob(*job, index, **known);
+    co_return;
+  }
   Url url = job->hub->base;
   url.target = "/" + encoded_path(job->repo) + "/resolve/" + percent_encoded(job->revision) + "/" +
                encoded_path(path);
@@ -173,27 +175,23 @@ Task<void> fetch_one(Gate& gate, std::shared_ptr<TreeJob> job, std::size_t index
   Gatekeeper& keeper = gate.keeper;
   std::optional<StoredAnalysis> stored =
       co_await gate.loop.offload([&] { return keeper.lookup(digest.sha256, digest.size); });
-  Report report;
+  auto blob = std::make_shared<TreeBlob>();
+  blob->sha256 = digest.sha256;
+  blob->size = digest.size;
   if (stored && stored->current) {
-    report = std::move(stored->report);
+    blob->report = std::move(stored->report);
   } else {
     ++gate.metrics.scans_total;
     const std::string rules = gate.rules;
-    report = co_await scan_bytes(gate.loop, gate.pool, as_bytes(*body), gate.spool_directory,
-                                 gate.config.limits.scan);
+    blob->report = co_await scan_bytes(gate.loop, gate.pool, as_bytes(*body), gate.spool_directory,
+                                       gate.config.limits.scan);
     const Result<void> kept =
-        co_await gate.loop.offload([&] { return keeper.remember(digest, report, rules); });
+        co_await gate.loop.offload([&] { return keeper.remember(digest, blob->report, rules); });
     if (!kept && gate.loop.on_error) gate.loop.on_error("store: " + kept.error().message);
   }
-  if (job->closed) co_return;
-  TreeEntry& entry = job->entries[index];
-  entry.sha256 = hex(digest.sha256);
-  entry.size = digest.size;
-  entry.report = &job->reports.emplace_back(std::move(report));
-  const bool code = path.ends_with(".py") || path.ends_with(".ipynb");
-  if (!code || body->size() > python::k_max_repository - job->code_bytes) co_return;
-  job->code_bytes += body->size();
-  job->code.emplace(index, std::move(*body));
+  if (is_code(path)) blob->text = std::move(*body);
+  keep_blob(gate, key, blob);
+  if (!job->closed) take_blob(*job, index, *blob);
 }
 
 Task<void> fetch_some(Gate& gate, std::shared_ptr<TreeJob> job) {
@@ -207,7 +205,8 @@ Task<void> fetch_some(Gate& gate, std::shared_ptr<TreeJob> job) {
 
 TreeOptions options_of(const TreeJob& job) {
   TreeOptions options;
-  options.repo = std::string_view(job.repo).substr(job.repo.size() - split(job.repo).name.size());
+  options.repo =
+      std::string_view(job.repo).substr(job.repo.size() - split_repo(job.repo).name.size());
   options.all_scanned = false;
   return options;
 }
@@ -278,8 +277,10 @@ public:
     --gate_.quota.scans_now;
     if (auto at = gate_.quota.scans_of.find(job_.user); --at->second == 0)
       gate_.quota.scans_of.erase(at);
-    gate_.trees.put(job_.key, job_.verdict, 1 + job_.verdict->report.findings.size());
-    gate_.tree_jobs.erase(job_.key);
+    if (!job_.key.empty()) {
+      gate_.trees.put(job_.key, job_.verdict, 1 + job_.verdict->report.findings.size());
+      gate_.tree_jobs.erase(job_.key);
+    }
     job_.changed.notify();
   }
 
@@ -288,14 +289,14 @@ private:
   TreeJob& job_;
 };
 
-bool is_commit(std::string_view revision) {
-  return revision.size() == 40 &&
-         revision.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-}
-
 Task<void> run(Gate& gate, std::shared_ptr<TreeJob> job) {
   const Settle settle(gate, *job);
-  co_await list(gate, job);
+  Listing listing =
+      co_await list_files(gate, *job->hub, job->repo, job->revision, job->fields, job->until);
+  // A commit may be the first one.
+  if (listing.gap && !(job->change && listing.missing))
+    job->gaps.push_back(std::move(*listing.gap));
+  job->files = std::move(listing.files);
   plan(*job);
   job->running = std::min(k_fetchers, job->wanted.size());
   for (std::size_t i = job->running; i > 0; --i)
@@ -354,26 +355,68 @@ Task<std::shared_ptr<const TreeVerdict>> remembered_verdict(Visit& visit, std::s
   co_return out;
 }
 
-// The running job for the revision, or a new one; null when there are too many.
-std::shared_ptr<TreeJob> job_for(Visit& visit, const std::string& key,
-                                 const std::string& revision) {
+std::shared_ptr<TreeJob> start_job(Visit& visit, std::string key, std::string repo,
+                                   std::string revision, std::shared_ptr<const TreeChange> change) {
   Gate& gate = visit.gate;
-  if (const auto at = gate.tree_jobs.find(key); at != gate.tree_jobs.end()) return at->second;
-  if (!visit.may_scan()) return nullptr;
   const std::string& user = visit.quota_user();
   ++gate.quota.scans_now;
   ++gate.quota.scans_of[user];
   auto job = std::make_shared<TreeJob>(gate.loop);
-  job->key = key;
+  job->key = std::move(key);
   job->hub = visit.hub;
-  job->repo = visit.asked.repo;
-  job->revision = revision;
+  job->repo = std::move(repo);
+  job->revision = std::move(revision);
+  job->change = std::move(change);
   job->user = user;
   job->rules = gate.rules;
   job->fields = forwarded_fields(visit);
-  gate.tree_jobs[key] = job;
+  if (!job->key.empty()) gate.tree_jobs[job->key] = job;
   gate.loop.spawn([&gate, job] { return run(gate, job); });
   return job;
+}
+
+// The running job for the revision, or a new one; null when there are too many.
+std::shared_ptr<TreeJob> job_for(Visit& visit, const std::string& key, const std::string& repo,
+                                 const std::string& revision) {
+  Gate& gate = visit.gate;
+  if (const auto at = gate.tree_jobs.find(key); at != gate.tree_jobs.end()) return at->second;
+  if (!visit.may_scan()) return nullptr;
+  return start_job(visit, key, repo, revision, nullptr);
+}
+
+// Null: the client is gone, or has been told.
+Task<std::shared_ptr<const TreeVerdict>> wait_for(Visit& visit, std::shared_ptr<TreeJob> job) {
+  if (!job) {
+    co_await reply_error(visit, 429, "too many objects are being scanned at once; try again");
+    co_return nullptr;
+  }
+  ++visit.gate.metrics.waiting;
+  while (!job->verdict && !visit.connection.stream().gone())
+    co_await job->changed.wait(k_look);
+  --visit.gate.metrics.waiting;
+  if (!job->verdict) visit.keep_alive = false;
+  co_return job->verdict;
+}
+
+// Decides on what was found, if anything was. False: the client has been told. `passed` (may be
+// null) gets a warning where the policy annotates.
+Task<bool> verdict_passes(Visit& visit, std::shared_ptr<const TreeVerdict> verdict,
+                          Headers* passed) {
+  Gate& gate = visit.gate;
+  const Report& report = verdict->report;
+  if (report.findings.empty() && report.gaps.empty()) co_return true;
+  Context context = visit.context(Road::hub);
+  context.sha256 = verdict->key;
+  const Decision plain = gate.keeper.preview(report, context);
+  if (plain.action == Action::allow && plain.would_be == Action::allow) co_return true;
+  Gatekeeper& keeper = gate.keeper;
+  Decision decision = co_await gate.loop.offload([&] { return keeper.decide(report, context); });
+  if (decision.passes()) {
+    if (passed != nullptr) add_warning(*passed, decision, context);
+    co_return true;
+  }
+  co_await reply_refusal(visit, std::move(decision), std::move(context));
+  co_return false;
 }
 
 bool names(const Report& report, std::string_view path) {
@@ -400,91 +443,49 @@ Task<bool> tree_permits(Visit& visit, Described& what) {
   const bool waits = !visit.is_head() || visit.client == Client::rust;
   if (!verdict) verdict = co_await remembered_verdict(visit, key, revision);
   if (!verdict) {
-    const std::shared_ptr<TreeJob> job = job_for(visit, key, revision);
+    const std::shared_ptr<TreeJob> job = job_for(visit, key, visit.asked.repo, revision);
     if (!waits) co_return true;
-    if (!job) {
-      co_await reply_error(visit, 429, "too many objects are being scanned at once; try again");
-      co_return false;
-    }
-    ++gate.metrics.waiting;
-    while (!job->verdict && !visit.connection.stream().gone())
-      co_await job->changed.wait(k_look);
-    --gate.metrics.waiting;
-    verdict = job->verdict;
-    if (!verdict) {
-      visit.keep_alive = false;
-      co_return false;
-    }
+    verdict = co_await wait_for(visit, job);
+    if (!verdict) co_return false;
   }
-  const Report& report = verdict->report;
-  if (decides && !names(report, visit.asked.path)) co_return true;
-  if (!waits || (report.findings.empty() && report.gaps.empty())) co_return true;
-  Context context = visit.context(Road::hub);
-  context.sha256 = verdict->key;
-  const Decision plain = gate.keeper.preview(report, context);
-  if (plain.action == Action::allow && plain.would_be == Action::allow) co_return true;
-  Gatekeeper& keeper = gate.keeper;
-  Decision decision = co_await gate.loop.offload([&] { return keeper.decide(report, context); });
-  if (decision.passes()) {
-    add_warning(what.passed, decision, context);
-    co_return true;
-  }
-  co_await reply_refusal(visit, std::move(decision), std::move(context));
-  co_return false;
+  if (decides && !names(verdict->report, visit.asked.path)) co_return true;
+  if (!waits) co_return true;
+  const bool passes = co_await verdict_passes(visit, verdict, &what.passed);
+  co_return passes;
 }
 
-Result<std::vector<ListedFile>> parse_tree_page(std::string_view json) {
-  boost::system::error_code failed;
-  boost::json::parse_options options;
-  options.max_depth = 16;
-  const auto value = boost::json::parse(json, failed, {}, options);
-  if (failed || !value.is_array()) return Error{"it is no list"};
-  const auto text = [](const boost::json::object& object, const char* name) {
-    const auto* field = object.if_contains(name);
-    return field && field->is_string() ? std::string(field->get_string()) : std::string();
-  };
-  const auto number = [](const boost::json::object& object, const char* name) -> std::uint64_t {
-    const auto* field = object.if_contains(name);
-    if (!field || !field->is_number()) return 0;
-    boost::system::error_code none;
-    const auto out = field->to_number<std::uint64_t>(none);
-    return none ? 0 : out;
-  };
-  std::vector<ListedFile> out;
-  for (const auto& item: value.get_array()) {
-    if (!item.is_object()) return Error{"an entry is no object"};
-    const auto& object = item.get_object();
-    ListedFile file;
-    file.path = text(object, "path");
-    if (file.path.empty()) return Error{"an entry has no path"};
-    if (text(object, "type") == "directory") continue;
-    file.oid = text(object, "oid");
-    file.size = number(object, "size");
-    if (const auto* lfs = object.if_contains("lfs"); lfs && lfs->is_object()) {
-      file.lfs = sha256_from_hex(text(lfs->get_object(), "oid"));
-      file.size = number(lfs->get_object(), "size");
-    }
-    out.push_back(std::move(file));
+Task<bool> revision_passes(Visit& visit, std::string repo, std::string commit) {
+  const std::string key = visit.gate.with_rules(visit.hub->name + "\n" + repo + "\n" + commit);
+  std::shared_ptr<const TreeVerdict> verdict = known_verdict(visit.gate, key, is_commit(commit));
+  if (!verdict) {
+    const std::shared_ptr<TreeJob> job = job_for(visit, key, repo, commit);
+    verdict = co_await wait_for(visit, job);
+    if (!verdict) co_return false;
   }
-  return out;
+  const bool passes = co_await verdict_passes(visit, verdict, nullptr);
+  co_return passes;
 }
 
-std::optional<std::string> next_page(std::string_view link, const Origin& upstream) {
-  while (!link.empty()) {
-    const std::size_t open = link.find('<');
-    const std::size_t close = link.find('>', open == std::string_view::npos ? 0 : open);
-    if (open == std::string_view::npos || close == std::string_view::npos) return std::nullopt;
-    const std::string_view address = link.substr(open + 1, close - open - 1);
-    const std::size_t end = std::min(link.find('<', close), link.size());
-    const std::string_view parameters = link.substr(close, end - close);
-    if (parameters.find("rel=\"next\"") != std::string_view::npos) {
-      const auto url = parse_url(address);
-      if (!url || !(url->origin == upstream)) return std::nullopt;
-      return url->target;
-    }
-    link.remove_prefix(end);
-  }
-  return std::nullopt;
+Task<bool> change_passes(Visit& visit, std::string repo, std::string parent,
+                         std::shared_ptr<const TreeChange> change) {
+  const std::shared_ptr<TreeJob> job =
+      start_job(visit, "", std::move(repo), std::move(parent), std::move(change));
+  // To the end, even if the client goes: what is judged is lent.
+  while (!job->verdict)
+    co_await job->changed.wait(k_look);
+  const bool passes = co_await verdict_passes(visit, job->verdict, nullptr);
+  co_return passes;
+}
+
+void keep_for_trees(Gate& gate, const Hub& hub, const std::string& repo, std::string_view bytes,
+                    const Sha256& sha256, const Report& report, std::string_view path) {
+  if (!fetched_for_tree(path) || bytes.size() > k_tree_file) return;
+  auto blob = std::make_shared<TreeBlob>();
+  blob->sha256 = sha256;
+  blob->size = bytes.size();
+  blob->report = report;
+  if (is_code(path)) blob->text = bytes;
+  keep_blob(gate, blob_key(gate, hub, repo, git_blob_id(bytes)), std::move(blob));
 }
 
 bool fetched_for_tree(std::string_view path) {

@@ -3,14 +3,14 @@
 // decide (code, configuration, indexes: small) are fetched with the person's own token, scanned,
 // and judged together with the hub's listing. Once a commit, whoever waits; bounded in files, bytes
 // and time, and what the bounds leave out is a gap for the policy to decide on.
+#include "proxy/hub/revision.hpp"
 #include "proxy/relay/object.hpp"
 #include "scanner/tree/tree.hpp"
 
 namespace hubgate::proxy {
 
-inline constexpr std::size_t k_tree_files = 50'000;                  ///< listed files of a revision
-inline constexpr std::size_t k_tree_fetches = 1'000;                 ///< files fetched for it
-inline constexpr std::uint64_t k_tree_file = std::uint64_t{4} << 20; ///< bytes of one
+inline constexpr std::size_t k_tree_fetches = 1'000;                   ///< files fetched for it
+inline constexpr std::uint64_t k_tree_file = std::uint64_t{4} << 20;   ///< bytes of one
 inline constexpr std::uint64_t k_tree_bytes = std::uint64_t{64} << 20; ///< bytes of all
 inline constexpr auto k_tree_code_time = std::chrono::seconds(60);     ///< for its code together
 inline constexpr auto k_tree_time = std::chrono::seconds(60);
@@ -28,17 +28,40 @@ struct TreeVerdict {
 /// fields that are passed where the policy annotates.
 Task<bool> tree_permits(Visit& visit, Described& what);
 
-/// A page of the hub's tree listing: JSON array of {type, path, oid, size, lfs: {oid, size}}.
-struct ListedFile {
-  std::string path;
-  std::string oid; ///< Git's
-  std::uint64_t size = 0;
-  std::optional<Sha256> lfs; ///< of an LFS object
+/// What a commit does to the tree of its parent. What it points to outlives the judging.
+struct TreeChange {
+  struct File {
+    std::string path;
+    Sha256 sha256{};
+    std::uint64_t size = 0;
+    const Report* report = nullptr;
+    std::string_view text = {}; ///< of inline files
+  };
+  std::vector<std::string> deleted;
+  std::vector<std::string> deleted_folders;
+  std::vector<File> added;
 };
-Result<std::vector<ListedFile>> parse_tree_page(std::string_view json);
 
-/// The target of a Link field's rel="next", if it is on `upstream`.
-std::optional<std::string> next_page(std::string_view link, const Origin& upstream);
+/// Decides on a revision that a new reference names. False: the client has been told.
+Task<bool> revision_passes(Visit& visit, std::string repo, std::string commit);
+
+/// Decides on the tree that a commit on top of `parent` would make; the first commit has none.
+/// False: the client has been told.
+Task<bool> change_passes(Visit& visit, std::string repo, std::string parent,
+                         std::shared_ptr<const TreeChange> change);
+
+/// A file that decides, by the name that Git gives it: what consecutive commits share is not
+/// fetched again for each.
+struct TreeBlob {
+  Sha256 sha256{};
+  std::uint64_t size = 0;
+  Report report;
+  std::string text; ///< of code
+};
+
+/// Keeps a file that a commit brings for the trees of later ones.
+void keep_for_trees(Gate& gate, const Hub& hub, const std::string& repo, std::string_view bytes,
+                    const Sha256& sha256, const Report& report, std::string_view path);
 
 /// Whether the pull of a revision fetches this file ahead of the weights.
 bool fetched_for_tree(std::string_view path);

@@ -363,7 +363,8 @@ Task<std::optional<LfsLink>> link_for(Visit& visit, LinkFor purpose) {
 } // namespace
 
 Task<std::shared_ptr<const Outcome>> judge_lfs_object(Visit& visit, Sha256 oid, std::uint64_t size,
-                                                      std::string& error, bool& busy) {
+                                                      TimePoint until, std::string& error,
+                                                      bool& busy) {
   json::object request;
   request["operation"] = "download";
   request["transfers"] = json::array{"basic"};
@@ -387,6 +388,7 @@ Task<std::shared_ptr<const Outcome>> judge_lfs_object(Visit& visit, Sha256 oid, 
     co_return nullptr;
   }
   Ask ask = ask_for(visit, *link);
+  ask.until = until;
   auto outcome = co_await judge_object(visit, std::move(ask), error, busy);
   co_return outcome;
 }

@@ -18,9 +18,10 @@ Task<void> serve_lfs_upload(Visit& visit);
 /// POST to a link of the gate that asks the hub whether an object came.
 Task<void> serve_lfs_verify(Visit& visit);
 
-/// Fetches and scans an object that the hub has under `oid`, or takes what is known of it. Null
-/// with a line in `error`; `busy`: it may be tried again.
+/// Fetches and scans an object that the hub has under `oid`, or takes what is known of it, until a
+/// time. Null with a line in `error`; `busy`: it may be tried again.
 Task<std::shared_ptr<const Outcome>> judge_lfs_object(Visit& visit, Sha256 oid, std::uint64_t size,
-                                                      std::string& error, bool& busy);
+                                                      TimePoint until, std::string& error,
+                                                      bool& busy);
 
 } // namespace hubgate::proxy

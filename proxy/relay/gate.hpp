@@ -40,6 +40,7 @@ class Shelf;
 struct CasSession;
 struct TreeJob;
 struct TreeVerdict;
+struct TreeBlob;
 
 struct Gate {
   Gate(Loop& loop_, const ServeConfig& config_, Gatekeeper& keeper_, WorkerPool& pool_,
@@ -62,6 +63,7 @@ struct Gate {
   Cache* cache = nullptr;                                    ///< null: there is none
   std::map<std::string, TimePoint> hubs_away; ///< by name: not asked before then (offline)
   std::uint32_t cached_transfers = 0;         ///< running from the cache's disk
+  Recent<std::shared_ptr<const TreeBlob>> tree_blobs{std::size_t{64} << 20}; ///< weighed in bytes
   std::shared_ptr<Shelf> shelf;               ///< xorbs that people sent; made when asked for
   std::string link_key;                       ///< for the HMAC of LFS links
   std::shared_ptr<Analyst> analyst;           ///< of packs; made when the first one comes

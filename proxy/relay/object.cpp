@@ -13,6 +13,8 @@ namespace hubgate::proxy {
 namespace {
 
 constexpr auto k_linger = std::chrono::seconds(30); ///< a scan that a 429 promised goes on
+constexpr auto k_goes_on =
+    std::chrono::minutes(30); ///< a scan that took longer than a client waits
 constexpr auto k_retry_unstorable = std::chrono::seconds(60);
 
 std::string_view unquoted(std::string_view etag) {
@@ -396,9 +398,17 @@ Task<std::shared_ptr<const Outcome>> judge_object(Visit& visit, Ask ask, std::st
   if (!flight) co_return nullptr;
   flight->join();
   ++visit.gate.metrics.waiting;
-  while (flight->state() == Flight::State::running && !visit.connection.stream().gone())
+  while (flight->state() == Flight::State::running && !visit.connection.stream().gone() &&
+         Clock::now() < ask.until)
     co_await flight->changed().wait(std::chrono::seconds(2));
   --visit.gate.metrics.waiting;
+  if (flight->state() == Flight::State::running && Clock::now() >= ask.until) {
+    flight->linger(k_goes_on);
+    flight->leave();
+    error = "its scan goes on; try again in a few minutes";
+    busy = true;
+    co_return nullptr;
+  }
   flight->leave();
   if (flight->state() != Flight::State::done) {
     error = flight->failure();

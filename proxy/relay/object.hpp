@@ -31,6 +31,7 @@ struct Ask {
   std::optional<std::uint64_t> size;
   /// Whether an ETag that looks like a sha256 is one: not on other hosts than hubs.
   bool trusts_etag = true;
+  TimePoint until = TimePoint::max(); ///< how long judge_object() waits
   /// What the road has to say before anything leaves, once the upstream has said yes. False: the
   /// client has been told. May add to what is passed.
   std::function<Task<bool>(Visit&, Described&)> permit;
@@ -55,7 +56,7 @@ std::shared_ptr<Flight> flight_for(Visit& visit, const Described& what,
 Task<std::shared_ptr<const Outcome>> known_outcome(Visit& visit, const Described& what);
 
 /// Fetches and scans the object without sending it anywhere, and waits for the end. Null with a
-/// line in `error`; `busy`: it may be tried again.
+/// line in `error`; `busy`: it may be tried again (the scan goes on when it took too long).
 Task<std::shared_ptr<const Outcome>> judge_object(Visit& visit, Ask ask, std::string& error,
                                                   bool& busy);
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-from . import upload, xet_write
+from . import changes, upload, xet_write
 from .faults import Faults, Log
 from .store import KINDS, Entry, Repository, Store
 from .wire import Handler, Reply, Server, ProcessBody, json_reply, ranged, serve_in_thread
@@ -241,6 +241,10 @@ class HubHandler(Handler):
                                "auth": {"type": "access_token", "accessToken": {"displayName": "t", "role": "write"}}})
         if parts[:2] == ["repos", "create"] and method == "POST":
             return upload.create(self, json.loads(self.read_body()))
+        if parts == ["repos", "move"] and method == "POST":
+            return changes.move(self, json.loads(self.read_body()))
+        if parts == ["repos", "delete"] and method == "DELETE":
+            return changes.delete(self, json.loads(self.read_body()))
         if parts[:1] == ["validate-yaml"]:
             return json_reply({"errors": [], "warnings": []})
         if parts[:1] == ["resolve-cache"] and len(parts) > 4:
@@ -261,6 +265,9 @@ class HubHandler(Handler):
             return getattr(upload, verb)(self, repo, rest[0] if rest else "main")
         if verb in ("xet-read-token", "xet-write-token") and self.hub.cas:
             return xet_write.token_reply(self, verb.split("-")[1])
+        if method in ("POST", "PUT", "DELETE") and verb != "paths-info":
+            if reply := changes.change(self, repo, verb, rest, method):
+                return reply
         commit = repo.commit_of(rest[0] if rest else "main")
         if not commit and rest[:1] == ["HEAD"]:
             commit = repo.commit_of("main")
@@ -320,6 +327,9 @@ class HubHandler(Handler):
         value: dict = {"branches": [], "tags": [], "converts": [], "pullRequests": []}
         for line in filter(None, lines):
             ref, commit = line.split()
+            if ref.startswith("refs/pr/"):
+                value["pullRequests"].append({"name": ref.split("/")[2], "ref": ref, "targetCommit": commit})
+                continue
             group = "branches" if ref.startswith("refs/heads/") else "tags"
             value[group].append({"name": ref.split("/", 2)[2], "ref": ref, "targetCommit": commit})
         return value

@@ -179,8 +179,11 @@ class Store:
         return oid, size
 
     def commit(self, repo: Repository, files: dict[str, Optional[Content]], message: str = "Add files",
-               branch: str = "main", pointers: Optional[dict[str, tuple[str, int]]] = None) -> str:
-        """Commits files (None deletes; large kinds go to LFS) and ready-made pointers; returns the sha."""
+               branch: str = "main", pointers: Optional[dict[str, tuple[str, int]]] = None,
+               start: Optional[str] = None) -> str:
+        """Commits files (None deletes; large kinds go to LFS) and ready-made pointers; returns the sha.
+        `start`: the parent of the first commit of a reference."""
+        ref = branch if branch.startswith("refs/") else f"refs/heads/{branch}"
         blobs: dict[str, Optional[bytes]] = {}
         for path, content in files.items():
             if content is None:
@@ -192,10 +195,10 @@ class Store:
         for path, pointer in (pointers or {}).items():
             blobs[path] = make_pointer(*pointer)
         with self.lock:
-            parent = repo.commit_of(f"refs/heads/{branch}")
+            parent = repo.commit_of(ref) or start
             if not parent:
                 blobs.setdefault(".gitattributes", ATTRIBUTES)
-            stream = [f"commit refs/heads/{branch}\ncommitter Sample <sample@hub.invalid> 1700000000 +0000\n"
+            stream = [f"commit {ref}\ncommitter Sample <sample@hub.invalid> 1700000000 +0000\n"
                       f"data {len(message.encode())}\n{message}\n".encode()]
             if parent:
                 stream.append(f"from {parent}\n".encode())
@@ -205,6 +208,6 @@ class Store:
                 else:
                     stream.append(f"M 100644 inline {path}\ndata {len(blob)}\n".encode() + blob + b"\n")
             git(repo.path, "fast-import", "--quiet", "--force", stdin=b"".join(stream))
-            commit = repo.commit_of(f"refs/heads/{branch}")
+            commit = repo.commit_of(ref)
         assert commit
         return commit

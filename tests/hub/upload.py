@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import xet_write
+from . import changes, xet_write
 from .store import LFS_SUFFIXES, Repository
 from .wire import Reply, json_reply
 
@@ -87,7 +87,9 @@ def create(handler: "HubHandler", request: dict) -> Reply:
     url = f"{handler.hub.url}/{'' if kind == 'models' else kind + '/'}{name}"
     if handler.hub.store.repository(kind, name):
         return json_reply({"error": "You already created this repo", "url": url}, 409)
-    handler.hub.store.create(kind, name)
+    made = handler.hub.store.create(kind, name)
+    if request.get("files"):
+        handler.hub.store.commit(made, {item["path"]: base64.b64decode(item["content"]) for item in request["files"]})
     return json_reply({"url": url, "name": name, "id": name})
 
 
@@ -111,9 +113,17 @@ def commit(handler: "HubHandler", repo: Repository, revision: str) -> Reply:
         elif item["key"] == "lfsFile":
             if not handler.hub.store.lfs_path(value["oid"]).exists() and not xet_write.materialize(handler, value["oid"]):
                 return json_reply({"error": f"LFS object {value['oid']} is missing"}, 400)
-            pointers[value["path"]] = (value["oid"], value["size"])
-        elif item["key"] in ("deletedFile", "deletedFolder"):
-            files[value["path"]] = None
-    sha = handler.hub.store.commit(repo, files, message, revision, pointers)
+            pointers[value["path"]] = (value["oid"], handler.hub.store.lfs_path(value["oid"]).stat().st_size)
+        elif item["key"] in ("deletedFile", "deletedFolder", "deletedEntry"):
+            files[value["path"].rstrip("/")] = None
+    ref, pull = f"refs/heads/{revision}" if not revision.startswith("refs/") else revision, None
+    start = repo.commit_of(revision)
+    if "create_pr=1" in handler.query:
+        pull = changes.next_pull(repo)
+        ref = f"refs/pr/{pull}"
+    sha = handler.hub.store.commit(repo, files, message, ref, pointers, start)
     url = f"{handler.hub.url}/{'' if repo.kind == 'models' else repo.kind + '/'}{repo.name}"
-    return json_reply({"success": True, "commitOid": sha, "commitUrl": f"{url}/commit/{sha}", "hookOutput": ""})
+    answer = {"success": True, "commitOid": sha, "commitUrl": f"{url}/commit/{sha}", "hookOutput": ""}
+    if pull:
+        answer["pullRequestUrl"] = f"{url}/discussions/{pull}"
+    return json_reply(answer)
