@@ -290,15 +290,6 @@ Result<std::optional<StoredAnalysis>> Store::analysis(const ObjectKey& key) {
   return std::optional<StoredAnalysis>(std::move(out));
 }
 
-std::optional<std::uint64_t> Store::size_of(const Sha256& sha256) {
-  const std::lock_guard lock(impl_->mutex);
-  sql::Statement find(impl_->db(), "SELECT size FROM analyses WHERE sha256 = ?",
-                      "look up a length");
-  const auto found = find.bind(Bytes(sha256)).row();
-  if (!found || !*found) return std::nullopt;
-  return static_cast<std::uint64_t>(find.integer(0));
-}
-
 Result<void> Store::remember_tree(std::string_view tree, const Report& report,
                                   std::optional<std::string> rules) {
   if (!storable(report)) return Error{"store: an unfinished scan is no tree verdict"};

@@ -129,8 +129,6 @@ public:
   /// The record of this engine and these rules, else the newest other one, marked as not current.
   Result<std::optional<StoredAnalysis>> analysis(const ObjectKey& key);
   static bool storable(const Report& report);
-  /// The length of the bytes with this hash, if some were analysed (by whatever engine).
-  std::optional<std::uint64_t> size_of(const Sha256& sha256);
 
   /// Notes that a scan failed; returns from when on it may be tried again (doubling from 30 s to
   /// 1 h). A remembered analysis forgets it.

@@ -62,6 +62,10 @@ const char* route_name(Route route) {
     return "lfs-object";
   case Route::lfs_upload:
     return "lfs-upload";
+  case Route::lfs_part:
+    return "lfs-part";
+  case Route::lfs_completion:
+    return "lfs-completion";
   case Route::lfs_verify:
     return "lfs-verify";
   case Route::lfs_locks:
@@ -487,6 +491,12 @@ Task<void> Server::dispatch(Visit& visit) {
     break;
   case Route::lfs_upload:
     co_await serve_lfs_upload(visit);
+    break;
+  case Route::lfs_part:
+    co_await serve_lfs_part(visit);
+    break;
+  case Route::lfs_completion:
+    co_await serve_lfs_completion(visit);
     break;
   case Route::lfs_verify:
     co_await serve_lfs_verify(visit);

@@ -208,16 +208,12 @@ Task<bool> find_sizes(Visit& visit, CommitBody& commit, const std::string& paren
   const TimePoint until = Clock::now() + k_patience;
   const Listing listing = co_await list_files(visit.gate, *visit.hub, visit.asked.repo, parent,
                                               std::move(fields), until);
-  Store& store = visit.gate.keeper.store();
   for (LinkedFile& file: commit.linked) {
     if (file.size) continue;
     for (const ListedFile& listed: listing.files)
       if (listed.lfs == file.oid) file.size = listed.size;
-    if (!file.size) {
-      const Sha256 oid = file.oid;
-      auto known = co_await visit.gate.loop.offload([&] { return store.size_of(oid); });
-      if (known) file.size = *known;
-    }
+    if (const auto* known = visit.gate.sizes.find(hex(file.oid)); !file.size && known != nullptr)
+      file.size = *known;
     if (file.size) continue;
     visit.asked.path = file.path;
     co_await refuse(visit, Road::hub, "not-listed",

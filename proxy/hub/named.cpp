@@ -98,6 +98,7 @@ Task<bool> judge_named(Visit& visit, std::string repo, std::string commit,
     co_return false;
   }
   for (const NamedFile& file: files) {
+    visit.gate.sizes.put(hex(file.outcome->digest.sha256), file.outcome->digest.size);
     if (!file.outcome->mismatch) continue;
     visit.asked.path = file.path;
     co_await refuse(visit, Road::hub, "hash-mismatch",

@@ -166,6 +166,10 @@ Asked classify(std::string_view method, Target target) {
       asked.route = Route::cas;
     else if (purpose == "upload" && method == "PUT")
       asked.route = Route::lfs_upload;
+    else if (purpose == "part" && method == "PUT")
+      asked.route = Route::lfs_part;
+    else if (purpose == "complete" && method == "POST")
+      asked.route = Route::lfs_completion;
     else if (purpose == "verify" && method == "POST")
       asked.route = Route::lfs_verify;
     else

@@ -6,27 +6,29 @@
 namespace hubgate::proxy {
 
 enum class Route {
-  object,     ///< …/resolve/REV/PATH and its other spellings: the bytes of a file
-  listing,    ///< JSON of the API that a GET asks for, tree listings among it
-  paths_info, ///< POST /api/…/paths-info/REV
-  json_post,  ///< POST /api/validate-yaml: JSON both ways
-  change,     ///< changes repositories and references: Asked::change says how
-  preupload,  ///< POST /api/…/preupload/REV
-  commit,     ///< POST /api/…/commit/REV
-  xet_token,  ///< GET /api/…/xet-{read,write}-token/REV
-  cas,        ///< what clients ask of the gate as a CAS
-  telemetry,  ///< POST /v1/telemetry: what they count about it
-  lfs_batch,  ///< POST ….git/info/lfs/objects/batch
-  lfs_object, ///< a link of the gate to an LFS object
-  lfs_upload, ///< a link of the gate that takes one
-  lfs_verify, ///< a link of the gate that asks whether it came
-  lfs_locks,  ///< ….git/info/lfs/locks…
-  git_refs,   ///< GET ….git/info/refs?service=git-upload-pack
-  git_pack,   ///< POST ….git/git-upload-pack
-  git_push,   ///< anything of git-receive-pack
-  page,       ///< another GET or HEAD
-  file_host,  ///< GET or HEAD on an intercepted host that has files and no API
-  refused,    ///< another method
+  object,         ///< …/resolve/REV/PATH and its other spellings: the bytes of a file
+  listing,        ///< JSON of the API that a GET asks for, tree listings among it
+  paths_info,     ///< POST /api/…/paths-info/REV
+  json_post,      ///< POST /api/validate-yaml: JSON both ways
+  change,         ///< changes repositories and references: Asked::change says how
+  preupload,      ///< POST /api/…/preupload/REV
+  commit,         ///< POST /api/…/commit/REV
+  xet_token,      ///< GET /api/…/xet-{read,write}-token/REV
+  cas,            ///< what clients ask of the gate as a CAS
+  telemetry,      ///< POST /v1/telemetry: what they count about it
+  lfs_batch,      ///< POST ….git/info/lfs/objects/batch
+  lfs_object,     ///< a link of the gate to an LFS object
+  lfs_upload,     ///< a link of the gate that takes one
+  lfs_part,       ///< a link of the gate that takes a part of one
+  lfs_completion, ///< a link of the gate that all parts were sent to
+  lfs_verify,     ///< a link of the gate that asks whether it came
+  lfs_locks,      ///< ….git/info/lfs/locks…
+  git_refs,       ///< GET ….git/info/refs?service=git-upload-pack
+  git_pack,       ///< POST ….git/git-upload-pack
+  git_push,       ///< anything of git-receive-pack
+  page,           ///< another GET or HEAD
+  file_host,      ///< GET or HEAD on an intercepted host that has files and no API
+  refused,        ///< another method
 };
 
 /// What changes without bytes of files (but for create_repo, which may bring some).

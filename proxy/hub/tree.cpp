@@ -313,7 +313,8 @@ Task<void> run(Gate& gate, std::shared_ptr<TreeJob> job) {
   std::shared_ptr<const TreeVerdict> verdict = co_await gate.loop.offload([&] {
     auto out = verdict_of_job(keeper, *job);
     // So that the revision is known after a restart, and when the hub can't be asked.
-    if (gate.cache && is_commit(job->revision) && out->key && out->report.complete())
+    if (gate.cache && !job->change && is_commit(job->revision) && out->key &&
+        out->report.complete())
       (void)gate.cache->index().remember_tree(job->hub->name, job->repo, job->revision,
                                               hex(*out->key));
     return out;

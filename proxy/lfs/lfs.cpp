@@ -2,6 +2,7 @@
 
 #include "proxy/hub/listing.hpp"
 #include "proxy/lfs/links.hpp"
+#include "proxy/lfs/multipart.hpp"
 #include "proxy/relay/object.hpp"
 #include "proxy/relay/put.hpp"
 
@@ -197,24 +198,60 @@ Task<std::optional<std::string>> known_refusal(Visit& visit, const LfsLink& link
   co_return refusal;
 }
 
+// The object that an entry of the answer is about; nothing when it does not say.
+std::optional<LfsLink> object_of(const Visit& visit, const json::object& object) {
+  const auto oid = text_of(object, "oid");
+  const auto digest = oid ? sha256_from_hex(*oid) : std::nullopt;
+  const auto* size = object.if_contains("size");
+  if (!digest || size == nullptr || !size->is_number()) return std::nullopt;
+  boost::system::error_code wrong;
+  LfsLink out;
+  out.size = size->to_number<std::uint64_t>(wrong);
+  if (wrong) return std::nullopt;
+  out.oid = *digest;
+  out.hub = visit.hub->name;
+  out.user = visit.user;
+  out.repo = visit.asked.repo;
+  out.expires = now() + visit.gate.config.link_life.count();
+  return out;
+}
+
+// The action that takes the bytes, whole or in parts; nothing when there is none that we follow.
+std::optional<json::object> upload_action(const Visit& visit, const json::object& object,
+                                          const LfsLink& asked) {
+  const auto* actions = object.at("actions").if_object();
+  const auto* upload = actions != nullptr ? actions->if_contains("upload") : nullptr;
+  if (upload == nullptr || !upload->is_object()) return std::nullopt;
+  const auto* header = upload->get_object().if_contains("header");
+  if (header != nullptr && header->is_object() && header->get_object().contains("chunk_size"))
+    return parts_action(visit, upload->get_object(), asked);
+  const auto whole = link_of(visit, object, "upload", LinkFor::upload);
+  return whole ? std::optional(action(visit, *whole)) : std::nullopt;
+}
+
 // An object of the answer to an upload: the client sends its bytes here. One without actions is on
 // the hub already; the commit that names it is where it is judged.
 Task<void> offer_upload(Visit& visit, json::object& object) {
-  const bool asked = object.if_contains("actions") != nullptr;
-  if (!asked || object.if_contains("error") != nullptr) co_return;
-  auto upload = link_of(visit, object, "upload", LinkFor::upload);
-  if (!upload || upload->fields.has("chunk_size")) {
-    set_error(object, 404, "hubgate: the upstream gives no upload link that the gate follows");
+  if (object.if_contains("error") != nullptr) co_return;
+  const auto asked = object_of(visit, object);
+  if (!asked) {
+    set_error(object, 404, "hubgate: the upstream's answer does not name the object");
     co_return;
   }
-  auto refusal = co_await known_refusal(visit, *upload);
+  auto refusal = co_await known_refusal(visit, *asked);
   if (refusal) {
     set_error(object, 422, std::move(*refusal));
     co_return;
   }
+  if (object.if_contains("actions") == nullptr) co_return;
+  auto upload = upload_action(visit, object, *asked);
+  if (!upload) {
+    set_error(object, 404, "hubgate: the upstream gives no upload link that the gate follows");
+    co_return;
+  }
   const auto verify = link_of(visit, object, "verify", LinkFor::verify);
   json::object actions;
-  actions["upload"] = action(visit, *upload);
+  actions["upload"] = std::move(*upload);
   if (verify) actions["verify"] = action(visit, *verify);
   object["actions"] = std::move(actions);
 }
@@ -230,7 +267,7 @@ Task<void> answer_upload(Visit& visit, json::object answer) {
   for (json::value& value: objects)
     if (auto* object = value.if_object()) co_await offer_upload(visit, *object);
   answer["objects"] = std::move(objects);
-  answer["transfer"] = "basic";
+  if (text_of(answer, "transfer") != "multipart") answer["transfer"] = "basic";
   Headers headers;
   headers.set("Content-Type", k_type);
   std::string text(json::serialize(answer));
@@ -242,8 +279,15 @@ std::optional<json::object> batch_request(const std::string& body) {
   boost::system::error_code wrong;
   json::value asked = json::parse(body, wrong);
   if (wrong || !asked.is_object()) return std::nullopt;
-  asked.get_object()["transfers"] = json::array{"basic"};
-  return std::move(asked.get_object());
+  json::object& request = asked.get_object();
+  json::array transfers{"basic"};
+  const auto* offered = request.if_contains("transfers");
+  const bool parts = offered != nullptr && offered->is_array() &&
+                     std::any_of(offered->get_array().begin(), offered->get_array().end(),
+                                 [](const json::value& one) { return one == "multipart"; });
+  if (parts && text_of(request, "operation") == "upload") transfers.push_back("multipart");
+  request["transfers"] = std::move(transfers);
+  return std::move(request);
 }
 
 Fetch batch_fetch(const Visit& visit, std::string target, std::string request) {
@@ -406,6 +450,18 @@ Task<void> serve_lfs_upload(Visit& visit) {
   if (const auto type = visit.request.headers.get("content-type"))
     fetch.headers.set("Content-Type", *type);
   co_await serve_put(visit, std::move(fetch), link->oid, link->size);
+}
+
+Task<void> serve_lfs_part(Visit& visit) {
+  visit.direction = Direction::push;
+  auto link = co_await link_for(visit, LinkFor::part);
+  if (link) co_await serve_part(visit, std::move(*link));
+}
+
+Task<void> serve_lfs_completion(Visit& visit) {
+  visit.direction = Direction::push;
+  auto link = co_await link_for(visit, LinkFor::complete);
+  if (link) co_await serve_completion(visit, std::move(*link));
 }
 
 Task<void> serve_lfs_verify(Visit& visit) {

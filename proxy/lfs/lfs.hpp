@@ -15,6 +15,12 @@ Task<void> serve_lfs_object(Visit& visit);
 /// PUT of an object to a link of the gate.
 Task<void> serve_lfs_upload(Visit& visit);
 
+/// PUT of a part of an object to a link of the gate.
+Task<void> serve_lfs_part(Visit& visit);
+
+/// POST to a link of the gate when all parts were sent.
+Task<void> serve_lfs_completion(Visit& visit);
+
 /// POST to a link of the gate that asks the hub whether an object came.
 Task<void> serve_lfs_verify(Visit& visit);
 

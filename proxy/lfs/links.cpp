@@ -33,7 +33,8 @@ std::optional<std::string> take(std::string_view& in) {
   return out;
 }
 
-constexpr std::array<std::string_view, 3> k_purposes = {"lfs", "upload", "verify"};
+constexpr std::array<std::string_view, 5> k_purposes = {"lfs", "upload", "verify", "part",
+                                                        "complete"};
 
 std::string_view name_of(LinkFor purpose) {
   return k_purposes[static_cast<std::size_t>(purpose)];
@@ -49,6 +50,9 @@ std::string payload(const LfsLink& link) {
   put(out, hex(link.oid));
   put(out, std::to_string(link.size));
   put(out, std::to_string(link.expires));
+  put(out, std::to_string(link.part));
+  put(out, std::to_string(link.chunk));
+  put(out, link.upload);
   for (const Header field: link.fields) {
     put(out, field.name);
     put(out, field.value);
@@ -124,11 +128,17 @@ Result<LfsLink> read_link(const Target& target, std::string_view key, std::int64
   const auto oid = take(rest);
   const auto size = take(rest);
   const auto expires = take(rest);
+  const auto part = take(rest);
+  const auto chunk = take(rest);
+  const auto upload = take(rest);
   const auto digest = oid ? sha256_from_hex(*oid) : std::nullopt;
   const auto bytes = size ? parse_decimal(*size) : std::nullopt;
   const auto until = expires ? parse_decimal(*expires) : std::nullopt;
+  const auto number = part ? parse_decimal(*part) : std::nullopt;
+  const auto length = chunk ? parse_decimal(*chunk) : std::nullopt;
   const auto known = std::find(k_purposes.begin(), k_purposes.end(), purpose.value_or(""));
-  if (known == k_purposes.end() || !url || !user || !hub || !repo || !digest || !bytes || !until)
+  if (known == k_purposes.end() || !url || !user || !hub || !repo || !digest || !bytes || !until ||
+      !number || !length || !upload)
     return Error{"this link is malformed"};
   while (!rest.empty()) {
     const auto name = take(rest);
@@ -144,6 +154,9 @@ Result<LfsLink> read_link(const Target& target, std::string_view key, std::int64
   out.oid = *digest;
   out.size = *bytes;
   out.expires = static_cast<std::int64_t>(*until);
+  out.part = static_cast<std::uint32_t>(*number);
+  out.chunk = *length;
+  out.upload = *upload;
   if (target.segments.size() != 3 || target.segments[1] != *purpose || target.segments[2] != *oid)
     return Error{"this link names another object"};
   if (now >= out.expires) return Error{"this link has expired: fetch again"};

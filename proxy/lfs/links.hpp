@@ -8,7 +8,7 @@
 namespace hubgate::proxy {
 
 /// What a link is for; part of what the HMAC covers, and of the path.
-enum class LinkFor { download, upload, verify };
+enum class LinkFor { download, upload, verify, part, complete };
 
 struct LfsLink {
   LinkFor purpose = LinkFor::download;
@@ -20,9 +20,13 @@ struct LfsLink {
   Sha256 oid{};
   std::uint64_t size = 0;
   std::int64_t expires = 0; ///< seconds since 1970
+  std::uint32_t part = 0;   ///< number from 1 on, of an upload in parts
+  std::uint64_t chunk = 0;  ///< bytes of each part but the last
+  std::string upload;       ///< which upload in parts
 };
 
-/// "/_hubgate/lfs/OID?…" ("upload" or "verify" instead of "lfs"); `key` is secret.
+/// "/_hubgate/lfs/OID?…" ("upload", "verify", "part" or "complete" instead of "lfs"); `key` is
+/// secret.
 std::string make_link(const LfsLink& link, std::string_view key);
 
 /// The reverse. An error for a wrong HMAC, an expired link (`now`) or a malformed one.

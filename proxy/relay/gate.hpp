@@ -41,6 +41,7 @@ struct CasSession;
 struct TreeJob;
 struct TreeVerdict;
 struct TreeBlob;
+struct Assembly;
 
 struct Gate {
   Gate(Loop& loop_, const ServeConfig& config_, Gatekeeper& keeper_, WorkerPool& pool_,
@@ -64,9 +65,11 @@ struct Gate {
   std::map<std::string, TimePoint> hubs_away; ///< by name: not asked before then (offline)
   std::uint32_t cached_transfers = 0;         ///< running from the cache's disk
   Recent<std::shared_ptr<const TreeBlob>> tree_blobs{std::size_t{64} << 20}; ///< weighed in bytes
-  std::shared_ptr<Shelf> shelf;               ///< xorbs that people sent; made when asked for
-  std::string link_key;                       ///< for the HMAC of LFS links
-  std::shared_ptr<Analyst> analyst;           ///< of packs; made when the first one comes
+  std::map<std::string, std::shared_ptr<Assembly>> assemblies; ///< uploads in parts, by key
+  Recent<std::uint64_t> sizes{100'000}; ///< of objects that were judged, by sha256
+  std::shared_ptr<Shelf> shelf;         ///< xorbs that people sent; made when asked for
+  std::string link_key;                 ///< for the HMAC of LFS links
+  std::shared_ptr<Analyst> analyst;     ///< of packs; made when the first one comes
   std::shared_ptr<BlobNames> blob_names;
   Recent<std::shared_ptr<const CasSession>> cas_sessions{20'000}; ///< pulls over Xet, by name
   std::string spool_directory;

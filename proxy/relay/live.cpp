@@ -4,7 +4,6 @@
 #include "proxy/relay/checked.hpp"
 
 #include <algorithm>
-#include <fcntl.h>
 
 namespace hubgate::proxy {
 
@@ -114,22 +113,6 @@ Task<bool> wait_for_outcome(Live& live, bool hold) {
   co_return true;
 }
 
-// Blocked bytes go to quarantine if the policy says so and all of them are still here.
-Task<void> keep_for_review(Live& live, const Decision& decision) {
-  Spool& spool = live.flight->spool();
-  if (decision.action != Action::quarantine || spool.dropped()) co_return;
-  Gatekeeper& keeper = live.visit.gate.keeper;
-  Fd memory(::fcntl(spool.memory_fd(), F_DUPFD_CLOEXEC, 0));
-  Fd disk(::fcntl(spool.disk_fd(), F_DUPFD_CLOEXEC, 0));
-  Fd state(::fcntl(spool.state_fd(), F_DUPFD_CLOEXEC, 0));
-  auto source = ArrivingSource::from_spool(std::move(memory), std::move(disk), std::move(state));
-  if (!source) co_return;
-  co_await live.visit.gate.loop.offload([&] {
-    const auto kept = keeper.quarantine(decision, live.context, **source);
-    return kept.ok();
-  });
-}
-
 // Everything that has not left yet, from the flight while it has it, else from the upstream again.
 Task<void> send_rest(Live& live, Ask ask) {
   const std::shared_ptr<const Outcome> outcome = live.flight->outcome();
@@ -175,7 +158,7 @@ Task<void> relay_live(Visit& visit, Ask ask, std::shared_ptr<Flight> flight, Hea
   }
   Decision decision = co_await decide(visit.gate, flight->outcome(), live.context);
   if (!decision.passes()) {
-    co_await keep_for_review(live, decision);
+    co_await keep_for_review(live.visit.gate, *live.flight, decision, live.context);
     if (!live.writer.head_sent()) {
       co_await reply_refusal(visit, std::move(decision), live.context);
       co_return;

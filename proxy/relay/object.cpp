@@ -6,6 +6,8 @@
 #include "proxy/relay/live.hpp"
 #include "proxy/xet/hash.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 
 namespace hubgate::proxy {
@@ -327,6 +329,7 @@ Task<std::shared_ptr<const Outcome>> known_outcome(Visit& visit, const Described
 Task<Decision> decide(Gate& gate, std::shared_ptr<const Outcome> outcome, Context& context) {
   context.sha256 = outcome->digest.sha256;
   context.size = outcome->digest.size;
+  gate.sizes.put(hex(outcome->digest.sha256), outcome->digest.size);
   Gatekeeper& keeper = gate.keeper;
   const bool mismatch = outcome->mismatch;
   Decision decision = co_await gate.loop.offload([&] {
@@ -368,6 +371,22 @@ Task<std::shared_ptr<const Outcome>> held_outcome(Visit& visit, Described what) 
 }
 
 } // namespace
+
+Task<void> keep_for_review(Gate& gate, Flight& flight, const Decision& decision,
+                           const Context& context) {
+  Spool& spool = flight.spool();
+  if (decision.action != Action::quarantine || spool.dropped()) co_return;
+  Gatekeeper& keeper = gate.keeper;
+  Fd memory(::fcntl(spool.memory_fd(), F_DUPFD_CLOEXEC, 0));
+  Fd disk(::fcntl(spool.disk_fd(), F_DUPFD_CLOEXEC, 0));
+  Fd state(::fcntl(spool.state_fd(), F_DUPFD_CLOEXEC, 0));
+  auto source = ArrivingSource::from_spool(std::move(memory), std::move(disk), std::move(state));
+  if (!source) co_return;
+  co_await gate.loop.offload([&] {
+    const auto kept = keeper.quarantine(decision, context, **source);
+    return kept.ok();
+  });
+}
 
 Task<std::shared_ptr<const Outcome>> judge_object(Visit& visit, Ask ask, std::string& error,
                                                   bool& busy) {

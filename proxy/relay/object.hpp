@@ -60,6 +60,10 @@ Task<std::shared_ptr<const Outcome>> known_outcome(Visit& visit, const Described
 Task<std::shared_ptr<const Outcome>> judge_object(Visit& visit, Ask ask, std::string& error,
                                                   bool& busy);
 
+/// Blocked bytes go to quarantine if the policy says so and all of them are still here.
+Task<void> keep_for_review(Gate& gate, Flight& flight, const Decision& decision,
+                           const Context& context);
+
 /// Records and returns the decision for an outcome in `context` (its sha256 and size are set here).
 Task<Decision> decide(Gate& gate, std::shared_ptr<const Outcome> outcome, Context& context);
 

@@ -186,6 +186,7 @@ Task<void> serve_put(Visit& visit, Fetch fetch, Sha256 oid, std::uint64_t size) 
   Decision decision = co_await decide(visit.gate, flight->outcome(), put.context);
   if (!decision.passes()) {
     put.upload.reset(); // short of what was announced: never an object there
+    co_await keep_for_review(visit.gate, *flight, decision, put.context);
     co_await reply_refusal(visit, std::move(decision), put.context);
     co_return;
   }

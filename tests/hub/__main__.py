@@ -17,6 +17,7 @@ parser.add_argument("--cdn-port", type=int, default=0)
 parser.add_argument("--page-size", type=int, default=1000, help="entries of a tree page")
 parser.add_argument("--no-xet", action="store_true", help="no Xet metadata")
 parser.add_argument("--no-samples", action="store_true")
+parser.add_argument("--part-size", type=int, help="LFS uploads above so many bytes come in parts of so many")
 parser.add_argument("--cas", type=Path, help="program of a CAS, run behind /_cas")
 parser.add_argument("--cas-direct", action="store_true", help="clients fetch ranges of xorbs from the CAS itself")
 parser.add_argument("--tls-cert", type=Path)
@@ -33,6 +34,7 @@ if arguments.tls_cert:
     context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
 hub = Hub(store, arguments.port, arguments.cdn_port, arguments.page_size, not arguments.no_xet,
           host=arguments.host, tls=context, known_as=arguments.known_as,
+          part_size=arguments.part_size,
           cas=Cas(arguments.cas, arguments.root / "cas") if arguments.cas else None, cas_direct=arguments.cas_direct)
 hub.start()
 print(f"hub {hub.url} cdn {hub.cdn_url}", flush=True)

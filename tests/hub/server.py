@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-from . import changes, upload, xet_write
+from . import changes, multipart, upload, xet_write
 from .faults import Faults, Log
 from .store import KINDS, Entry, Repository, Store
 from .wire import Handler, Reply, Server, ProcessBody, json_reply, ranged, serve_in_thread
@@ -40,6 +40,7 @@ class Hub:
     known_as: Optional[tuple[str, str]] = None  # URLs of hub and CDN as others reach them
     cas: Optional[xet_write.Cas] = None
     cas_direct: bool = False  # ranges of xorbs come from the CAS itself, unseen and undisturbed
+    part_size: Optional[int] = None
 
     def __post_init__(self) -> None:
         self.faults = Faults()
@@ -103,6 +104,8 @@ class CdnHandler(Handler):
             return Reply(403, {"Content-Type": "application/xml"}, b"<Error><Code>AccessDenied</Code></Error>")
         oid = self.raw_path.rsplit("/", 1)[-1]
         path = self.hub.store.lfs_path(oid)
+        if self.raw_path.startswith("/parts/") and method == "PUT":
+            return multipart.put_part(self)
         if method == "PUT":
             return upload.put_object(self, oid)
         if not path.exists():
@@ -241,6 +244,8 @@ class HubHandler(Handler):
                                "auth": {"type": "access_token", "accessToken": {"displayName": "t", "role": "write"}}})
         if parts[:2] == ["repos", "create"] and method == "POST":
             return upload.create(self, json.loads(self.read_body()))
+        if parts[:1] == ["complete_multipart"] and method == "POST":
+            return multipart.complete(self, parts[1])
         if parts == ["repos", "move"] and method == "POST":
             return changes.move(self, json.loads(self.read_body()))
         if parts == ["repos", "delete"] and method == "DELETE":

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import changes, xet_write
+from . import changes, multipart, xet_write
 from .store import LFS_SUFFIXES, Repository
 from .wire import Reply, json_reply
 
@@ -37,12 +37,13 @@ def lfs(handler: "HubHandler", repo: Repository, rest: list[str], method: str) -
         good = path.exists() and path.stat().st_size == request["size"]
         return lfs_reply({}) if good else lfs_reply({"message": "Object not found"}, 404)
     if rest == ["objects", "batch"]:
-        return lfs_reply({"transfer": "basic", "hash_algo": "sha256",
-                          "objects": [batch_object(handler, repo, request["operation"], item) for item in request["objects"]]})
+        parts = "multipart" in request.get("transfers", [])
+        return lfs_reply({"transfer": "multipart" if parts and handler.hub.part_size else "basic", "hash_algo": "sha256",
+                          "objects": [batch_object(handler, repo, request["operation"], item, parts) for item in request["objects"]]})
     return lfs_reply({"message": "Not found"}, 404)
 
 
-def batch_object(handler: "HubHandler", repo: Repository, operation: str, item: dict) -> dict:
+def batch_object(handler: "HubHandler", repo: Repository, operation: str, item: dict, parts: bool = False) -> dict:
     oid, size = item["oid"], item["size"]
     answer = {"oid": oid, "size": size, "authenticated": True}
     if not re.fullmatch(r"[0-9a-f]{64}", oid):
@@ -56,6 +57,8 @@ def batch_object(handler: "HubHandler", repo: Repository, operation: str, item: 
     if path.exists():
         return answer
     verify = f"{handler.hub.url}/{'' if repo.kind == 'models' else repo.kind + '/'}{repo.name}.git/info/lfs/verify"
+    if parts and handler.hub.part_size and size > handler.hub.part_size:
+        return {**answer, "actions": {"upload": multipart.begin(handler, oid, size), "verify": {"href": verify, "header": {}}}}
     return {**answer, "actions": {"upload": {"href": href, "header": {}}, "verify": {"href": verify, "header": {}}}}
 
 
