@@ -13,7 +13,7 @@ import uuid
 import pytest
 
 from clients import HF
-from hub.samples import call, honest_items, large_pickle, pickle_of, safetensors
+from hub.samples import call, honest_items, large_pickle, models, pickle_of, safetensors
 
 PLAIN = {"HF_HUB_DISABLE_XET": "1"}
 EVIL = pickle_of(call("os", "system", "echo hubgate-marker"), 2)
@@ -48,6 +48,7 @@ def stored(hub, repo, path) -> bytes | None:
         return None
 
 
+SHADOWED = models()["demo/shadowed"]
 HONEST = {
     "config.json": b'{"model_type": "x"}\n',
     "README.md": b"# A model\n",
@@ -225,3 +226,44 @@ def test_a_sample_is_enough_to_refuse(hub, gate, repo):
     assert answer.status == 403 and "os.system" in answer.text
 
 
+
+
+def test_a_commit_is_judged_with_what_is_there_already(hub, gate, repo):
+    """A module that shadows a library is harmless alone and an attack beside code that imports it."""
+    create(gate, repo)
+    first = commit(gate, repo, *(inline(path, data) for path, data in SHADOWED.items() if path != "torch.py"))
+    assert first.status == 200, first.text
+    answer = commit(gate, repo, inline("torch.py", SHADOWED["torch.py"]))
+    assert answer.status == 403 and "torch.py" in answer.text and "tree-shadow-module" in answer.text, answer.text
+    assert stored(hub, repo, "torch.py") is None
+    gone = [{"key": "deletedFile", "value": {"path": path}} for path in SHADOWED if path not in ("torch.py", "README.md")]
+    assert commit(gate, repo, inline("notes.md", b"# x\n"), *gone).status == 200
+
+
+def test_what_was_refused_stays_refused_by_its_hash(hub, make_gate, repo):
+    """On every road, also when the bytes come to the hub by another one later."""
+    gate = make_gate(policy="""
+version: 1
+name: kept-aside
+rules:
+  - {id: malicious, match: {severity: malicious}, action: quarantine}
+  - {id: rest, action: allow}
+""")
+    poison = pickle_of(call("os", "system", f"echo hubgate-marker {repo}"), 2)
+    create(gate, repo)
+    assert put(gate, batch(gate, repo, "upload", sha(poison), len(poison))["actions"]["upload"], poison).status == 403
+    kept = gate.run("quarantine", "list")
+    assert sha(poison)[:12] in kept.stdout, kept.stdout + kept.stderr
+    around = json.dumps({"operation": "upload", "objects": [{"oid": sha(poison), "size": len(poison)}]}).encode()
+    request = urllib.request.Request(f"{hub.url}/{repo}.git/info/lfs/objects/batch", data=around, headers={"Authorization": "Bearer hf_alice"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        href = json.load(answer)["objects"][0]["actions"]["upload"]["href"]
+    urllib.request.urlopen(urllib.request.Request(href, data=poison, method="PUT"), timeout=30).close()
+    body = "\n".join(json.dumps(line) for line in ({"key": "header", "value": {"summary": "x"}}, linked("w.bin", sha(poison), len(poison))))
+    request = urllib.request.Request(f"{hub.url}/api/models/{repo}/commit/main", data=body.encode(), headers={"Authorization": "Bearer hf_alice"})
+    urllib.request.urlopen(request, timeout=30).close()
+    assert gate.get(f"/{repo}/resolve/main/w.bin").status == 403
+    assert "hubgate: " in batch(gate, repo, "download", sha(poison), len(poison))["error"]["message"]
+    assert "hubgate: " in batch(gate, repo, "upload", sha(poison), len(poison))["error"]["message"]
+    answer = commit(gate, repo, linked("other.bin", sha(poison), len(poison)))
+    assert answer.status == 403 and "os.system" in answer.text
