@@ -106,10 +106,6 @@ def test_python_and_javascript(gate, make_clients, hub, samples, tmp_path):
 
 
 def test_git_lfs(gate, make_clients, hub, samples, tmp_path):
-    gate.stop()
-    config = gate.folder / "hubgate.yaml"
-    config.write_text(CACHE + "git: {unscanned_packs: pass}\n")
-    gate.start()
     data = fill(gate, samples)
     hub.reset()
     run = make_clients(gate).git_clone("demo/large", tmp_path / "clone")
