@@ -1,10 +1,10 @@
 // `hubgate ca`: the authority that the forward proxy opens hub hosts with: made, shown, renewed,
 // and looked for on the machines of people.
-#include "proxy/tls/ca.hpp"
-#include "ca_check.hpp"
 #include "policy/commands/verb.hpp"
 #include "policy/gatekeeper.hpp"
+#include "proxy/forward/ca_check.hpp"
 #include "proxy/forward/forward.hpp"
+#include "proxy/tls/ca.hpp"
 
 #include <iostream>
 

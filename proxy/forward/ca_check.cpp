@@ -1,4 +1,4 @@
-#include "ca_check.hpp"
+#include "proxy/forward/ca_check.hpp"
 
 #include <openssl/pem.h>
 
