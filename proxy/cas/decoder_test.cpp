@@ -50,6 +50,10 @@ protected:
     ASSERT_TRUE(decoder) << decoder.error().message;
     decoder_ = std::move(*decoder);
   }
+  Task<void> decode_all(const std::string& body, Kind kind, std::size_t step, Decoded& out) {
+    co_await decode(*decoder_, body, kind, step, out);
+    loop_.stop();
+  }
   Decoded run(const std::string& name, Kind kind, std::size_t step = 70'000) {
     return run_bytes(xet::vectors::file(name), kind, step);
   }
@@ -59,10 +63,7 @@ protected:
       ADD_FAILURE() << what;
       loop_.stop();
     };
-    loop_.spawn([&]() -> Task<void> {
-      co_await decode(*decoder_, body, kind, step, out);
-      loop_.stop();
-    });
+    loop_.spawn([&] { return decode_all(body, kind, step, out); });
     loop_.context().restart();
     loop_.run();
     return out;

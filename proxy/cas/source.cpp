@@ -123,7 +123,7 @@ bool CasSource::fail(std::string why) {
 
 Task<std::unique_ptr<CasSource>> CasSource::open(Loop& loop, WorkerPool& pool, Upstream& upstream,
                                                  CasAsk ask, ByteRange range, std::string& error) {
-  std::unique_ptr<CasSource> out(new CasSource(loop, pool, upstream, std::move(ask), range));
+  std::unique_ptr<CasSource> out(new CasSource(loop, upstream, std::move(ask), range));
   auto decoder = Decoder::start(loop, pool);
   if (!decoder) {
     error = "no worker for a xorb: " + decoder.error().message;

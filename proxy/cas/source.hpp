@@ -53,8 +53,8 @@ public:
 private:
   struct Piece;
   struct Fetches;
-  CasSource(Loop& loop, WorkerPool& pool, Upstream& upstream, CasAsk ask, ByteRange range)
-      : loop_(loop), pool_(pool), upstream_(upstream), ask_(std::move(ask)), range_(range) {}
+  CasSource(Loop& loop, Upstream& upstream, CasAsk ask, ByteRange range)
+      : loop_(loop), upstream_(upstream), ask_(std::move(ask)), range_(range) {}
   Task<bool> reopen();
   Task<std::optional<xet::Reconstruction>> reconstruct(ByteRange range);
   void plan_fetches(const xet::Reconstruction& reconstruction);
@@ -67,7 +67,6 @@ private:
   bool whole() const { return range_.first == 0 && range_.last + 1 == ask_.ticket.size; }
 
   Loop& loop_;
-  WorkerPool& pool_;
   Upstream& upstream_;
   CasAsk ask_;
   ByteRange range_;

@@ -118,7 +118,7 @@ class World:
                 "follow: [cdn.hub.test]\n"
                 f"resolve:\n  hub.test: 127.0.0.1:{self.hub.port}\n  cdn.hub.test: 127.0.0.1:{self.hub.cdn_port}\n"
                 f"  other.test: 127.0.0.1:{self.other.port}\n  second.test: 127.0.0.1:{self.hub.port}\n"
-                f"git: {{unscanned_packs: pass}}\n{top}"
+                f"git: {{packs: pass}}\n{top}"
                 f"proxy:\n  intercept: [cdn.hub.test]\n{proxy}")
 
     def stop(self):

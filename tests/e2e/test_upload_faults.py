@@ -87,7 +87,7 @@ def test_a_gate_that_ends_between_put_and_commit(hub, fresh_gate, repo):
     assert stored(hub, repo, "w.pkl") == data
 
 
-@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}, {"cut_after": 0}, {"cut_after": 0, "reset": True}])
+@pytest.mark.parametrize("fault", [{"status": 500}, {"status": 503}])
 def test_storage_that_fails(hub, fresh_gate, repo, fault):
     """It may have kept the bytes before it failed: then nothing is sent again, for they are judged."""
     data = honest()

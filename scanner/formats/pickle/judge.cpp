@@ -56,6 +56,19 @@ Word Machine::call(Word callee, Word args, Word kwargs, How how, At at) {
   return object;
 }
 
+bool Machine::is_partial(const Name& name) {
+  return name.name == "partial" && one_of(name.module, {"functools", "_functools"});
+}
+
+// What may be called later with any arguments: it makes a value and does nothing else.
+bool Machine::is_plain_function(Word w) const {
+  if (tag_of(w) != Tag::global) return false;
+  const Name& name = name_at(w);
+  return name.verdict.standing == Standing::allowed &&
+         (name.verdict.use == Use::value || name.verdict.use == Use::object ||
+          name.verdict.use == Use::estimator || name.verdict.use == Use::reference);
+}
+
 void Machine::judge_call(Word callee, Word args, Word object, How how, At at) {
   if (tag_of(callee) != Tag::global) {
     if (tag_of(callee) == Tag::unknown && (broken_memo_ || memo_.lossy())) {
@@ -83,10 +96,10 @@ void Machine::judge_call(Word callee, Word args, Word object, How how, At at) {
     if (name.reports++ < k_max_reports) {
       // Partial application of something harmless is common in old model code.
       const Word inner = item_of(args, 0);
-      const bool adapter =
-          one_of(name.name, {"partial"}) && one_of(name.module, {"functools", "_functools"}) &&
-          tag_of(inner) == Tag::global && name_at(inner).verdict.standing != Standing::dangerous &&
-          (flags_of(args) & k_has_bad_global) == 0;
+      const bool adapter = is_partial(name) && tag_of(inner) == Tag::global &&
+                           name_at(inner).verdict.standing != Standing::dangerous &&
+                           (flags_of(args) & k_has_bad_global) == 0;
+      if (is_partial(name) && size_of(args) == 1 && is_plain_function(inner)) return;
       if (adapter)
         find(R::argument_shape, at, render(object, 350));
       else
@@ -306,6 +319,12 @@ void Machine::check_state(Word object, Word state, At at) {
   const Word callee = callee_of(object);
   if (tag_of(callee) != Tag::global) return; // a finding by itself
   const Name& name = name_at(callee);
+  // (function, positional, named, attributes): what functools.partial writes of itself.
+  if (is_partial(name) && tag_of(state) == Tag::tuple && size_of(state) == 4 &&
+      is_plain_function(item_of(state, 0)) &&
+      ((flags_of(item_of(state, 1)) | flags_of(item_of(state, 2)) | flags_of(item_of(state, 3))) &
+       k_has_bad_global) == 0)
+    return;
   if (name.verdict.standing == Standing::dangerous) {
     find(R::state_injection, at, render(object, 150) + ".__setstate__(" + render(state, 150) + ")");
     return;

@@ -230,6 +230,8 @@ private:
   void recover_code(Word object, At at);
 
   bool is_allowed_class(Word) const;
+  static bool is_partial(const Name& name);
+  bool is_plain_function(Word w) const;
   void shape(Word object, At at, std::string_view why, Severity severity = Severity::suspicious);
 
   // nested.cpp

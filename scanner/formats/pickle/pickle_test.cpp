@@ -55,6 +55,13 @@ TEST(Pickle, EvidenceIsTheCallWithItsPlace) {
   EXPECT_TRUE(report.complete()) << show(report);
 }
 
+std::optional<Severity> worst_of(const Report& report) {
+  std::optional<Severity> worst;
+  for (const Finding& finding: report.findings)
+    if (!worst || finding.severity == Severity::malicious) worst = finding.severity;
+  return worst;
+}
+
 struct Shown final : ReportSink {
   std::vector<Listing> lines;
   void on_finding(const Finding&) override {}
@@ -122,6 +129,23 @@ TEST(Pickle, PlainDataIsCleanAndComplete) {
   const Report report = scan_pickle_bytes(k_data);
   EXPECT_TRUE(is_clean(report)) << show(report);
   EXPECT_EQ(report.format, "pickle");
+}
+
+// As functools.partial pickles itself: the call, then the state that repeats it.
+TEST(Pickle, PartialApplicationOfWhatOnlyMakesValuesIsClean) {
+  const std::string partial = global("functools", "partial");
+  const auto written = [&](const std::string& first, const std::string& second) {
+    return header() + partial + first + "\x85R(" + second + ")}Ntb.";
+  };
+  const std::string full = global("numpy", "full");
+  const std::string system = global("os", "system");
+  EXPECT_TRUE(is_clean(scan_pickle_bytes(written(full, full))))
+      << show(scan_pickle_bytes(written(full, full)));
+  for (const std::string& bad:
+       {written(full, system), written(system, full), written(system, system)})
+    EXPECT_EQ(worst_of(scan_pickle_bytes(bad)), Severity::malicious);
+  // Who calls it at load is told, whatever it is made of.
+  EXPECT_FALSE(is_clean(scan_pickle_bytes(header() + partial + full + "\x85R)R.")));
 }
 
 // A prefix of a pickle is never clean, and keeps what its calls were found to do.
