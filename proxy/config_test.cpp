@@ -39,8 +39,8 @@ TEST(Config, the_cache_is_off_unless_it_is_asked_for) {
   EXPECT_EQ(plain->cache.size, std::uint64_t{100} << 30);
   ServeFlags given = flags();
   given.cache = "2GiB";
-  const auto config = config_from("cache: {path: /var/c, size: 1GiB, offline: true}\n",
-                                  "hubgate.yaml", given);
+  const auto config =
+      config_from("cache: {path: /var/c, size: 1GiB, offline: true}\n", "hubgate.yaml", given);
   ASSERT_TRUE(config) << config.error().message;
   EXPECT_EQ(config->cache.path, "/var/c");
   EXPECT_EQ(config->cache.size, std::uint64_t{2} << 30);

@@ -11,9 +11,9 @@
 
 namespace hubgate::xet {
 
-inline constexpr std::uint32_t k_chunk_most = 131'072;            ///< bytes of a chunk
-inline constexpr std::uint32_t k_stored_most = 2 * 131'072;       ///< of its compressed form
-inline constexpr std::size_t k_chunks_most = 8192;                ///< in a xorb
+inline constexpr std::uint32_t k_chunk_most = 131'072;      ///< bytes of a chunk
+inline constexpr std::uint32_t k_stored_most = 2 * 131'072; ///< of its compressed form
+inline constexpr std::size_t k_chunks_most = 8192;          ///< in a xorb
 /// Bytes without the footer. Clients count 64 MiB of what is in the chunks (xet-core) or of all
 /// (huggingface.js): where nothing can be compressed the headers come on top.
 inline constexpr std::size_t k_xorb_most = (std::size_t{64} << 20) + k_chunks_most * 8;

@@ -18,8 +18,8 @@ struct Question {
     stream,       ///< one item; the answer comes in pieces
     stream_loose, ///< like read_loose
     make_index,   ///< descriptors: pack, an empty file that may be written; first: length of the
-                ///< pack, second: most objects; the answer is `end` with the number of objects in
-                ///< size
+                  ///< pack, second: most objects; the answer is `end` with the number of objects in
+                  ///< size
   };
   struct Item {
     std::uint32_t pack = 0; ///< in the order of add_pack
