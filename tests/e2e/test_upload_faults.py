@@ -124,5 +124,5 @@ def test_a_spool_that_is_full(hub, make_gate, repo):
         pass  # it hung up before all was sent
     wait_until(lambda: spool_bytes(gate) == 0)
     assert_nothing_came(hub, gate, repo, poison)
-    small = pickle_of(honest_items(1_000))
+    small = pickle_of(honest_items(random.randrange(1_000, 9_000)))
     assert_it_can_be_sent_again(hub, gate, repo, small)
