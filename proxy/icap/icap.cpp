@@ -20,6 +20,8 @@ using icap::Method;
 constexpr std::size_t k_preview = 4096;
 /// RFC 3507, 4.7: at most 32 bytes.
 constexpr std::size_t k_istag = 24;
+/// How long a refusal is repeated at the head of an answer that says nothing of its version.
+constexpr auto k_retry = std::chrono::minutes(1);
 
 std::string istag(const Gate& gate) {
   return hex(sha256(as_bytes(gate.rules + gate.keeper.policy().digest()))).substr(0, k_istag);
@@ -220,6 +222,9 @@ Task<bool> refuse_known(Question& question, const Described& what) {
   if (!question.response) co_return false;
   const auto outcome = co_await known_outcome(visit, what);
   if (!outcome) co_return false;
+  const Headers& fields = question.response->headers;
+  const bool versioned = fields.has("etag") || fields.has("last-modified");
+  if (!versioned && Clock::now() - outcome->made > k_retry) co_return false;
   Context context = visit.context(Road::hub);
   context.sha256 = outcome->digest.sha256;
   context.size = outcome->digest.size;

@@ -5,8 +5,6 @@ import signal
 import struct
 import subprocess
 import time
-import urllib.error
-import urllib.request
 import uuid
 
 import pytest
@@ -16,6 +14,7 @@ from gate import ROOT, Gate
 from hub.client import RunningHub
 from hub.samples import call, honest_items, large_pickle, pickle_of, safetensors
 from hub.xet_write import hash_text
+from test_upload import stored
 
 EVIL = pickle_of(call("os", "system", "echo hubgate-marker"), 2)
 
@@ -48,17 +47,6 @@ def upload(clients, repo, files: dict[str, bytes], folder, **options):
         api.create_repo({repo!r}, exist_ok=True)
         api.upload_folder(repo_id={repo!r}, folder_path={str(folder)!r})
     """, **options)
-
-
-def stored(hub, repo, path) -> bytes | None:
-    """What the hub itself gives, around the gate."""
-    request = urllib.request.Request(f"{hub.url}/{repo}/resolve/main/{path}")
-    request.add_unredirected_header("Authorization", "Bearer hf_alice")
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return answer.read()
-    except urllib.error.HTTPError:
-        return None
 
 
 HONEST = {
