@@ -46,31 +46,32 @@ protected:
     auto pool = WorkerPool::start({}, {&xet::serve_decoding});
     ASSERT_TRUE(pool) << pool.error().message;
     pool_ = std::move(*pool);
-    auto decoder = Decoder::start(loop_, *pool_);
+    loop_ = std::make_unique<Loop>(); // after the fork: it has threads
+    auto decoder = Decoder::start(*loop_, *pool_);
     ASSERT_TRUE(decoder) << decoder.error().message;
     decoder_ = std::move(*decoder);
   }
   Task<void> decode_all(const std::string& body, Kind kind, std::size_t step, Decoded& out) {
     co_await decode(*decoder_, body, kind, step, out);
-    loop_.stop();
+    loop_->stop();
   }
   Decoded run(const std::string& name, Kind kind, std::size_t step = 70'000) {
     return run_bytes(xet::vectors::file(name), kind, step);
   }
   Decoded run_bytes(const std::string& body, Kind kind = Kind::range, std::size_t step = 70'000) {
     Decoded out;
-    loop_.on_error = [this](const std::string& what) {
+    loop_->on_error = [this](const std::string& what) {
       ADD_FAILURE() << what;
-      loop_.stop();
+      loop_->stop();
     };
-    loop_.spawn([&] { return decode_all(body, kind, step, out); });
-    loop_.context().restart();
-    loop_.run();
+    loop_->spawn([&] { return decode_all(body, kind, step, out); });
+    loop_->context().restart();
+    loop_->run();
     return out;
   }
 
   std::unique_ptr<WorkerPool> pool_;
-  Loop loop_;
+  std::unique_ptr<Loop> loop_;
   std::unique_ptr<Decoder> decoder_;
 };
 
