@@ -1,14 +1,13 @@
 #include "proxy/cas/decoder.hpp"
 #include "proxy/cas/write.hpp"
 #include "proxy/relay/reply.hpp"
+#include "proxy/relay/scan_seat.hpp"
 
-#include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 
 namespace hubgate::proxy {
 
@@ -29,25 +28,6 @@ bool write_all(int fd, std::uint64_t offset, Bytes bytes) {
   }
   return true;
 }
-
-/// One scan of the person's share, for as long as a worker runs for them.
-class Seat {
-public:
-  Seat(Gate& gate, std::string user) : quota_(gate.quota), user_(std::move(user)) {
-    ++quota_.scans_now;
-    ++quota_.scans_of[user_];
-  }
-  ~Seat() {
-    --quota_.scans_now;
-    if (const auto at = quota_.scans_of.find(user_); --at->second == 0) quota_.scans_of.erase(at);
-  }
-  Seat(const Seat&) = delete;
-  Seat& operator=(const Seat&) = delete;
-
-private:
-  Quota& quota_;
-  std::string user_;
-};
 
 /// An upload that is being read.
 struct Arriving {
@@ -165,7 +145,7 @@ Task<void> serve_xorb_upload(Visit& visit, const CasTicket& ticket, const std::s
     co_await reply_error(visit, 429, "too many objects are being scanned at once; try again");
     co_return;
   }
-  const Seat seat(gate, ticket.user);
+  const ScanSeat seat(gate.quota, ticket.user);
   const bool begun = co_await send_continue(visit);
   if (!begun) co_return;
   auto xorb = std::make_shared<ShelvedXorb>(gate.quota, gate.metrics, ticket.user);

@@ -3,6 +3,7 @@
 #include "proxy/hub/listing.hpp"
 #include "proxy/hub/named.hpp"
 #include "proxy/hub/tree.hpp"
+#include "proxy/relay/scan_seat.hpp"
 
 #include <boost/json.hpp>
 #include <sys/mman.h>
@@ -18,25 +19,6 @@ namespace json = boost::json;
 namespace {
 
 constexpr std::size_t k_samples_most = 1024;
-
-/// One scan of the person's share, for as long as a commit is judged.
-class ScanSeat {
-public:
-  explicit ScanSeat(Visit& visit) : quota_(visit.gate.quota), user_(visit.quota_user()) {
-    ++quota_.scans_now;
-    ++quota_.scans_of[user_];
-  }
-  ~ScanSeat() {
-    --quota_.scans_now;
-    if (const auto at = quota_.scans_of.find(user_); --at->second == 0) quota_.scans_of.erase(at);
-  }
-  ScanSeat(const ScanSeat&) = delete;
-  ScanSeat& operator=(const ScanSeat&) = delete;
-
-private:
-  Quota& quota_;
-  std::string user_;
-};
 
 Fetch forwarded(const Visit& visit, std::string body, std::string_view type) {
   Headers fields = forwarded_fields(visit);
@@ -300,7 +282,7 @@ Task<void> serve_commit(Visit& visit) {
     co_await reply_error(visit, 429, "too many objects are being scanned at once; try again");
     co_return;
   }
-  const ScanSeat seat(visit);
+  const ScanSeat seat(gate.quota, visit.quota_user());
   auto body = co_await read_request_body(visit, gate.config.limits.commit);
   if (!body) co_return;
   Result<CommitBody> commit = co_await gate.loop.offload([&] { return read_commit_body(*body); });

@@ -61,6 +61,18 @@ class Clients:
             shutil.copy(huggingface_hub.hf_hub_download({repo!r}, {path!r}), {str(out)!r})
         """, **options)
 
+    def upload_folder(self, repo: str, files: dict[str, bytes], folder: Path, **options) -> Run:
+        """Writes the files into `folder` and uploads it, over Xet unless HF_HUB_DISABLE_XET=1 is among the options."""
+        for path, data in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+        return self.python(f"""
+            import huggingface_hub
+            api = huggingface_hub.HfApi()
+            api.create_repo({repo!r}, exist_ok=True)
+            api.upload_folder(repo_id={repo!r}, folder_path={str(folder)!r})
+        """, **options)
+
     def curl(self, path: str, out: Path, *options: str) -> Run:
         return self.run("curl", "-sS", "-L", "-m", "120", "-H", f"Authorization: Bearer {TOKEN}", "-o", out,
                         "-w", "status %{http_code}\n", *options, f"{self.endpoint}/{path}")

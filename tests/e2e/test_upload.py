@@ -25,18 +25,6 @@ def repo():
     return f"alice/{uuid.uuid4().hex[:10]}"
 
 
-def upload(clients, repo, files: dict[str, bytes], folder, **options):
-    for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
-    return clients.python(f"""
-        import huggingface_hub
-        api = huggingface_hub.HfApi()
-        api.create_repo({repo!r}, exist_ok=True)
-        api.upload_folder(repo_id={repo!r}, folder_path={str(folder)!r})
-    """, **PLAIN, **options)
-
-
 def stored(hub, repo, path) -> bytes | None:
     """What the hub itself gives, around the gate."""
     request = urllib.request.Request(f"{hub.url}/{repo}/resolve/main/{path}")
@@ -59,7 +47,7 @@ HONEST = {
 
 
 def test_a_folder_arrives_byte_for_byte(hub, clients, fresh_gate, repo, tmp_path):
-    run = upload(clients, repo, HONEST, tmp_path / "up")
+    run = clients.upload_folder(repo, HONEST, tmp_path / "up", **PLAIN)
     assert run.ok, run.output
     for path, data in HONEST.items():
         assert stored(hub, repo, path) == data, path
@@ -75,7 +63,7 @@ def test_a_folder_arrives_byte_for_byte(hub, clients, fresh_gate, repo, tmp_path
     ("late.pkl", large_pickle(12, call("os", "system", "echo hubgate-marker"))),
 ], ids=["lfs", "inline", "late"])
 def test_poison_is_refused_and_nothing_arrives(hub, clients, repo, tmp_path, path, data):
-    run = upload(clients, repo, {path: data, "README.md": b"# x\n"}, tmp_path / "up")
+    run = clients.upload_folder(repo, {path: data, "README.md": b"# x\n"}, tmp_path / "up", **PLAIN)
     assert not run.ok, run.output
     assert "hubgate: " in run.output and "os.system" in run.output, run.output
     assert stored(hub, repo, path) is None

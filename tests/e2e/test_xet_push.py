@@ -37,18 +37,6 @@ def repo():
     return f"alice/{uuid.uuid4().hex[:10]}"
 
 
-def upload(clients, repo, files: dict[str, bytes], folder, **options):
-    for path, data in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(data)
-    return clients.python(f"""
-        import huggingface_hub
-        api = huggingface_hub.HfApi()
-        api.create_repo({repo!r}, exist_ok=True)
-        api.upload_folder(repo_id={repo!r}, folder_path={str(folder)!r})
-    """, **options)
-
-
 HONEST = {
     "config.json": b'{"model_type": "x"}\n',
     "model.safetensors": safetensors({"w": 290_000}),
@@ -79,14 +67,14 @@ def noise(seed, size) -> bytes:
 
 
 def test_the_stand_in_takes_xet_without_a_gate(hub, repo, tmp_path):
-    run = upload(Clients(hub.url, tmp_path / "home"), repo, {"w.safetensors": HONEST["model.safetensors"]}, tmp_path / "up")
+    run = Clients(hub.url, tmp_path / "home").upload_folder(repo, {"w.safetensors": HONEST["model.safetensors"]}, tmp_path / "up")
     assert run.ok, run.output
     assert stored(hub, repo, "w.safetensors") == HONEST["model.safetensors"]
     assert requests(hub, "/_cas/v2/shards") and not any(entry["method"] == "PUT" for entry in hub.log())
 
 
 def test_a_folder_arrives_byte_for_byte(hub, gate, clients, repo, tmp_path):
-    run = upload(clients, repo, HONEST, tmp_path / "up")
+    run = clients.upload_folder(repo, HONEST, tmp_path / "up")
     assert run.ok, run.output
     for path, data in HONEST.items():
         assert stored(hub, repo, path) == data, path
@@ -101,7 +89,7 @@ def test_a_folder_arrives_byte_for_byte(hub, gate, clients, repo, tmp_path):
     ("late.pkl", large_pickle(3, call("os", "system", "echo hubgate-marker"))),
 ], ids=["small", "late"])
 def test_poison_is_refused_with_its_reason(hub, clients, repo, tmp_path, path, data):
-    run = upload(clients, repo, {path: data, "fine.safetensors": noise(4, 300_000)}, tmp_path / "up")
+    run = clients.upload_folder(repo, {path: data, "fine.safetensors": noise(4, 300_000)}, tmp_path / "up")
     assert not run.ok, run.output
     assert "hubgate: " in run.output and "os.system" in run.output, run.output
     assert not requests(hub, "/_cas/v1/xorbs/", "/shards", "/commit/")
@@ -111,12 +99,12 @@ def test_poison_is_refused_with_its_reason(hub, clients, repo, tmp_path, path, d
 def test_an_edit_sends_only_what_is_new(hub, clients, repo, tmp_path):
     """The second upload names chunks of the first one's xorb, which the client does not send again."""
     first = noise(1, 3_000_000)
-    run = upload(clients, repo, {"w.safetensors": first}, tmp_path / "one")
+    run = clients.upload_folder(repo, {"w.safetensors": first}, tmp_path / "one")
     assert run.ok, run.output
     hub.reset()
     second = bytearray(first)
     second[1_500_000:1_500_004] = b"\x00\x00\x80\x3f"
-    run = upload(clients, repo, {"w.safetensors": bytes(second)}, tmp_path / "two")
+    run = clients.upload_folder(repo, {"w.safetensors": bytes(second)}, tmp_path / "two")
     assert run.ok, run.output
     assert stored(hub, repo, "w.safetensors") == bytes(second)
     sent = [entry["received"] for entry in hub.log() if "/xorbs/" in entry["path"]]
@@ -126,10 +114,10 @@ def test_an_edit_sends_only_what_is_new(hub, clients, repo, tmp_path):
 def test_clean_chunks_that_make_a_poisoned_file(hub, clients, repo, tmp_path):
     """Each half passes alone as bytes of nothing; only the file that they make together is harmful."""
     evil = large_pickle(1, call("os", "system", "echo hubgate-marker"))
-    run = upload(clients, repo, {"w.bin": evil}, tmp_path / "one")
+    run = clients.upload_folder(repo, {"w.bin": evil}, tmp_path / "one")
     assert not run.ok and "os.system" in run.output, run.output
     # The client remembers what it has sent and sends less: the verdict is the file's all the same.
-    run = upload(clients, repo, {"w.bin": evil}, tmp_path / "two")
+    run = clients.upload_folder(repo, {"w.bin": evil}, tmp_path / "two")
     assert not run.ok and "os.system" in run.output, run.output
     assert stored(hub, repo, "w.bin") is None
 
@@ -139,7 +127,7 @@ def test_the_gate_is_killed_in_the_middle(hub, make_gate, tmp_path, repo):
     gate = make_gate(upstream=hub.url, config=TERMINATE)
     clients = Clients(gate.url, tmp_path / "home")
     first = noise(7, 1_000_000)
-    assert upload(clients, repo, {"w.safetensors": first}, tmp_path / "one").ok
+    assert clients.upload_folder(repo, {"w.safetensors": first}, tmp_path / "one").ok
     hub.reset()
     hub.fault(role="hub", method="POST", path="/_cas/v1/xorbs/*", delay=3)
     edited = first[:500_000] + b"\x00\x00\x80\x3f" + first[500_004:]
@@ -157,7 +145,7 @@ def test_the_gate_is_killed_in_the_middle(hub, make_gate, tmp_path, repo):
         assert running.returncode != 0 and "Run it again" in output, output
     assert stored(hub, repo, "w.safetensors") == first
     hub.reset()
-    run = upload(clients, repo, {"w.safetensors": edited}, tmp_path / "two")
+    run = clients.upload_folder(repo, {"w.safetensors": edited}, tmp_path / "two")
     assert run.ok, run.output
     assert stored(hub, repo, "w.safetensors") == edited
 
@@ -335,7 +323,7 @@ def test_a_cas_that_fails(hub, gate, repo, xorb):
 
 def test_strip_keeps_the_road_closed(hub, make_gate, tmp_path, repo):
     gate = make_gate(upstream=hub.url, config="xet: strip\n")
-    run = upload(Clients(gate.url, tmp_path / "home"), repo, {"w.safetensors": HONEST["model.safetensors"]}, tmp_path / "up")
+    run = Clients(gate.url, tmp_path / "home").upload_folder(repo, {"w.safetensors": HONEST["model.safetensors"]}, tmp_path / "up")
     assert not run.ok and not requests(hub, "/commit/", "/_cas/"), run.output
 
 
