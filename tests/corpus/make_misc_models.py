@@ -98,6 +98,7 @@ def words():
     from gensim.corpora import Dictionary
     from gensim.models import Doc2Vec, FastText, LdaModel, LsiModel, TfidfModel, Word2Vec
     from gensim.models.doc2vec import TaggedDocument
+    from gensim.models.fasttext import save_facebook_model
     from nltk.classify import NaiveBayesClassifier
     from nltk.probability import FreqDist
     from nltk.stem import PorterStemmer
@@ -109,12 +110,15 @@ def words():
     Word2Vec(texts, **small).save(str(out / "word2vec.model"))
     Word2Vec(texts, **small).wv.save(str(out / "vectors.kv"))
     Doc2Vec([TaggedDocument(t, [i]) for i, t in enumerate(texts)], **small).save(str(out / "doc2vec.model"))
-    FastText(texts, bucket=100, **small).save(str(out / "fasttext.model"))
+    subwords = FastText(texts, bucket=100, **small)
+    subwords.save(str(out / "fasttext.model"))
+    save_facebook_model(subwords, str(out / "fasttext.bin"))
+    subwords.wv.save_word2vec_format(str(out / "word2vec.bin"), binary=True)
     names = Dictionary(texts)
     names.save(str(out / "names.dict"))
     bags = [names.doc2bow(text) for text in texts]
     for name, model in {"lda": LdaModel(bags, id2word=names, num_topics=2), "lsi": LsiModel(bags, id2word=names, num_topics=2),
-                        "tfidf": TfidfModel(bags)}.items():
+                        "tfidf": TfidfModel(bags), "tfidf_smart": TfidfModel(bags, smartirs="ntc")}.items():
         model.save(str(out / f"{name}.gensim"))
     trainer = PunktTrainer()
     trainer.train("Mr. Smith went. He came back. Dr. No was there. " * 20)

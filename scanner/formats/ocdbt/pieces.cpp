@@ -4,6 +4,7 @@
 #include "scanner/core/crc32c.hpp"
 #include "scanner/core/cursor.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace hubgate::ocdbt {
@@ -11,6 +12,7 @@ namespace {
 
 constexpr std::uint32_t k_zstd_magic = 0xfd2fb528;
 constexpr std::size_t k_max_pieces = 1'000'000;
+constexpr std::uint64_t k_block = 4096; ///< of files written past the page cache
 
 // RFC 8878 3.1.1: where the frame at `begin` ends, by the lengths of its blocks.
 std::optional<std::uint64_t> frame_end(Source& source, Session& session, std::uint64_t begin) {
@@ -62,6 +64,13 @@ std::optional<std::uint64_t> index_end(Source& source, std::uint64_t shard, std:
   return std::nullopt;
 }
 
+// Large data files are written in whole blocks of the disk: the last one is filled with zeros.
+bool is_padding(Source& source, std::uint64_t begin, std::uint64_t size) {
+  if (size % k_block != 0 || size - begin >= k_block) return false;
+  const Bytes rest = source.view(begin, static_cast<std::size_t>(size - begin));
+  return std::all_of(rest.begin(), rest.end(), [](std::uint8_t c) { return c == 0; });
+}
+
 } // namespace
 
 Pieces find_pieces(Source& source, Session& session, std::uint64_t size) {
@@ -89,6 +98,7 @@ Pieces find_pieces(Source& source, Session& session, std::uint64_t size) {
     }
     out.end = *end;
   }
+  if (out.told_apart && is_padding(source, out.end, size)) out.end = size;
   return out;
 }
 

@@ -26,6 +26,18 @@ TEST(OcdbtData, ACutIsNeverClean) {
       EXPECT_FALSE(is_clean(scan_bytes(std::string_view(bytes).substr(0, n)))) << name << n;
 }
 
+// TensorStore writes large files in whole blocks: zeros to the next 4096th byte, and only these.
+TEST(OcdbtData, TheLastBlockIsFilledWithZeros) {
+  for (const auto& [name, bytes]: test::corpus(k_corpus, "good_")) {
+    std::string padded = bytes;
+    padded.resize((bytes.size() + 4095) / 4096 * 4096);
+    EXPECT_TRUE(is_clean(scan_bytes(padded))) << name << " " << show(scan_bytes(padded));
+    padded.back() = '\x7';
+    EXPECT_FALSE(is_clean(scan_bytes(padded))) << name;
+    EXPECT_FALSE(is_clean(scan_bytes(bytes + std::string(8192, '\0')))) << name;
+  }
+}
+
 // What no index or node vouches for stays opaque: frames alone, a wrong index, bytes behind it.
 TEST(OcdbtData, WhatIsNotToldApartIsOpaque) {
   for (const auto& [name, bytes]: test::corpus(k_corpus, "good_")) {

@@ -30,8 +30,12 @@ Word Machine::call(Word callee, Word args, Word kwargs, How how, At at) {
   block[3] = args;
   block[4] = 0;
   const Word object = make_word(Tag::object, position, named ? aux_of(callee) : k_max_aux);
+  // partial() of what only makes values is a value itself, in whatever holds it.
+  const bool bad = (flags_of(callee) & k_has_bad_global) != 0 &&
+                   !(named && is_partial(name_at(callee)) && size_of(args) == 1 &&
+                     is_plain_function(item_of(args, 0)));
   heap_.taint(position, static_cast<Flags>(flags_of(args) | flags_of(kwargs) |
-                                           (flags_of(callee) & k_has_bad_global)));
+                                           (bad ? k_has_bad_global : Flags{})));
   judge_call(callee, args, object, how, at);
   if (program_) {
     program_->on_call(object, kwargs, how == How::newobj || how == How::newobj_ex, at.offset);

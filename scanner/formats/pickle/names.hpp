@@ -80,6 +80,6 @@ std::span<const Allowed> allowed_statsmodels();
 std::span<const Allowed> allowed_text();
 
 /// Version of all of them together: changes with every change of the data.
-inline constexpr std::string_view k_names_version = "2026-11-21.9";
+inline constexpr std::string_view k_names_version = "2026-11-21.10";
 
 } // namespace hubgate::pickle

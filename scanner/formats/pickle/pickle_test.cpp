@@ -144,6 +144,17 @@ TEST(Pickle, PartialApplicationOfWhatOnlyMakesValuesIsClean) {
   for (const std::string& bad:
        {written(full, system), written(system, full), written(system, system)})
     EXPECT_EQ(worst_of(scan_pickle_bytes(bad)), Severity::malicious);
+  // TfidfModel of gensim holds two: the class may hold what is allowed and nothing else.
+  const auto held = [&](const std::string& function) {
+    return header() + global("gensim.models.tfidfmodel", "TfidfModel") + ")\x81}\x8c\x06wlocal" +
+           partial + function + "\x85R(" + function + ")}Ntbsb.";
+  };
+  const std::string local = global("gensim.models.tfidfmodel", "smartirs_wlocal");
+  EXPECT_TRUE(is_clean(scan_pickle_bytes(held(local)))) << show(scan_pickle_bytes(held(local)));
+  EXPECT_EQ(worst_of(scan_pickle_bytes(held(system))), Severity::malicious);
+  EXPECT_NE(
+      find_rule(scan_pickle_bytes(held(global("builtins", "getattr"))), "pickle-callable-state"),
+      nullptr);
   // Who calls it at load is told, whatever it is made of.
   EXPECT_FALSE(is_clean(scan_pickle_bytes(header() + partial + full + "\x85R)R.")));
 }
