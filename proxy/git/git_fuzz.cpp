@@ -56,12 +56,24 @@ void read_push(std::string_view text) {
     std::abort();
 }
 
+// Whatever a hub offers, what is asked of it is a request that would pass here.
+void read_offers(std::string_view text) {
+  const auto features = read_features(text);
+  if (!features) return;
+  FetchWish wish;
+  wish.objects.resize(2);
+  wish.trees_only = true;
+  if (!read_pull_request(fetch_request(*features, wish)) ||
+      !read_pull_request(ref_request(*features, "refs/heads/main")))
+    std::abort();
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return 0;
   const std::string_view text = as_text(Bytes{data + 2, size - 2});
-  switch (data[0] % 6) {
+  switch (data[0] % 8) {
   case 0:
     read_advertisement(text, GitService::upload_pack);
     break;
@@ -76,6 +88,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     break;
   case 4:
     if (told(text, true, 0) != told(text, true, data[1] % (text.size() + 1))) std::abort();
+    break;
+  case 6:
+    read_offers(text);
+    break;
+  case 7:
+    (void)read_ref(text, "refs/heads/main");
     break;
   default:
     read_push(text);

@@ -4,12 +4,7 @@
 #include "scanner/core/evidence.hpp"
 #include "scanner/git/tree_check.hpp"
 
-#include <fcntl.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <thread>
 
 namespace hubgate::proxy {
@@ -18,7 +13,6 @@ namespace {
 
 /// Blobs above it go through an unlinked file and not through memory.
 constexpr std::uint64_t k_big_blob = std::uint64_t{8} << 20;
-constexpr std::uint32_t k_objects_max = 1'000'000;
 constexpr std::size_t k_paths_max = 2'000'000;
 constexpr std::uint64_t k_tree_cache = std::uint64_t{64} << 20;
 constexpr std::size_t k_path_max = 4096;
@@ -33,10 +27,6 @@ std::string key_of(const git::Oid& oid, std::string_view path) {
   std::string out(as_text(oid.view()));
   out += path;
   return out;
-}
-
-Error system_error(std::string_view what) {
-  return Error{std::string(what) + ": " + std::strerror(errno)};
 }
 
 } // namespace
@@ -65,30 +55,19 @@ PackCheck::PackCheck(World world, Context context, std::vector<git::RefUpdate> u
       policy_(world_.keeper.policy()),
       authority_(world_.keeper, world_.analyst, {repo_key_, "hub " + world_.hub}) {}
 
-Result<void> PackCheck::make_index(const std::filesystem::path& folder) {
-  const std::filesystem::path pack = folder / "pack" / "p.pack";
-  const std::filesystem::path index = folder / "pack" / "p.idx";
-  const Fd in(::open(pack.c_str(), O_RDONLY | O_CLOEXEC));
-  const Fd out(::open(index.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  const Fd one(::open(world_.scratch.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
-  const Fd other(::open(world_.scratch.c_str(), O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
-  if (!in || !out || !one || !other) return system_error("the pack can't be looked at");
-  // What the pack itself announces is what must have been found.
-  std::array<std::uint8_t, git::k_pack_head> head{};
-  const ssize_t n = pread(in.get(), head.data(), head.size(), 0);
-  const auto announced = git::read_pack_head(Bytes(head).first(n < 0 ? 0 : std::size_t(n)));
-  if (!announced) return Error{"it doesn't begin as a pack"};
-  const auto reader = HUBGATE_TRY(ObjectReader::start(world_.pool, id_size_));
-  if (auto given = reader->add_scratch(one.get(), other.get()); !given) return given;
-  const std::uint32_t count = HUBGATE_TRY(reader->make_index(in.get(), out.get(), k_objects_max));
-  if (count != *announced) return Error{"the pack has another number of objects than it says"};
-  progress_.objects = count;
-  return {};
+std::shared_ptr<PackCheck> PackCheck::sibling() const {
+  return std::make_shared<PackCheck>(world_, context_, updates_, id_size_);
+}
+
+void PackCheck::expect(std::vector<Named> roots) {
+  fetched_ = true;
+  roots_ = std::move(roots);
 }
 
 Result<void> PackCheck::read(const std::filesystem::path& folder) {
-  if (auto made = make_index(folder); !made) return made;
-  objects_ = HUBGATE_TRY(ObjectStore::open({{folder, {}}, world_.pool, world_.scratch, id_size_}));
+  std::uint32_t count = 0;
+  objects_ = HUBGATE_TRY(open_pack(world_.pool, world_.scratch, folder, id_size_, count));
+  progress_.objects = count;
   Judge::Options options;
   options.scratch = world_.scratch.string();
   options.jobs = std::max(1u, std::thread::hardware_concurrency());
@@ -100,8 +79,6 @@ Result<void> PackCheck::read(const std::filesystem::path& folder) {
     return go_on();
   };
   judge_ = std::make_unique<Judge>(authority_, options);
-  if (HUBGATE_TRY(objects_->count_incoming()) != progress_.objects)
-    return Error{"the index of the pack is not that of all of its objects"};
   auto taken = objects_->each_incoming(
       k_big_blob, [this](const git::Oid& oid, const ObjectStore::Header& header,
                          const Bytes* bytes) { return take(oid, header, bytes); });
@@ -157,17 +134,14 @@ Result<void> PackCheck::take_small(const git::Oid& oid, git::Kind kind, Bytes by
     return {};
   }
   case git::Kind::tree: {
-    auto made = std::make_shared<Tree>();
-    made->bytes = std::string(as_text(bytes));
-    auto entries = git::parse_tree(as_bytes(made->bytes), id_size_);
-    if (!entries) {
-      problem(oid, kind, bytes, nullptr, entries.error().message);
+    auto made = PackedTree::parse(bytes, id_size_);
+    if (!made) {
+      problem(oid, kind, bytes, nullptr, made.error().message);
       return {};
     }
-    made->entries = std::move(*entries);
-    for (auto& found: git::check_tree(made->entries))
+    for (auto& found: git::check_tree((*made)->entries))
       problem(oid, kind, bytes, found.rule, std::move(found.evidence));
-    keep_tree(oid, std::move(made));
+    keep_tree(oid, std::move(*made));
     return {};
   }
   case git::Kind::blob:
@@ -197,22 +171,20 @@ void PackCheck::keep_tree(const git::Oid& oid, std::shared_ptr<const Tree> tree)
 Result<std::shared_ptr<const PackCheck::Tree>> PackCheck::tree(const git::Oid& oid) {
   if (const auto known = trees_.find(oid); known != trees_.end()) return known->second;
   const LoadedObject object = HUBGATE_TRY(objects_->read(oid));
-  auto made = std::make_shared<Tree>();
-  made->bytes = std::string(as_text(object.bytes()));
-  auto entries = git::parse_tree(as_bytes(made->bytes), id_size_);
-  if (!entries) return std::shared_ptr<const Tree>();
-  made->entries = std::move(*entries);
-  std::shared_ptr<const Tree> out = std::move(made);
-  keep_tree(oid, out);
-  return out;
+  auto made = PackedTree::parse(object.bytes(), id_size_);
+  if (!made) return std::shared_ptr<const Tree>();
+  keep_tree(oid, *made);
+  return std::move(*made);
 }
 
 Result<void> PackCheck::walk() {
   for (const auto& [oid, commit]: commits_)
     if (auto walked = walk_tree(commit.tree, oid); !walked) return walked;
   for (const git::Tag& tag: tags_)
-    if (tag.kind == git::Kind::tree)
+    if (tag.kind == git::Kind::tree && holds(tag.object)) // the others are in outside()
       if (auto walked = walk_tree(tag.object, {}); !walked) return walked;
+  for (const Named& root: roots_)
+    if (auto walked = walk_from(root); !walked) return walked;
   // Trees that no root of the pack leads to: their names are all that is known of the paths.
   std::vector<git::Oid> rest;
   for (const auto& [oid, kind]: kinds_)
@@ -231,19 +203,28 @@ Result<void> PackCheck::walk() {
   return {};
 }
 
-Result<void> PackCheck::count_path(const git::Oid& oid, const std::string& path, bool& seen) {
-  seen = !seen_.insert(key_of(oid, path)).second;
+// The same file as a link is another use of it.
+Result<void> PackCheck::count_path(const git::TreeEntry& entry, const std::string& path,
+                                   bool& seen) {
+  std::string key = key_of(entry.oid, path);
+  if (entry.is_symlink()) key += '\0';
+  seen = !seen_.insert(std::move(key)).second;
   if (seen_.size() <= k_paths_max) return {};
   return Error{"the pack has more than " + std::to_string(k_paths_max) +
                " paths: transfer it in parts"};
 }
 
 Result<void> PackCheck::walk_tree(const git::Oid& root, const git::Oid& commit) {
+  return walk_from({root, "", static_cast<std::uint32_t>(git::Mode::tree), commit});
+}
+
+Result<void> PackCheck::walk_from(const Named& root) {
   std::vector<Step> stack;
   git::TreeEntry top;
-  top.mode = static_cast<std::uint32_t>(git::Mode::tree);
-  top.oid = root;
-  if (auto entered = enter(top, "", commit, stack); !entered) return entered;
+  top.mode = root.mode;
+  top.oid = root.oid;
+  const git::Oid& commit = root.commit;
+  if (auto entered = enter(top, root.path, commit, stack); !entered) return entered;
   while (!stack.empty()) {
     Step& step = stack.back();
     if (step.next == step.tree->entries.size()) {
@@ -264,7 +245,7 @@ Result<void> PackCheck::enter(const git::TreeEntry& entry, const std::string& pa
   const Place place{0, commit, 0};
   if (entry.is_submodule()) {
     bool seen = false;
-    if (auto counted = count_path(entry.oid, path, seen); !counted || seen) return counted;
+    if (auto counted = count_path(entry, path, seen); !counted || seen) return counted;
     ObjectProblem found;
     found.oid = entry.oid;
     found.rule = &git::submodule_rule();
@@ -276,10 +257,10 @@ Result<void> PackCheck::enter(const git::TreeEntry& entry, const std::string& pa
     return {};
   }
   bool seen = false;
-  if (auto counted = count_path(entry.oid, path, seen); !counted || seen) return counted;
+  if (auto counted = count_path(entry, path, seen); !counted || seen) return counted;
   const auto kind = kinds_.find(entry.oid);
   if (kind == kinds_.end()) {
-    outside_files_.insert(entry.oid);
+    outside_files_.push_back({entry.oid, path, entry.mode, commit});
     if (!entry.is_tree()) world_.names.put(repo_key_, entry.oid, path);
     return {};
   }
@@ -419,66 +400,78 @@ std::vector<std::string> PackCheck::decision_ids() const {
   return out;
 }
 
-PackCheck::Outside PackCheck::outside() {
+PackCheck::Outside PackCheck::outside() const {
   Outside out;
-  std::unordered_set<git::Oid> commits;
-  const auto commit = [&](const git::Oid& oid) {
-    if (!oid.is_zero() && !holds(oid) && commits.insert(oid).second) out.commits.push_back(oid);
+  std::unordered_set<git::Oid> told;
+  const auto tell = [&](std::vector<git::Oid>& list, const git::Oid& oid) {
+    if (!oid.is_zero() && !holds(oid) && told.insert(oid).second) list.push_back(oid);
   };
   for (const auto& [oid, one]: commits_)
     for (const git::Oid& parent: one.parents)
-      commit(parent);
+      tell(out.parents, parent);
   for (const git::Tag& tag: tags_)
-    commit(tag.object);
-  for (const git::RefUpdate& update: updates_)
-    commit(update.after);
-  out.files.assign(outside_files_.begin(), outside_files_.end());
+    tell(out.others, tag.object);
+  if (!fetched_)
+    for (const git::RefUpdate& update: updates_)
+      tell(out.others, update.after);
   return out;
 }
 
-std::vector<git::Oid> PackCheck::unknown_commits() {
+std::vector<git::Oid> PackCheck::unknown() {
+  Outside named = outside();
   std::vector<git::Oid> out;
-  for (const git::Oid& oid: outside().commits) {
-    const bool was_named =
-        std::any_of(updates_.begin(), updates_.end(),
-                    [&](const git::RefUpdate& update) { return update.before == oid; });
-    if (!was_named && !is_judged(oid)) out.push_back(oid);
-  }
+  for (const auto* list: {&named.parents, &named.others})
+    for (const git::Oid& oid: *list)
+      if (!is_judged(oid)) out.push_back(oid);
   return out;
 }
 
 // A client that claims to have what it has not leaves out what nobody judged: only a pack that
-// holds all that it names closes anything.
-std::vector<git::Oid> PackCheck::closed_tips() {
-  const Outside out = outside();
-  if (!out.commits.empty() || !out.files.empty() || kinds_.empty()) return {};
-  std::vector<git::Oid> tips;
+// holds all that it names is judged with all behind it.
+bool PackCheck::closed() const {
+  const Outside named = outside();
+  return named.parents.empty() && named.others.empty() && outside_files_.empty() && !kinds_.empty();
+}
+
+std::vector<git::Oid> PackCheck::tips() const {
+  std::vector<git::Oid> out;
   for (const auto& [oid, kind]: kinds_)
-    if (kind == git::Kind::tag && tips.size() < k_tips_max) tips.push_back(oid);
+    if (kind == git::Kind::tag && out.size() < k_tips_max) out.push_back(oid);
   std::unordered_set<git::Oid> parents;
   for (const auto& [oid, commit]: commits_)
     parents.insert(commit.parents.begin(), commit.parents.end());
   // Tips first: they are what pushes build on.
-  for (const bool of_tips: {true, false})
+  for (const bool inner: {false, true})
     for (const auto& [oid, commit]: commits_)
-      if (parents.contains(oid) != of_tips && tips.size() < k_tips_max) tips.push_back(oid);
-  return tips;
+      if (parents.contains(oid) == inner && out.size() < k_tips_max) out.push_back(oid);
+  return out;
 }
 
-std::string PackCheck::terms() const {
-  Context context = context_;
-  context.revision = updates_.front().name;
-  return policy_.class_of(context);
+// Of every ref that is not deleted: one policy may have rules for each.
+std::vector<std::string> PackCheck::terms() const {
+  std::vector<std::string> out;
+  for (const git::RefUpdate& update: updates_) {
+    if (context_.direction == Direction::push && update.deletes()) continue;
+    Context context = context_;
+    context.revision = update.name;
+    std::string name = policy_.class_of(context);
+    if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(std::move(name));
+  }
+  return out;
 }
 
 bool PackCheck::is_judged(const git::Oid& oid) {
-  return authority_.is_judged(oid, terms());
+  const std::vector<std::string> under = terms();
+  return !under.empty() && std::all_of(under.begin(), under.end(), [&](const std::string& one) {
+    return authority_.is_judged(oid, one);
+  });
 }
 
 Result<void> PackCheck::remember(const std::vector<git::Oid>& tips) {
   std::vector<Authority::Judgement> judged;
-  for (const git::Oid& tip: tips)
-    judged.push_back({tip, terms()});
+  for (const std::string& one: terms())
+    for (const git::Oid& tip: tips)
+      judged.push_back({tip, one});
   if (judged.empty()) return {};
   return authority_.remember({}, judged);
 }

@@ -5,6 +5,7 @@
 // tree of the pack names it. Blocks: it runs in a thread beside the loop.
 #include "policy/git/cases.hpp"
 #include "policy/judge/local_authority.hpp"
+#include "proxy/git/packed.hpp"
 #include "proxy/relay/recent.hpp"
 #include "scanner/git/object_store.hpp"
 
@@ -60,6 +61,20 @@ public:
   /// one without a name.
   PackCheck(World world, Context context, std::vector<git::RefUpdate> updates, std::size_t id_size);
 
+  /// Another one for a pack of the same transfer.
+  std::shared_ptr<PackCheck> sibling() const;
+  std::size_t id_size() const { return id_size_; }
+
+  /// Something that a tree or commit names: where, and as what.
+  struct Named {
+    git::Oid oid;
+    std::string path; ///< "" of a commit's own tree
+    std::uint32_t mode = 0;
+    git::Oid commit; ///< zero: of none
+  };
+  /// Before read(): the pack was not pushed, it brings what a push names; `roots` are walked too.
+  void expect(std::vector<Named> roots);
+
   /// Judges what is in `folder`: pack/p.pack, beside which the index is written.
   Result<void> read(const std::filesystem::path& folder);
   /// Behind read(): the objects that pointers of a push name.
@@ -79,37 +94,35 @@ public:
   Progress& progress() { return progress_; }
 
   // What a push names and its pack lacks: it must be known, or be looked at (law 5).
-  /// Objects that commits, tags, trees and refs of the push name; with the kind that they must be.
   struct Outside {
-    std::vector<git::Oid> commits; ///< parents, and what refs and tags name
-    std::vector<git::Oid> files;   ///< blobs and trees
+    std::vector<git::Oid> parents; ///< of its commits
+    std::vector<git::Oid> others;  ///< what its refs and tags name
   };
-  Outside outside();
-  /// Of the commits outside those that nobody judged: no record says so, and no ref of the push
-  /// named them before.
-  std::vector<git::Oid> unknown_commits();
-  /// Everything that the pack holds and names.
+  Outside outside() const;
+  /// Files and folders, each at each of its paths.
+  const std::vector<Named>& outside_files() const { return outside_files_; }
+  /// Of the objects outside those that nobody judged: no record says so.
+  std::vector<git::Oid> unknown();
   bool holds(const git::Oid& oid) const { return kinds_.contains(oid); }
-  /// Whether a record says that it was judged with everything behind it, in this repository.
+  /// Whether it names nothing that it does not hold.
+  bool closed() const;
+  /// Whether a record says that it was judged with everything behind it, in this repository and
+  /// under the terms of each ref.
   bool is_judged(const git::Oid& oid);
   /// Keeps the record for these.
   Result<void> remember(const std::vector<git::Oid>& tips);
-  /// Tips of the pack behind which nothing lies outside of it.
-  std::vector<git::Oid> closed_tips();
+  /// Tags and commits of the pack, those first that no other commit names.
+  std::vector<git::Oid> tips() const;
   const std::unordered_map<git::Oid, git::Kind>& kinds() const { return kinds_; }
 
 private:
-  struct Tree {
-    std::string bytes;
-    std::vector<git::TreeEntry> entries;
-  };
+  using Tree = PackedTree;
   struct Step {
     std::shared_ptr<const Tree> tree;
     std::size_t next = 0;
     std::string path; ///< "" or ends in '/'
   };
 
-  Result<void> make_index(const std::filesystem::path& folder);
   Result<void> take(const git::Oid& oid, const ObjectStore::Header& header, const Bytes* bytes);
   Result<void> take_small(const git::Oid& oid, git::Kind kind, Bytes bytes);
   void problem(const git::Oid& oid, git::Kind kind, Bytes bytes, const Rule* rule,
@@ -118,10 +131,11 @@ private:
   Result<std::shared_ptr<const Tree>> tree(const git::Oid& oid);
   Result<void> walk();
   Result<void> walk_tree(const git::Oid& root, const git::Oid& commit);
+  Result<void> walk_from(const Named& root);
   Result<void> enter(const git::TreeEntry& entry, const std::string& path, const git::Oid& commit,
                      std::vector<Step>& stack);
-  Result<void> count_path(const git::Oid& oid, const std::string& path, bool& seen);
-  std::string terms() const;
+  Result<void> count_path(const git::TreeEntry& entry, const std::string& path, bool& seen);
+  std::vector<std::string> terms() const;
   bool go_on() const { return !progress_.stop; }
 
   World world_;
@@ -148,7 +162,9 @@ private:
   std::unordered_map<git::Oid, std::vector<std::size_t>> problems_of_;
   std::unordered_set<std::string> seen_; ///< object id + path
   std::unordered_set<git::Oid> reached_; ///< trees that some root led to
-  std::unordered_set<git::Oid> outside_files_;
+  std::vector<Named> outside_files_;
+  bool fetched_ = false; ///< see expect()
+  std::vector<Named> roots_;
 
   std::map<std::string, std::unique_ptr<Judged>> lfs_; ///< by oid
   std::vector<Item> items_;

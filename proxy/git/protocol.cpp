@@ -351,6 +351,75 @@ PushHead::State PushHead::take_command(std::string_view text) {
   return state_;
 }
 
+Result<FetchFeatures> read_features(std::string_view advertisement) {
+  Packets packets(advertisement);
+  FetchFeatures out;
+  bool second_version = false;
+  bool fetches = false;
+  while (const auto packet = packets.next()) {
+    if (packet->kind != Pkt::Kind::data) continue;
+    const std::string_view line = without_newline(as_text(packet->content));
+    second_version = second_version || line == "version 2";
+    if (line == "object-format=sha1" || line == "object-format=sha256")
+      out.object_format = line.substr(14);
+    if (line != "fetch" && !line.starts_with("fetch=")) continue;
+    fetches = true;
+    for (const auto& word: words_of(line.substr(std::min<std::size_t>(line.size(), 6)))) {
+      out.shallow = out.shallow || word == "shallow";
+      out.filter = out.filter || word == "filter";
+    }
+  }
+  if (!packets.whole() || !second_version || !fetches)
+    return Error{"the hub's Git does not speak version 2 of its protocol"};
+  return out;
+}
+
+namespace {
+
+// A command up to its arguments.
+std::string command(const FetchFeatures& features, std::string_view name) {
+  std::string out = pkt("command=" + std::string(name) + "\n");
+  if (!features.object_format.empty()) out += pkt("object-format=" + features.object_format + "\n");
+  out += k_delim_pkt;
+  return out;
+}
+
+} // namespace
+
+std::string fetch_request(const FetchFeatures& features, const FetchWish& wish) {
+  std::string out = command(features, "fetch");
+  out += pkt("ofs-delta\n");
+  out += pkt("no-progress\n");
+  for (const git::Oid& oid: wish.objects)
+    out += pkt("want " + oid.hex() + "\n");
+  if (!wish.whole_history && features.shallow) out += pkt("deepen 1\n");
+  if (wish.trees_only && features.filter) out += pkt("filter blob:none\n");
+  out += pkt("done\n");
+  out += k_flush_pkt;
+  return out;
+}
+
+std::string ref_request(const FetchFeatures& features, std::string_view name) {
+  std::string out = command(features, "ls-refs");
+  out += pkt("ref-prefix " + std::string(name) + "\n");
+  out += k_flush_pkt;
+  return out;
+}
+
+Result<std::optional<git::Oid>> read_ref(std::string_view answer, std::string_view name) {
+  Packets packets(answer);
+  std::optional<git::Oid> out;
+  while (const auto packet = packets.next()) {
+    if (packet->kind == Pkt::Kind::flush) continue;
+    const Words words = words_of(without_newline(as_text(packet->content)));
+    if (packet->kind != Pkt::Kind::data || words.size() < 2)
+      return Error{"the hub's list of refs can't be understood"};
+    if (words[1] == name) out = git::Oid::from_hex(words[0]);
+  }
+  if (!packets.whole()) return Error{"the hub's list of refs ends too early"};
+  return out;
+}
+
 std::optional<std::string> gunzip(std::string_view body, std::size_t most) {
   z_stream stream{};
   constexpr int k_gzip = 16 + MAX_WBITS;

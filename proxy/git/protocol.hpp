@@ -93,6 +93,27 @@ private:
   std::string text_;
 };
 
+// What the gate itself asks of a hub's git-upload-pack, in version 2 of the protocol.
+
+/// What its advertisement offers. An error: it does not speak version 2.
+struct FetchFeatures {
+  bool shallow = false;
+  bool filter = false;
+  std::string object_format; ///< "" when it says nothing of it
+};
+Result<FetchFeatures> read_features(std::string_view advertisement);
+
+struct FetchWish {
+  std::vector<git::Oid> objects;
+  bool whole_history = false; ///< of commits; else the commits alone
+  bool trees_only = false; ///< no blobs but those that are named; where the hub can leave them out
+};
+std::string fetch_request(const FetchFeatures& features, const FetchWish& wish);
+
+/// The request for one ref, and what the answer says that it names; nothing: there is no such ref.
+std::string ref_request(const FetchFeatures& features, std::string_view name);
+Result<std::optional<git::Oid>> read_ref(std::string_view answer, std::string_view name);
+
 /// Inflates a gzip body (RFC 1952) of at most `most` bytes; nothing when it is none, or longer.
 std::optional<std::string> gunzip(std::string_view body, std::size_t most);
 

@@ -210,5 +210,47 @@ TEST(Gunzip, IsBounded) {
   EXPECT_FALSE(gunzip("plain", 100));
 }
 
+TEST(OwnRequests, AskForWhatTheHubOffers) {
+  const std::string offers =
+      lines({"# service=git-upload-pack\n", "", "version 2\n", "agent=git/2\n",
+             "fetch=shallow wait-for-done filter\n", "object-format=sha1\n", ""});
+  const auto features = read_features(offers);
+  ASSERT_TRUE(features);
+  EXPECT_TRUE(features->shallow && features->filter);
+  FetchWish wish;
+  wish.objects = {*git::Oid::from_hex(k_id), *git::Oid::from_hex(k_other)};
+  wish.trees_only = true;
+  const std::string asked = fetch_request(*features, wish);
+  EXPECT_THAT(asked, HasSubstr("object-format=sha1\n"));
+  EXPECT_THAT(asked, HasSubstr("want " + k_other));
+  EXPECT_THAT(asked, HasSubstr("deepen 1\n"));
+  EXPECT_THAT(asked, HasSubstr("filter blob:none\n"));
+  EXPECT_THAT(asked, Not(HasSubstr("thin-pack")));
+  EXPECT_TRUE(read_pull_request(asked));
+  EXPECT_TRUE(read_pull_request(ref_request(*features, "refs/heads/main")));
+  wish.whole_history = true;
+  wish.trees_only = false;
+  EXPECT_THAT(fetch_request(*features, wish), Not(HasSubstr("deepen")));
+  EXPECT_THAT(fetch_request(*features, wish), Not(HasSubstr("filter")));
+  wish.trees_only = true;
+  const auto plain = read_features(lines({"version 2\n", "fetch\n", ""}));
+  ASSERT_TRUE(plain);
+  EXPECT_THAT(fetch_request(*plain, wish), Not(HasSubstr("filter")));
+  for (const auto& none: {lines({"# service=git-upload-pack\n", "", k_id + " HEAD"s, ""}),
+                          lines({"version 2\n", "ls-refs\n", ""}), "version 2"s, ""s})
+    EXPECT_FALSE(read_features(none));
+}
+
+TEST(OwnRequests, ReadTheRefThatWasAskedFor) {
+  const std::string answer =
+      lines({k_other + " refs/heads/main2\n", k_id + " refs/heads/main peeled:x\n", ""});
+  const auto found = read_ref(answer, "refs/heads/main");
+  ASSERT_TRUE(found && *found);
+  EXPECT_EQ((*found)->hex(), k_id);
+  EXPECT_FALSE(*read_ref(answer, "refs/heads/mai"));
+  EXPECT_FALSE(read_ref(lines({"what\n", ""}), "refs/heads/main"));
+  EXPECT_FALSE(read_ref(answer.substr(0, answer.size() - 6), "refs/heads/main"));
+}
+
 } // namespace
 } // namespace hubgate::proxy

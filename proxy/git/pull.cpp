@@ -144,7 +144,7 @@ Task<void> judge_and_send(Pull& pull) {
   std::function<Result<void>()> work = [check, folder]() -> Result<void> {
     if (auto read = check->read(folder); !read) return read;
     if (auto decided = check->decide(); !decided) return decided;
-    return check->passes() ? check->remember(check->closed_tips()) : Result<void>();
+    return check->passes() && check->closed() ? check->remember(check->tips()) : Result<void>();
   };
   const Result<void> judged = co_await run_apart(visit, check, pull.band, std::move(work));
   boost::json::object fields;

@@ -1,6 +1,6 @@
 // Pushes: the pack is kept until every object in it, and what its refs and pointers name, has
 // passed; before that the upstream sees nothing of it.
-#include "proxy/git/transfer.hpp"
+#include "proxy/git/outside.hpp"
 #include "proxy/lfs/lfs.hpp"
 #include "proxy/relay/object.hpp"
 #include "scanner/core/evidence.hpp"
@@ -22,6 +22,14 @@ struct Push {
   std::optional<SideBand> band;
   std::shared_ptr<PackSpool> spool; ///< null: no pack came
   std::shared_ptr<PackCheck> check;
+  std::optional<PushOutside> outside;
+
+  /// All that was looked at: what came and what was fetched.
+  std::vector<std::shared_ptr<PackCheck>> checks() const {
+    std::vector<std::shared_ptr<PackCheck>> out{check};
+    if (outside) out.insert(out.end(), outside->fetched().begin(), outside->fetched().end());
+    return out;
+  }
 };
 
 Headers result_fields() {
@@ -122,10 +130,10 @@ Task<void> reply_refused(Push& push, std::string text, std::string why) {
 }
 
 // The LFS objects that pointers name: known, or fetched from the hub and scanned now.
-Task<void> judge_lfs(Push& push) {
+Task<void> judge_lfs(Push& push, std::shared_ptr<PackCheck> check) {
   Visit& visit = push.visit;
   Gatekeeper& keeper = visit.gate.keeper;
-  const std::vector<PackCheck::Wanted> wanted = push.check->wanted();
+  const std::vector<PackCheck::Wanted> wanted = check->wanted();
   for (const PackCheck::Wanted& one: wanted) {
     std::optional<StoredAnalysis> stored =
         co_await visit.gate.loop.offload([&] { return keeper.lookup(one.oid, one.size); });
@@ -133,15 +141,15 @@ Task<void> judge_lfs(Push& push) {
     digest.sha256 = one.oid;
     digest.size = one.size;
     if (stored && stored->current) {
-      push.check->set_lfs(one, digest, std::move(stored->report));
+      check->set_lfs(one, digest, std::move(stored->report));
       continue;
     }
     std::string error;
     bool busy = false;
     const TimePoint until = TimePoint::max(); // side-band says that it goes on
     const auto outcome = co_await judge_lfs_object(visit, one.oid, one.size, until, error, busy);
-    co_await push.band->progress(push.check->progress(), "looking at LFS objects");
-    if (outcome) push.check->set_lfs(one, outcome->digest, outcome->report);
+    co_await push.band->progress(check->progress(), "looking at LFS objects");
+    if (outcome) check->set_lfs(one, outcome->digest, outcome->report);
   }
 }
 
@@ -161,9 +169,14 @@ Task<void> log_push(Push& push, std::string outcome) {
   if (push.check) {
     fields["objects"] = push.check->objects();
     fields["files"] = push.check->files();
+    std::uint64_t fetched = 0;
     boost::json::array ids;
-    for (const auto& id: push.check->decision_ids())
-      ids.emplace_back(id);
+    for (const auto& check: push.checks()) {
+      if (check != push.check) fetched += check->objects();
+      for (const auto& id: check->decision_ids())
+        ids.emplace_back(id);
+    }
+    if (fetched != 0) fields["fetched"] = fetched;
     fields["decision_ids"] = std::move(ids);
   }
   std::string what = "git-push";
@@ -226,9 +239,11 @@ Task<void> pass_on(Push& push) {
   std::string outcome = "passed on";
   co_await log_push(push, std::move(outcome));
   if (push.check) {
-    const auto check = push.check;
-    const Result<void> kept = co_await push.visit.gate.loop.offload(
-        [&] { return check->remember(check->closed_tips()); });
+    const Result<void> kept = co_await push.visit.gate.loop.offload([&]() -> Result<void> {
+      if (auto fetched = push.outside->remember(); !fetched) return fetched;
+      if (!push.outside->all_judged()) return {};
+      return push.check->remember(push.check->tips());
+    });
     if (!kept && push.visit.gate.loop.on_error) push.visit.gate.loop.on_error(kept.error().message);
   }
   co_await relay_answer(push, *answer);
@@ -249,16 +264,17 @@ Task<std::string> judge(Push& push) {
     std::function<Result<void>()> work = [check, folder] { return check->read(folder); };
     const Result<void> read = co_await run_apart(visit, check, *push.band, std::move(work));
     if (!read) co_return "the pack can't be judged: " + printable(read.error().message, 200);
-    co_await judge_lfs(push);
   }
-  std::function<Result<void>()> work = [check] { return check->decide(); };
-  const Result<void> decided = co_await run_apart(visit, check, *push.band, std::move(work));
-  if (!decided) co_return "the push can't be judged: " + printable(decided.error().message, 200);
-  const std::vector<git::Oid> unknown =
-      co_await visit.gate.loop.offload([&] { return check->unknown_commits(); });
-  if (!unknown.empty())
-    co_return "it names " + unknown.front().brief() +
-        ", which the gate has never seen: clone or fetch it through the gate first";
+  push.outside.emplace(visit, *push.band, check, push.head.updates());
+  std::string why = co_await push.outside->look();
+  if (!why.empty()) co_return why;
+  for (const auto& one: push.checks())
+    co_await judge_lfs(push, one);
+  for (const auto& one: push.checks()) {
+    std::function<Result<void>()> work = [one] { return one->decide(); };
+    const Result<void> decided = co_await run_apart(visit, one, *push.band, std::move(work));
+    if (!decided) co_return "the push can't be judged: " + printable(decided.error().message, 200);
+  }
   co_return "";
 }
 
@@ -314,14 +330,18 @@ Task<void> serve_git_push(Visit& visit) {
     co_await reply_refused(push, std::move(text), std::move(why));
     co_return;
   }
-  if (!push.check->passes()) {
-    std::string outcome = "refused";
-    co_await log_push(push, std::move(outcome));
-    std::string reason = "refused by the policy";
-    co_await reply_refused(push, push.check->text(), std::move(reason));
-    co_return;
+  std::string warnings;
+  for (const auto& check: push.checks()) {
+    std::string text = check->text();
+    if (!check->passes()) {
+      std::string outcome = "refused";
+      co_await log_push(push, std::move(outcome));
+      std::string reason = "refused by the policy";
+      co_await reply_refused(push, std::move(text), std::move(reason));
+      co_return;
+    }
+    warnings += text;
   }
-  const std::string warnings = push.check->text();
   co_await push.band->text(warnings);
   co_await pass_on(push);
 }
