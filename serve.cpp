@@ -152,7 +152,8 @@ std::string hooks_line(const HookConfig& config) {
 }
 
 void say_hello(const ServeConfig& config, const Server& server, const Gatekeeper& keeper,
-               const std::filesystem::path& data, const std::optional<OwnCertificate>& own) {
+               const std::filesystem::path& data, const std::optional<OwnCertificate>& own,
+               bool tproxy) {
   const bool tls = config.tls != ServeConfig::Tls::off;
   const std::string url = !config.public_url.empty()
                               ? config.public_url
@@ -160,7 +161,11 @@ void say_hello(const ServeConfig& config, const Server& server, const Gatekeeper
   const std::string upstream = config.upstream.origin.text();
   std::string text = "hubgate: policy " + keeper.policy().name() + "\n";
   if (config.endpoint) text += "hubgate: listening on " + url + ", upstream " + upstream + "\n";
-  if (config.proxy)
+  if (config.transparent_listen)
+    text += "hubgate: takes what the network redirects to " + server.transparent_address() +
+            (tproxy ? " (REDIRECT, TPROXY)\n" : " (REDIRECT; TPROXY would need CAP_NET_ADMIN)\n") +
+            "hubgate: machines behind it trust its authority: hubgate ca export\n";
+  if (config.proxy_listen)
     text += "hubgate: proxy on http://" + server.proxy_address() + ", opens " + upstream +
             (config.proxy->hubs.empty() ? "" : " and others") + "\n" +
             "hubgate: clients: export HTTPS_PROXY=http://" + server.proxy_address() +
@@ -187,6 +192,7 @@ struct Running {
   std::filesystem::path data;
   std::unique_ptr<WorkerPool> pool;
   std::unique_ptr<Signer> signer; ///< null: no forward proxy
+  CaptureSocket capture;
   std::unique_ptr<Gatekeeper> keeper;
   std::unique_ptr<daemon::Server> hooks; ///< null: no socket
 };
@@ -317,18 +323,21 @@ int run_proxy(Running& running) {
     if (auto ready = server.intercept(*running.signer, std::move(chain)); !ready)
       return complain(ready.error().message, exit_usage);
   }
+  const bool tproxy = running.capture.tproxy;
+  server.capture(std::move(running.capture));
   if (auto bound = server.bind(); !bound) return complain(bound.error().message, exit_error);
   boost::json::object fields;
   fields["upstream"] = config.upstream.origin.text();
   if (config.endpoint) fields["listen"] = server.address();
-  if (config.proxy) fields["proxy"] = server.proxy_address();
+  if (config.proxy_listen) fields["proxy"] = server.proxy_address();
+  if (config.transparent_listen) fields["transparent"] = server.transparent_address();
   if (running.hooks) fields["socket"] = running.hook_config.socket;
   fields["policy"] = keeper.policy().name();
   fields["version"] = engine_version();
   if (auto noted = keeper.event("start", fields); !noted)
     return complain(noted.error().message, exit_error);
   if (running.hooks) std::cerr << hooks_line(running.hook_config);
-  say_hello(config, server, keeper, data, own);
+  say_hello(config, server, keeper, data, own, tproxy);
   server.start();
   loop.spawn([&] { return obey_signals(running, loop, &gate, &server); });
   loop.run();
@@ -379,6 +388,12 @@ int run_serve(const Flags& flags) {
   want_descriptors();
   if (auto signer = start_signer(running); !signer)
     return complain(signer.error().message, exit_error);
+  if (running.config.transparent_listen) {
+    auto bound = bind_captured(*running.config.transparent_listen);
+    if (!bound) return complain(bound.error().message, exit_error);
+    running.capture = std::move(*bound);
+    drop_network_capabilities(); // before there are threads: each has its own
+  }
 
   Gatekeeper::Options options{.data_dir = data_of(running.config),
                               .policy = std::move(*policy),
@@ -403,6 +418,8 @@ void set_up(CLI::App& app, int& exit_code) {
   app.add_option("--upstream", flags->upstream, "URL of the hub, e.g. https://huggingface.co");
   app.add_option("--proxy", flags->proxy,
                  "HOST:PORT for clients with HTTPS_PROXY; hub hosts are opened, see hubgate ca");
+  app.add_option("--transparent", flags->transparent,
+                 "ADDRESS:PORT where the network redirects connections to (REDIRECT, TPROXY)");
   app.add_option("--tls", flags->tls,
                  "\"self-made\" (the default: an own certificate), or \"off\" on loopback");
   app.add_option("--tls-cert", flags->tls_cert, "certificate chain, PEM");

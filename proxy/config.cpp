@@ -176,6 +176,10 @@ Result<void> apply_flags(ServeConfig& config, const ServeFlags& flags) {
     if (!config.proxy) config.proxy.emplace();
     config.proxy->listen = flags.proxy;
   }
+  if (!flags.transparent.empty()) {
+    if (!config.proxy) config.proxy.emplace();
+    config.proxy->transparent = flags.transparent;
+  }
   if (!flags.listen.empty())
     if (auto done = flag("--listen", set_listen(config, flags.listen)); !done) return done;
   if (!flags.admin.empty())
@@ -206,18 +210,27 @@ Result<void> apply_flags(ServeConfig& config, const ServeFlags& flags) {
 }
 
 constexpr std::string_view k_default_hub = "https://huggingface.co";
+constexpr std::string_view k_default_proxy = "127.0.0.1:3128";
 
 // What the forward proxy needs beside what was said of it.
 Result<void> complete_proxy(ServeConfig& config) {
   if (!config.proxy) return {};
   ForwardConfig& proxy = *config.proxy;
-  auto listen = parse_address(proxy.listen);
-  if (!listen) return Error{"proxy.listen: " + listen.error().message};
-  config.proxy_listen = *listen;
-  const auto& outer = config.outward.proxy;
-  if (outer && outer->port == listen->port &&
-      (outer->host == listen->host || is_loopback_host(outer->host)))
-    return Error{"the gate is its own upstream proxy: HTTPS_PROXY is for its clients"};
+  if (proxy.listen.empty() && proxy.transparent.empty()) proxy.listen = k_default_proxy;
+  if (!proxy.transparent.empty()) {
+    auto captured = parse_address(proxy.transparent);
+    if (!captured) return Error{"proxy.transparent: " + captured.error().message};
+    config.transparent_listen = *captured;
+  }
+  if (!proxy.listen.empty()) {
+    auto listen = parse_address(proxy.listen);
+    if (!listen) return Error{"proxy.listen: " + listen.error().message};
+    config.proxy_listen = *listen;
+    const auto& outer = config.outward.proxy;
+    if (outer && outer->port == listen->port &&
+        (outer->host == listen->host || is_loopback_host(outer->host)))
+      return Error{"the gate is its own upstream proxy: HTTPS_PROXY is for its clients"};
+  }
   if (config.upstream.target.empty()) {
     config.endpoint = false;
     if (auto done = set_upstream(config, k_default_hub); !done) return done;

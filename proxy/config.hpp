@@ -55,7 +55,8 @@ struct ServeConfig {
   std::optional<Address> icap; ///< where other proxies ask
   bool endpoint = true;        ///< whether the upstream is offered at `listen`
   std::optional<ForwardConfig> proxy;
-  Address proxy_listen;
+  std::optional<Address> proxy_listen;       ///< for CONNECT
+  std::optional<Address> transparent_listen; ///< for what the network redirects
   OutwardConfig outward;
   std::vector<Network> balancers; ///< whose connections begin with the PROXY protocol
   std::string public_url;         ///< how clients reach the gate; empty: what their Host field says
@@ -72,7 +73,7 @@ struct ServeConfig {
 /// What the flags say; empty means "not given".
 struct ServeFlags {
   std::string listen, upstream, tls, tls_cert, tls_key, data, policy, config, admin, icap,
-      upstream_ca, proxy, cache;
+      upstream_ca, proxy, transparent, cache;
   std::vector<std::string> follow;
 };
 

@@ -170,10 +170,11 @@ Task<void> serve_hub_object(Visit& visit) {
 
 struct Server::Listener {
   explicit Listener(Loop& loop)
-      : clients(loop.context()), proxied(loop.context()), admins(loop.context()),
-        icap(loop.context()) {}
+      : clients(loop.context()), proxied(loop.context()), captured(loop.context()),
+        admins(loop.context()), icap(loop.context()) {}
   asio::ip::tcp::acceptor clients;
   asio::ip::tcp::acceptor proxied;
+  asio::ip::tcp::acceptor captured;
   asio::ip::tcp::acceptor admins;
   asio::ip::tcp::acceptor icap;
 };
@@ -215,9 +216,17 @@ Result<void> Server::bind() {
   const ServeConfig& config = gate_.config;
   if (config.endpoint)
     if (auto bound = bind_to(gate_.loop, listener_->clients, config.listen); !bound) return bound;
-  if (config.proxy)
-    if (auto bound = bind_to(gate_.loop, listener_->proxied, config.proxy_listen); !bound)
+  if (config.proxy_listen)
+    if (auto bound = bind_to(gate_.loop, listener_->proxied, *config.proxy_listen); !bound)
       return bound;
+  if (capture_.fd) {
+    const auto v6 = asio::ip::make_address(config.transparent_listen->host).is_v6();
+    boost::system::error_code failed;
+    listener_->captured.assign(v6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(),
+                               capture_.fd.release(), failed);
+    if (!failed) listener_->captured.listen(k_backlog, failed);
+    if (failed) return Error{"--transparent: can't listen: " + failed.message()};
+  }
   if (config.admin)
     if (auto bound = bind_to(gate_.loop, listener_->admins, *config.admin); !bound) return bound;
   if (config.icap) return bind_to(gate_.loop, listener_->icap, *config.icap);
@@ -229,6 +238,9 @@ std::string Server::address() const {
 }
 std::string Server::proxy_address() const {
   return shown(listener_->proxied);
+}
+std::string Server::transparent_address() const {
+  return shown(listener_->captured);
 }
 std::string Server::admin_address() const {
   return shown(listener_->admins);
@@ -246,8 +258,11 @@ Result<void> Server::intercept(Signer& signer, std::vector<Certificate> chain) {
 
 void Server::start() {
   if (gate_.config.endpoint)
-    gate_.loop.spawn([this] { return accept_clients(listener_->clients, false); });
-  if (forward_) gate_.loop.spawn([this] { return accept_clients(listener_->proxied, true); });
+    gate_.loop.spawn([this] { return accept_clients(listener_->clients, Kind::endpoint); });
+  if (listener_->proxied.is_open())
+    gate_.loop.spawn([this] { return accept_clients(listener_->proxied, Kind::proxy); });
+  if (listener_->captured.is_open())
+    gate_.loop.spawn([this] { return accept_clients(listener_->captured, Kind::captured); });
   if (gate_.config.admin) gate_.loop.spawn([this] { return accept_admins(); });
   if (gate_.config.icap) gate_.loop.spawn([this] { return accept_icap(); });
 }
@@ -258,6 +273,7 @@ void Server::drain(Duration grace) {
   boost::system::error_code ignored;
   listener_->clients.close(ignored);
   listener_->proxied.close(ignored);
+  listener_->captured.close(ignored);
   listener_->icap.close(ignored);
   for (Stream* stream: idle_)
     stream->set_deadline(Clock::now());
@@ -271,7 +287,7 @@ Task<void> Server::wait_for_end(Duration grace) {
   gate_.loop.stop();
 }
 
-Task<void> Server::accept_clients(asio::ip::tcp::acceptor& acceptor, bool proxied) {
+Task<void> Server::accept_clients(asio::ip::tcp::acceptor& acceptor, Kind kind) {
   while (acceptor.is_open()) {
     auto socket = std::make_shared<asio::ip::tcp::socket>(gate_.loop.context());
     auto [failed] = co_await acceptor.async_accept(*socket, asio::as_tuple(asio::use_awaitable));
@@ -285,7 +301,10 @@ Task<void> Server::accept_clients(asio::ip::tcp::acceptor& acceptor, bool proxie
       ++gate_.metrics.connections_refused;
       continue;
     }
-    gate_.loop.spawn([this, socket, proxied] { return converse(socket, proxied); });
+    if (kind == Kind::captured)
+      gate_.loop.spawn([this, socket] { return converse_captured(socket); });
+    else
+      gate_.loop.spawn([this, socket, kind] { return converse(socket, kind); });
   }
 }
 
@@ -337,12 +356,37 @@ Task<bool> read_balancer(Stream& stream, std::string& from, std::vector<std::uin
 
 } // namespace
 
-Task<void> Server::converse(std::shared_ptr<asio::ip::tcp::socket> socket, bool proxied) {
-  struct Count {
-    explicit Count(Metrics& metrics_) : metrics(metrics_) { ++metrics.connections; }
-    ~Count() { --metrics.connections; }
-    Metrics& metrics;
-  } const count(gate_.metrics);
+namespace {
+
+struct Count {
+  explicit Count(Metrics& metrics_) : metrics(metrics_) { ++metrics.connections; }
+  ~Count() { --metrics.connections; }
+  Count(const Count&) = delete;
+  Count& operator=(const Count&) = delete;
+  Metrics& metrics;
+};
+
+} // namespace
+
+Task<void> Server::converse_captured(std::shared_ptr<asio::ip::tcp::socket> socket) {
+  const Count count(gate_.metrics);
+  boost::system::error_code gone;
+  const Endpoint peer = unmapped(socket->remote_endpoint(gone));
+  const auto original = original_destination(*socket);
+  if (gone || !original) co_return;
+  Guest guest;
+  guest.from = peer.address().to_string();
+  auto plain = std::make_unique<Stream>(gate_.loop, std::move(*socket), nullptr);
+  Connection connection(std::move(plain));
+  const Captured captured(peer, *original);
+  co_await forward_->capture(connection, guest, captured);
+  co_await connection.stream().shutdown();
+  co_await discard(connection);
+}
+
+Task<void> Server::converse(std::shared_ptr<asio::ip::tcp::socket> socket, Kind kind) {
+  const bool proxied = kind == Kind::proxy;
+  const Count count(gate_.metrics);
   auto plain = std::make_unique<Stream>(gate_.loop, std::move(*socket), nullptr);
   Guest guest;
   guest.from = plain->peer_address();

@@ -1,6 +1,7 @@
 #pragma once
 // Server: listens, speaks HTTP/1.1 with clients and sends each request down its road. The admin
 // pages listen on an address of their own.
+#include "proxy/forward/original.hpp"
 #include "proxy/relay/gate.hpp"
 #include "proxy/tls/contexts.hpp"
 #include "proxy/tls/x509.hpp"
@@ -23,12 +24,15 @@ public:
   /// Where clients connect, with the port that was given for port 0.
   std::string address() const;
   std::string proxy_address() const;
+  std::string transparent_address() const;
   std::string admin_address() const;
   std::string icap_address() const;
 
   /// Before start(): stands as a forward proxy too, with certificates from `signer`. The error is
   /// about the file of users.
   Result<void> intercept(Signer& signer, std::vector<Certificate> chain);
+  /// Before bind(): the socket of what the network redirects.
+  void capture(CaptureSocket socket) { capture_ = std::move(socket); }
 
   /// Starts to accept. Everything happens on the gate's loop.
   void start();
@@ -39,9 +43,12 @@ public:
 
 private:
   struct Listener;
-  Task<void> accept_clients(asio::ip::tcp::acceptor& acceptor, bool proxied);
+  /// What is spoken on a connection first.
+  enum class Kind { endpoint, proxy, captured };
+  Task<void> accept_clients(asio::ip::tcp::acceptor& acceptor, Kind kind);
   Task<void> accept_admins();
-  Task<void> converse(std::shared_ptr<asio::ip::tcp::socket> socket, bool proxied);
+  Task<void> converse(std::shared_ptr<asio::ip::tcp::socket> socket, Kind kind);
+  Task<void> converse_captured(std::shared_ptr<asio::ip::tcp::socket> socket);
   Task<void> talk(Connection& connection, const Guest& guest);
   Task<bool> handle_one(Connection& connection, const Guest& guest);
   Task<void> accept_icap();
@@ -54,6 +61,7 @@ private:
   TlsContext tls_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Forward> forward_;
+  CaptureSocket capture_;
   std::set<Stream*> idle_;
 };
 

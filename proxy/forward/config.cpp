@@ -80,8 +80,33 @@ void read_networks(yaml::Mapping& map, const char* key, std::vector<Network>& in
   }
 }
 
+namespace {
+
+void read_certificates(yaml::Mapping& map, CertificateRules& rules) {
+  rules.ca = map.text("ca").value_or("");
+  rules.crl = map.text("crl").value_or("");
+  if (rules.ca.empty()) map.error("ca", "names the file of the authorities that issue them");
+  static constexpr std::array<std::string_view, 5> k_users = {"cn", "email", "upn", "uri", "dns"};
+  if (const auto choice = map.choice("user", k_users))
+    rules.user = static_cast<CertificateRules::User>(*choice);
+  static constexpr std::array<std::string_view, 3> k_groups = {"none", "ou", "o"};
+  if (const auto choice = map.choice("groups", k_groups))
+    rules.groups = static_cast<CertificateRules::Groups>(*choice);
+  map.finish();
+}
+
+} // namespace
+
 void read_forward(yaml::Mapping& map, ForwardConfig& config) {
-  if (auto listen = map.text("listen")) config.listen = std::move(*listen);
+  config.listen = map.text("listen").value_or("");
+  config.transparent = map.text("transparent").value_or("");
+  if (auto tls = map.mapping("tls")) {
+    config.tls_cert = tls->text("cert").value_or("");
+    config.tls_key = tls->text("key").value_or("");
+    if (config.tls_cert.empty() || config.tls_key.empty())
+      tls->error("", "give both \"cert\" and \"key\"");
+    tls->finish();
+  }
   if (const auto hubs = map.list("hubs")) {
     for (const yaml::Item& item: *hubs) {
       auto url = parse_url(item.text);
@@ -111,8 +136,15 @@ void read_forward(yaml::Mapping& map, ForwardConfig& config) {
     if (const auto helper = auth->list("helper"))
       for (const yaml::Item& word: *helper)
         config.helper.push_back(word.text);
-    if (config.users.empty() == config.helper.empty())
+    if (auto certificates = auth->mapping("certificates"))
+      read_certificates(*certificates, config.certificates);
+    const bool by_certificate = !config.certificates.ca.empty();
+    if (!config.users.empty() && !config.helper.empty())
       auth->error("", "give either \"users\" or \"helper\"");
+    if (config.users.empty() && config.helper.empty() && !by_certificate)
+      auth->error("", "give \"users\", \"helper\" or \"certificates\"");
+    if (by_certificate && config.tls_cert.empty())
+      auth->error("certificates", "needs \"tls:\" of the proxy");
     auth->finish();
   }
   map.finish();

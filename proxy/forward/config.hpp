@@ -12,9 +12,18 @@ class Mapping;
 
 namespace hubgate::proxy {
 
+/// How a certificate of a client names its person.
+struct CertificateRules {
+  std::string ca;  ///< PEM file: who may issue them; "": none are asked for
+  std::string crl; ///< PEM file of revocation lists; "": none
+  enum class User { cn, email, upn, uri, dns } user = User::cn;
+  enum class Groups { none, ou, o } groups = Groups::ou;
+};
+
 struct ForwardConfig {
-  std::string listen = "127.0.0.1:3128";
-  std::vector<Url> hubs;              ///< beside the upstream
+  std::string listen;      ///< 127.0.0.1:3128 unless it is `transparent` alone; "": no CONNECT
+  std::string transparent; ///< HOST:PORT of connections that the network redirects; "": none
+  std::vector<Url> hubs;   ///< beside the upstream
   std::vector<std::string> intercept; ///< hosts with files; patterns
   std::vector<std::string> tunnel;    ///< exceptions from them
   bool refuse_others = false;
@@ -22,6 +31,8 @@ struct ForwardConfig {
   std::vector<Network> reach;      ///< addresses in networks of one's own that tunnels may lead to
   std::string users;               ///< file of NAME:HASH[:GROUP,…] lines
   std::vector<std::string> helper; ///< a program that is asked instead, with its arguments
+  std::string tls_cert, tls_key;   ///< PEM files: `listen` speaks TLS; "": it does not
+  CertificateRules certificates;
 };
 
 /// A proxy between the gate and the hubs.

@@ -1,6 +1,5 @@
 #include "proxy/forward/forward.hpp"
 
-#include "proxy/forward/hello.hpp"
 #include "proxy/relay/reply.hpp"
 #include "scanner/core/evidence.hpp"
 
@@ -31,14 +30,6 @@ bool names(std::string_view host, const Authority& where) {
   auto said = parse_authority(host);
   if (!said) said = parse_authority(std::string(host) + ":" + std::to_string(where.port));
   return said && said->text() == where.text();
-}
-
-// Records what could not be said over HTTP any more.
-Task<void> note_refusal(Visit& visit, std::string rule, std::string reason) {
-  ++visit.gate.metrics.refused[rule];
-  const Context context = visit.context(Road::hub);
-  Gatekeeper& keeper = visit.gate.keeper;
-  co_await visit.gate.loop.offload([&] { return keeper.refuse(rule, reason, context); });
 }
 
 // Both directions of a tunnel.
@@ -116,13 +107,28 @@ Forward::Forward(Gate& gate, const ForwardConfig& config, Signer& signer,
     : gate_(gate), config_(config), leaves_(gate.loop, signer, std::move(chain)),
       door_(gate.loop, config), talk_(std::move(talk)) {}
 
+// Records what can't be said over HTTP.
+Task<void> Forward::note_refusal(Visit& visit, std::string rule, std::string reason) {
+  ++gate_.metrics.refused[rule];
+  const Context context = visit.context(Road::hub);
+  Gatekeeper& keeper = gate_.keeper;
+  co_await gate_.loop.offload([&] { return keeper.refuse(rule, reason, context); });
+}
+
+bool Forward::passes(std::uint16_t port) const {
+  return std::find(config_.ports.begin(), config_.ports.end(), port) != config_.ports.end();
+}
+
 Forward::Way Forward::way_to(const Authority& where) const {
+  if (passes(where.port)) return way_of(where);
   Way way;
-  if (std::find(config_.ports.begin(), config_.ports.end(), where.port) == config_.ports.end()) {
-    way.rule = "connect-port";
-    way.reason = "CONNECT to port " + std::to_string(where.port) + " does not pass this gate";
-    return way;
-  }
+  way.rule = "connect-port";
+  way.reason = "CONNECT to port " + std::to_string(where.port) + " does not pass this gate";
+  return way;
+}
+
+Forward::Way Forward::way_of(const Authority& where) const {
+  Way way;
   const auto& hubs = gate_.upstream.hubs();
   const auto hub =
       std::find_if(hubs.begin(), hubs.end(), [&](const Hub& one) { return is_on(one, where); });
@@ -242,8 +248,7 @@ Task<bool> Forward::let_in(Visit& visit, Guest& guest) {
   co_return false;
 }
 
-Task<bool> Forward::read_first(Visit& visit, const Authority& where,
-                               std::vector<std::uint8_t>& first) {
+Task<Hello> Forward::read_hello_from(Visit& visit, std::vector<std::uint8_t>& first) {
   Stream& stream = visit.connection.stream();
   stream.set_deadline(Clock::now() + gate_.config.limits.head);
   first = visit.connection.take_rest();
@@ -253,10 +258,19 @@ Task<bool> Forward::read_first(Visit& visit, const Authority& where,
     first.resize(before + k_first_read);
     const std::int64_t n = co_await stream.read(std::span(first).subspan(before));
     first.resize(before + (n > 0 ? static_cast<std::size_t>(n) : 0));
-    if (n <= 0) co_return false; // a client that only tried
+    if (n <= 0) co_return hello;
     hello = read_hello(first);
   }
-  if (hello.kind != Hello::Kind::complete) {
+  if (hello.kind == Hello::Kind::incomplete) hello.kind = Hello::Kind::none; // longer than any
+  co_return hello;
+}
+
+Task<bool> Forward::read_first(Visit& visit, const Authority& where,
+                               std::vector<std::uint8_t>& first) {
+  Stream& stream = visit.connection.stream();
+  const Hello hello = co_await read_hello_from(visit, first);
+  if (hello.kind == Hello::Kind::incomplete) co_return false; // a client that only tried
+  if (hello.kind == Hello::Kind::none) {
     co_await note_refusal(visit, "no-tls", "what came through CONNECT begins no TLS connection");
     stream.close();
     co_return false;
@@ -292,13 +306,22 @@ Task<bool> say_established(Visit& visit) {
 
 } // namespace
 
+Task<std::shared_ptr<ssl_ctx_st>> Forward::leaf_for(Visit& visit, const Authority& where,
+                                                    std::string& error) {
+  std::string why;
+  auto context = co_await leaves_.context_for(where.host, why);
+  if (!context) {
+    error = "no certificate for " + where.host + ": " + why;
+    if (visit.gate.loop.on_error) visit.gate.loop.on_error(error);
+  }
+  co_return context;
+}
+
 Task<void> Forward::open_host(Visit& visit, Guest guest, Authority where, Way way) {
   std::string error;
-  const std::shared_ptr<ssl_ctx_st> context = co_await leaves_.context_for(where.host, error);
+  const std::shared_ptr<ssl_ctx_st> context = co_await leaf_for(visit, where, error);
   if (!context) {
-    std::string why = "no certificate for " + where.host + ": " + error;
-    if (gate_.loop.on_error) gate_.loop.on_error(why);
-    co_await reply_error(visit, 502, std::move(why));
+    co_await reply_error(visit, 502, std::move(error));
     co_return;
   }
   const bool said = co_await say_established(visit);
@@ -306,6 +329,12 @@ Task<void> Forward::open_host(Visit& visit, Guest guest, Authority where, Way wa
   std::vector<std::uint8_t> first;
   const bool agrees = co_await read_first(visit, where, first);
   if (!agrees) co_return;
+  co_await speak(visit, std::move(guest), std::move(where), std::move(way), context,
+                 std::move(first));
+}
+
+Task<void> Forward::speak(Visit& visit, Guest guest, Authority where, Way way,
+                          std::shared_ptr<ssl_ctx_st> context, std::vector<std::uint8_t> first) {
   Stream& stream = visit.connection.stream();
   stream.secure(context.get(), first);
   first = {};
@@ -334,25 +363,48 @@ Task<void> Forward::open_host(Visit& visit, Guest guest, Authority where, Way wa
   co_await talk_(visit.connection, guest);
 }
 
-Task<void> Forward::tunnel(Visit& visit, Authority where) {
+Task<std::unique_ptr<Stream>> Forward::dial_out(Visit& visit, const Authority& where,
+                                                Refusal& refusal) {
   const Dialer::Allowed allowed = [&](const asio::ip::address& address) {
     return reachability(address) == Reachability::global || contains(config_.reach, address);
   };
-  auto dialed = co_await gate_.upstream.dialer().dial(where.host, where.port, allowed);
+  boost::system::error_code no_address;
+  const auto literal = asio::ip::make_address(where.host, no_address);
+  if (!no_address && !allowed(literal)) { // whoever would connect to it for the gate
+    refusal.rule = "internal-address";
+    refusal.reason = where.host + " is an internal address, which is not followed";
+    co_return nullptr;
+  }
+  auto dialed = co_await visit.gate.upstream.dialer().dial(where.host, where.port, allowed);
   if (!dialed.stream) {
-    std::string why = where.host + " " + dialed.error;
-    if (dialed.forbidden)
-      co_await refuse(visit, Road::hub, "internal-address", std::move(why));
+    refusal.reason = where.host + " " + dialed.error;
+    if (dialed.forbidden) refusal.rule = "internal-address";
+  }
+  co_return std::move(dialed.stream);
+}
+
+Task<void> Forward::tunnel(Visit& visit, Authority where) {
+  Refusal refusal;
+  auto server = co_await dial_out(visit, where, refusal);
+  if (!server) {
+    if (refusal.rule.empty())
+      co_await reply_error(visit, 502, std::move(refusal.reason));
     else
-      co_await reply_error(visit, 502, std::move(why));
+      co_await refuse(visit, Road::hub, refusal.rule, refusal.reason);
     co_return;
   }
   const bool said = co_await say_established(visit);
   if (!said) co_return;
-  auto tunnel =
-      std::make_shared<Tunnel>(gate_.loop, visit.connection.stream(), std::move(dialed.stream));
-  const bool agrees = co_await read_first(visit, where, tunnel->first);
+  std::vector<std::uint8_t> first;
+  const bool agrees = co_await read_first(visit, where, first);
   if (!agrees) co_return;
+  co_await carry_both(visit, std::move(server), std::move(first));
+}
+
+Task<void> Forward::carry_both(Visit& visit, std::unique_ptr<Stream> server,
+                               std::vector<std::uint8_t> first) {
+  auto tunnel = std::make_shared<Tunnel>(gate_.loop, visit.connection.stream(), std::move(server));
+  tunnel->first = std::move(first);
   tunnel->running = 2;
   gate_.loop.spawn([tunnel] { return carry(tunnel, true); });
   gate_.loop.spawn([tunnel] { return carry(tunnel, false); });

@@ -1,13 +1,21 @@
 #pragma once
-// Forward: the gate as HTTPS_PROXY. CONNECT to a hub, or to a host with its files, is opened with a
-// certificate of the gate's authority, and what is asked inside takes the same roads as at the
-// endpoint; other hosts are tunnelled untouched, or refused. CONNECT, the TLS server name and the
-// Host field must agree.
+// Forward: the gate as HTTPS_PROXY, and as the router that connections are redirected to. What
+// leads to a hub, or to a host with its files, is opened with a certificate of the gate's
+// authority, and what is asked inside takes the same roads as at the endpoint; other hosts are
+// tunnelled untouched, or refused. CONNECT, the TLS server name and the Host field must agree.
 #include "proxy/forward/auth.hpp"
+#include "proxy/forward/hello.hpp"
+#include "proxy/forward/original.hpp"
 #include "proxy/relay/gate.hpp"
 #include "proxy/tls/leaves.hpp"
 
 namespace hubgate::proxy {
+
+/// A connection that was meant for somebody else.
+struct Captured {
+  Captured(Endpoint peer_, Endpoint original_) : peer(peer_), original(original_) {}
+  Endpoint peer, original;
+};
 
 class Forward {
 public:
@@ -20,6 +28,8 @@ public:
   Result<void> open() { return door_.open(); }
   /// One client's connection, from its first byte.
   Task<void> serve(Connection& connection, Guest guest);
+  /// One that the network redirected.
+  Task<void> capture(Connection& connection, Guest guest, Captured captured);
 
 private:
   /// What is done with a host.
@@ -29,15 +39,39 @@ private:
     bool files = false;       ///< it has files of the hub, and no API
     std::string rule, reason; ///< of a refusal
   };
+  /// Why something is not done; `rule` is empty when it merely failed.
+  struct Refusal {
+    std::string rule, reason;
+  };
+  bool passes(std::uint16_t port) const;
+  /// By the host, and by the port too.
+  Way way_of(const Authority& where) const;
   Way way_to(const Authority& where) const;
   /// True: another request may follow on this connection.
   Task<bool> serve_one(Connection& connection, Guest& guest);
   Task<bool> let_in(Visit& visit, Guest& guest);
   Task<void> open_host(Visit& visit, Guest guest, Authority where, Way way);
   Task<void> tunnel(Visit& visit, Authority where);
-  /// The client's first bytes, to the end of its ClientHello. False: there is none that names
-  /// `where`, and the connection has been ended.
+  /// The client's first bytes, to the end of its ClientHello; an incomplete one when it ended.
+  Task<Hello> read_hello_from(Visit& visit, std::vector<std::uint8_t>& first);
+  /// The same. False: it does not name `where`, and the connection has been ended.
   Task<bool> read_first(Visit& visit, const Authority& where, std::vector<std::uint8_t>& first);
+  /// Null with a line in `error`, which has been told to the administrator.
+  Task<std::shared_ptr<ssl_ctx_st>> leaf_for(Visit& visit, const Authority& where,
+                                             std::string& error);
+  /// TLS as `where`, and HTTP inside. `first`: what the client has sent of it.
+  Task<void> speak(Visit& visit, Guest guest, Authority where, Way way,
+                   std::shared_ptr<ssl_ctx_st> context, std::vector<std::uint8_t> first);
+  /// A connection for a tunnel. Null: `refusal` says why.
+  Task<std::unique_ptr<Stream>> dial_out(Visit& visit, const Authority& where, Refusal& refusal);
+  /// Both directions, to the end. `first`: what the client has sent.
+  Task<void> carry_both(Visit& visit, std::unique_ptr<Stream> server,
+                        std::vector<std::uint8_t> first);
+  Task<void> note_refusal(Visit& visit, std::string rule, std::string reason);
+  Task<void> capture_tls(Visit& visit, Guest guest, Captured captured, Authority original);
+  Task<void> capture_http(Visit& visit, Captured captured, Authority original);
+  Task<std::unique_ptr<Stream>> dial_original(Visit& visit, const Authority& original,
+                                              Refusal& refusal);
 
   Gate& gate_;
   const ForwardConfig& config_;

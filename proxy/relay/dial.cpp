@@ -66,7 +66,12 @@ Task<void> Dialer::connect(Dialed& out, std::string host, std::uint16_t port,
       continue;
     }
     if (allowed != nullptr) out.address = endpoint.address();
+    const auto local = socket.local_endpoint(refused);
     out.stream = std::make_unique<Stream>(loop_, std::move(socket), nullptr);
+    own_->insert(local);
+    out.stream->hold(std::shared_ptr<const void>(nullptr, [own = own_, local](const void*) {
+      if (const auto at = own->find(local); at != own->end()) own->erase(at);
+    }));
     out.error.clear();
     co_return;
   }

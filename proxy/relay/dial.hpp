@@ -5,6 +5,8 @@
 #include "proxy/tls/stream.hpp"
 
 #include <functional>
+#include <memory>
+#include <set>
 
 namespace hubgate::proxy {
 
@@ -27,12 +29,17 @@ public:
   /// TCP, without TLS yet.
   Task<Dialed> dial(std::string host, std::uint16_t port, const Allowed& allowed);
 
+  /// Whether a connection of the gate's own comes from there: then it was led back to the gate.
+  bool is_own(const asio::ip::tcp::endpoint& from) const { return own_->contains(from); }
+
 private:
   Task<void> connect(Dialed& out, std::string host, std::uint16_t port, const Allowed* allowed);
   Task<void> ask_proxy(Dialed& out, std::string host, std::uint16_t port);
 
   Loop& loop_;
   const OutwardConfig& config_;
+  using Own = std::multiset<asio::ip::tcp::endpoint>;
+  std::shared_ptr<Own> own_ = std::make_shared<Own>(); ///< our ends of what is connected
 };
 
 } // namespace hubgate::proxy

@@ -56,6 +56,9 @@ public:
   /// Ends both, now. Pending operations fail.
   void close();
 
+  /// Keeps something alive as long as this.
+  void hold(std::shared_ptr<const void> what) { held_ = std::move(what); }
+
   /// What to do with a peer that is silent until `deadline`: pending and later operations fail.
   void set_deadline(TimePoint deadline) { deadline_ = deadline; }
   void expire(TimePoint now) override;
@@ -89,6 +92,7 @@ private:
 
   Loop& loop_;
   asio::ip::tcp::socket socket_;
+  std::shared_ptr<const void> held_;
   ssl_st* ssl_ = nullptr;
   Wire wire_;
   std::vector<std::uint8_t> sending_; ///< what flush() sends; `wire_.out` takes more meanwhile
