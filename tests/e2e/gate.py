@@ -68,9 +68,13 @@ class Gate:
         self.log = folder / "serve.log"
         self.start()
 
+    def command(self, *words: str | Path) -> list[str]:
+        """How a program is started where the gate is."""
+        return [str(word) for word in words]
+
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen([HUBGATE, *self.arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(self.command(HUBGATE, *self.arguments), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
