@@ -44,14 +44,38 @@ std::optional<HubToken> read_token(const Headers& headers, const std::string& bo
   }
   while (out.cas.ends_with('/'))
     out.cas.pop_back();
-  if (out.cas.empty() || out.token.empty() || out.expires <= 0) return std::nullopt;
+  if (out.token.empty() || out.expires <= 0) return std::nullopt;
+  const auto cas = parse_url(out.cas);
+  if (!cas || cas->target.find('?') != std::string::npos) return std::nullopt;
   return out;
 }
 
-bool for_writing(const Visit& visit) {
-  for (const std::string& part: visit.asked.target.segments)
+bool for_writing(const Asked& asked) {
+  for (const std::string& part: asked.target.segments)
     if (part == "xet-write-token") return true;
   return false;
+}
+
+// Why the gate does not talk to the token's CAS; nothing when it does.
+std::optional<std::string> not_followed(const Visit& visit, const HubToken& token) {
+  const auto cas = parse_url(token.cas);
+  return cas ? visit.hub->rules.refusal(*cas) : std::optional<std::string>(cas.error().message);
+}
+
+// What the client is to know of it goes into `ticket` and, in the fields that clients read, into
+// `headers`.
+void hand_out(const Visit& visit, const HubToken& token, CasTicket& ticket, Headers& headers) {
+  ticket.cas = token.cas;
+  ticket.token = token.token;
+  ticket.user = visit.quota_user();
+  ticket.name = visit.user;
+  ticket.repo = visit.asked.repo;
+  ticket.expires = token.expires;
+  const std::string epoch = shelf_of(visit.gate).epoch(shelf_owner(ticket));
+  headers.set("X-Xet-Cas-Url", visit.gate_url + "/" + std::string(k_lfs_link) + "/" +
+                                   std::string(k_cas_word) + "/" + epoch);
+  headers.set("X-Xet-Access-Token", seal_ticket(ticket, visit.gate.link_key));
+  headers.set("X-Xet-Token-Expiration", std::to_string(token.expires));
 }
 
 std::string_view bearer(const Headers& headers) {
@@ -100,7 +124,7 @@ Fetch cas_fetch(const Visit& visit, const CasTicket& ticket, std::string method,
 
 Task<void> serve_cas_token(Visit& visit) {
   Gate& gate = visit.gate;
-  const bool write = for_writing(visit);
+  const bool write = for_writing(visit.asked);
   if (write) visit.direction = Direction::push;
   CasTicket ticket;
   Url url = visit.hub->base;
@@ -126,44 +150,63 @@ Task<void> serve_cas_token(Visit& visit) {
   }
   const auto body = co_await answer->read_all(k_token_most);
   const auto token = body ? read_token(answer->head.headers, *body) : std::nullopt;
-  const auto cas = token ? parse_url(token->cas) : Result<Url>(Error{"none"});
-  if (!token || !cas || cas->target.find('?') != std::string::npos) {
+  answer.reset();
+  if (!token) {
     co_await reply_error(visit, 502, "the upstream's answer holds no token for a CAS");
     co_return;
   }
-  if (const auto why = visit.hub->rules.refusal(*cas)) {
+  if (const auto why = not_followed(visit, *token)) {
     std::string reason = "the hub's CAS is not followed: " + *why;
     co_await refuse(visit, Road::xet, "not-followed", std::move(reason));
     co_return;
   }
-  answer.reset();
   ticket.write = write;
-  ticket.cas = token->cas;
-  ticket.token = token->token;
-  ticket.user = visit.quota_user();
-  ticket.name = visit.user;
-  ticket.repo = visit.asked.repo;
-  ticket.expires = token->expires;
   Headers headers;
+  hand_out(visit, *token, ticket, headers);
   if (!write) {
     const bool permitted = co_await permit_file(visit, ticket, headers);
     if (!permitted) co_return;
   }
-  const std::string sealed = seal_ticket(ticket, gate.link_key);
-  const std::string epoch = shelf_of(gate).epoch(shelf_owner(ticket));
-  const std::string address =
-      visit.gate_url + "/" + std::string(k_lfs_link) + "/" + std::string(k_cas_word) + "/" + epoch;
   json::object out;
-  out["casUrl"] = address;
-  out["accessToken"] = sealed;
+  out["casUrl"] = headers.get("X-Xet-Cas-Url").value_or("");
+  out["accessToken"] = headers.get("X-Xet-Access-Token").value_or("");
   out["exp"] = token->expires;
   headers.set("Content-Type", "application/json");
   headers.set("Cache-Control", "no-store");
-  headers.set("X-Xet-Cas-Url", address);
-  headers.set("X-Xet-Access-Token", sealed);
-  headers.set("X-Xet-Token-Expiration", std::to_string(token->expires));
   std::string text = json::serialize(out);
   co_await reply(visit, 200, std::move(headers), std::move(text));
+}
+
+std::optional<json::object> xet_upload_action(const Visit& visit, const json::object& upload) {
+  const auto* href = upload.if_contains("href");
+  if (!href || !href->is_string()) return std::nullopt;
+  const auto url = resolve(visit.hub->base, std::string(href->get_string()));
+  if (!url || !(url->origin == visit.hub->base.origin)) return std::nullopt;
+  auto target = parse_target(url->target);
+  if (!target) return std::nullopt;
+  const Asked asked = classify("GET", std::move(*target));
+  if (asked.route != Route::xet_token || !for_writing(asked) || asked.repo != visit.asked.repo)
+    return std::nullopt;
+  json::object out;
+  out["href"] = visit.gate_url + url->target;
+  Headers given;
+  if (const auto* fields = upload.if_contains("header"); fields && fields->is_object())
+    for (const auto& field: fields->get_object())
+      for (const char* name: {"X-Xet-Cas-Url", "X-Xet-Access-Token", "X-Xet-Token-Expiration"})
+        if (equals_ignoring_case(field.key(), name) && field.value().is_string())
+          given.set(name, std::string_view(field.value().get_string()));
+  json::object header;
+  if (const auto token = read_token(given, {})) {
+    if (not_followed(visit, *token)) return std::nullopt;
+    CasTicket ticket;
+    ticket.write = true;
+    Headers headers;
+    hand_out(visit, *token, ticket, headers);
+    for (const Header field: headers)
+      header[field.name] = field.value;
+  }
+  out["header"] = std::move(header);
+  return out;
 }
 
 Task<void> serve_cas(Visit& visit) {
@@ -186,6 +229,8 @@ Task<void> serve_cas(Visit& visit) {
   std::vector<std::string> call;
   for (std::size_t i = 3; i < segments.size(); ++i)
     call.push_back(segments[i]);
+  // hf_xet 1.2 names no version.
+  if (!call.empty() && call[0] != "v1" && call[0] != "v2") call.insert(call.begin(), "v1");
   co_await serve_call(visit, *ticket, call);
 }
 

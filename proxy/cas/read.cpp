@@ -22,6 +22,7 @@ namespace {
 
 constexpr std::string_view k_parameter = "hubgate";
 constexpr std::string_view k_link_use = "file";
+constexpr std::string_view k_file_info = "application/vnd.xet-fileinfo+json";
 constexpr auto k_look = std::chrono::seconds(2);
 /// A flight fetches for everybody who waits; a delivery is one of many of its client.
 constexpr std::size_t k_flight_ahead = 8;
@@ -41,6 +42,14 @@ std::string api_name(const std::string& repo) {
   for (const char* kind: {"datasets/", "spaces/", "kernels/"})
     if (repo.starts_with(kind)) return repo;
   return "models/" + repo;
+}
+
+// @huggingface/hub asks like this before every download, and goes by the type of the answer.
+bool probes_for_xet(const Visit& visit) {
+  return visit.request.method == "GET" && visit.client == Client::js &&
+         visit.request.headers.get("range") == "bytes=0-0" &&
+         visit.request.headers.get("accept").value_or("").find(k_file_info) !=
+             std::string_view::npos;
 }
 
 std::string cas_address(const Visit& visit) {
@@ -139,9 +148,11 @@ Task<std::shared_ptr<const Outcome>> allowed_outcome(Visit& visit, const CasTick
 
 void offer_xet(Visit& visit, Described& what) {
   Gate& gate = visit.gate;
-  const bool offered = gate.config.xet == ServeConfig::Xet::terminate && visit.is_head() &&
-                       visit.client == Client::python && !what.xet.empty() && what.claimed &&
-                       what.size && *what.size > 0 && !visit.asked.repo.empty();
+  const bool probe = probes_for_xet(visit);
+  const bool asks = probe || (visit.is_head() && visit.client == Client::python);
+  const bool offered = gate.config.xet == ServeConfig::Xet::terminate && asks &&
+                       !what.xet.empty() && what.claimed && what.size && *what.size > 0 &&
+                       !visit.asked.repo.empty();
   if (!offered) return;
   CasTicket link;
   link.use = k_link_use;
@@ -160,6 +171,9 @@ void offer_xet(Visit& visit, Described& what) {
   what.passed.set("Link", "<" + route + ">; rel=\"xet-auth\", <" + cas_address(visit) +
                               "/v1/reconstructions/" + what.xet +
                               ">; rel=\"xet-reconstruction-info\"");
+  if (!probe) return;
+  what.passed.set("Content-Type", k_file_info);
+  what.passed.set("X-Linked-Size", std::to_string(link.size));
 }
 
 Task<bool> read_wanted_file(Visit& visit, CasTicket& ticket) {

@@ -1,5 +1,6 @@
 #include "proxy/lfs/lfs.hpp"
 
+#include "proxy/cas/cas.hpp"
 #include "proxy/hub/listing.hpp"
 #include "proxy/lfs/links.hpp"
 #include "proxy/lfs/multipart.hpp"
@@ -216,12 +217,14 @@ std::optional<LfsLink> object_of(const Visit& visit, const json::object& object)
   return out;
 }
 
-// The action that takes the bytes, whole or in parts; nothing when there is none that we follow.
+// The action that takes the bytes, whole, in parts or over Xet; nothing when there is none that we
+// follow.
 std::optional<json::object> upload_action(const Visit& visit, const json::object& object,
-                                          const LfsLink& asked) {
+                                          const LfsLink& asked, bool over_xet) {
   const auto* actions = object.at("actions").if_object();
   const auto* upload = actions != nullptr ? actions->if_contains("upload") : nullptr;
   if (upload == nullptr || !upload->is_object()) return std::nullopt;
+  if (over_xet) return xet_upload_action(visit, upload->get_object());
   const auto* header = upload->get_object().if_contains("header");
   if (header != nullptr && header->is_object() && header->get_object().contains("chunk_size"))
     return parts_action(visit, upload->get_object(), asked);
@@ -231,7 +234,7 @@ std::optional<json::object> upload_action(const Visit& visit, const json::object
 
 // An object of the answer to an upload: the client sends its bytes here. One without actions is on
 // the hub already; the commit that names it is where it is judged.
-Task<void> offer_upload(Visit& visit, json::object& object) {
+Task<void> offer_upload(Visit& visit, json::object& object, bool over_xet) {
   if (object.if_contains("error") != nullptr) co_return;
   const auto asked = object_of(visit, object);
   if (!asked) {
@@ -244,7 +247,7 @@ Task<void> offer_upload(Visit& visit, json::object& object) {
     co_return;
   }
   if (object.if_contains("actions") == nullptr) co_return;
-  auto upload = upload_action(visit, object, *asked);
+  auto upload = upload_action(visit, object, *asked, over_xet);
   if (!upload) {
     set_error(object, 404, "hubgate: the upstream gives no upload link that the gate follows");
     co_return;
@@ -256,7 +259,10 @@ Task<void> offer_upload(Visit& visit, json::object& object) {
   object["actions"] = std::move(actions);
 }
 
-Task<void> answer_upload(Visit& visit, json::object answer) {
+// `xet_offered`: the hub could choose Xet.
+Task<void> answer_upload(Visit& visit, json::object answer, bool xet_offered) {
+  const auto chosen = text_of(answer, "transfer");
+  const bool over_xet = xet_offered && chosen == "xet";
   json::array objects;
   if (auto* listed = answer.if_contains("objects"); listed && listed->is_array())
     objects = std::move(listed->get_array());
@@ -265,29 +271,39 @@ Task<void> answer_upload(Visit& visit, json::object answer) {
     co_return;
   }
   for (json::value& value: objects)
-    if (auto* object = value.if_object()) co_await offer_upload(visit, *object);
+    if (auto* object = value.if_object()) co_await offer_upload(visit, *object, over_xet);
   answer["objects"] = std::move(objects);
-  if (text_of(answer, "transfer") != "multipart") answer["transfer"] = "basic";
+  if (chosen != "multipart" && !over_xet) answer["transfer"] = "basic";
   Headers headers;
   headers.set("Content-Type", k_type);
   std::string text(json::serialize(answer));
   co_await reply(visit, 200, std::move(headers), std::move(text));
 }
 
-// The batch request as it goes on: only transfers whose bytes come through here.
-std::optional<json::object> batch_request(const std::string& body) {
+/// A batch request as it goes on: only transfers whose bytes come through here.
+struct BatchRequest {
+  json::object value;
+  std::string operation;
+  bool offers_xet = false;
+};
+
+std::optional<BatchRequest> batch_request(const ServeConfig& config, const std::string& body) {
   boost::system::error_code wrong;
   json::value asked = json::parse(body, wrong);
   if (wrong || !asked.is_object()) return std::nullopt;
-  json::object& request = asked.get_object();
+  BatchRequest out;
+  out.value = std::move(asked.get_object());
+  out.operation = text_of(out.value, "operation").value_or("");
   json::array transfers{"basic"};
-  const auto* offered = request.if_contains("transfers");
-  const bool parts = offered != nullptr && offered->is_array() &&
-                     std::any_of(offered->get_array().begin(), offered->get_array().end(),
-                                 [](const json::value& one) { return one == "multipart"; });
-  if (parts && text_of(request, "operation") == "upload") transfers.push_back("multipart");
-  request["transfers"] = std::move(transfers);
-  return std::move(request);
+  const auto* offered = out.value.if_contains("transfers");
+  if (out.operation == "upload" && offered != nullptr && offered->is_array())
+    for (const json::value& one: offered->get_array()) {
+      if (one == "multipart") transfers.push_back("multipart");
+      if (one == "xet") out.offers_xet = config.xet == ServeConfig::Xet::terminate;
+    }
+  if (out.offers_xet) transfers.push_back("xet");
+  out.value["transfers"] = std::move(transfers);
+  return out;
 }
 
 Fetch batch_fetch(const Visit& visit, std::string target, std::string request) {
@@ -371,19 +387,19 @@ Task<void> answer_download(Visit& visit, json::object answer) {
 Task<void> serve_lfs_batch(Visit& visit) {
   auto body = co_await read_request_body(visit, k_max_batch);
   if (!body) co_return;
-  auto request = batch_request(*body);
-  const auto operation = request ? text_of(*request, "operation") : std::nullopt;
-  if (operation != "download" && operation != "upload") {
+  auto request = batch_request(visit.gate.config, *body);
+  if (!request || (request->operation != "download" && request->operation != "upload")) {
     co_await refuse(visit, Road::lfs, "bad-batch",
                     "the batch request is no JSON that asks for a download or an upload");
     co_return;
   }
-  if (operation == "upload") visit.direction = Direction::push;
-  std::string text(json::serialize(*request));
+  const bool upload = request->operation == "upload";
+  if (upload) visit.direction = Direction::push;
+  std::string text(json::serialize(request->value));
   auto answer = co_await ask_batch(visit, std::move(text));
   if (!answer) co_return;
-  if (operation == "upload")
-    co_await answer_upload(visit, std::move(*answer));
+  if (upload)
+    co_await answer_upload(visit, std::move(*answer), request->offers_xet);
   else
     co_await answer_download(visit, std::move(*answer));
 }

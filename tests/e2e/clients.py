@@ -10,6 +10,7 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent.parent
 WORK = Path(os.environ.get("HUBGATE_TEST_WORK", TESTS / ".work"))
 PYTHON = WORK / "venv/bin/python"
+OLDER = WORK / "older/bin/python"  # with huggingface_hub 0.36
 HF = WORK / "venv/bin/hf"
 JS = WORK / "js/client.mjs"
 RUST = WORK / "cargo/debug/hubgate-test-client"
@@ -55,18 +56,21 @@ class Clients:
     def python(self, script: str, **options) -> Run:
         return self.run(PYTHON, "-c", textwrap.dedent(script), **options)
 
-    def hub_download(self, repo: str, path: str, out: Path, **options) -> Run:
-        return self.python(f"""
+    def older_python(self, script: str, **options) -> Run:
+        return self.run(OLDER, "-c", textwrap.dedent(script), **options)
+
+    def hub_download(self, repo: str, path: str, out: Path, older: bool = False, **options) -> Run:
+        return (self.older_python if older else self.python)(f"""
             import shutil, huggingface_hub
             shutil.copy(huggingface_hub.hf_hub_download({repo!r}, {path!r}), {str(out)!r})
         """, **options)
 
-    def upload_folder(self, repo: str, files: dict[str, bytes], folder: Path, **options) -> Run:
+    def upload_folder(self, repo: str, files: dict[str, bytes], folder: Path, older: bool = False, **options) -> Run:
         """Writes the files into `folder` and uploads it, over Xet unless HF_HUB_DISABLE_XET=1 is among the options."""
         for path, data in files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(data)
-        return self.python(f"""
+        return (self.older_python if older else self.python)(f"""
             import huggingface_hub
             api = huggingface_hub.HfApi()
             api.create_repo({repo!r}, exist_ok=True)
@@ -91,6 +95,10 @@ class Clients:
 
     def rust_snapshot(self, repo: str) -> Run:
         return self.run(RUST, "snapshot", *repo.split("/"))
+
+    def rust_change(self, verb: str, repo: str, *files: str | Path) -> Run:
+        """`upload` of files in one commit, `pull-request` with one, or `delete` of a path."""
+        return self.run(RUST, verb, *repo.split("/"), *files)
 
     def git_clone(self, repo: str, out: Path, *options: str) -> Run:
         host = self.endpoint.replace("://", f"://user:{TOKEN}@")

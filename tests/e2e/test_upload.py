@@ -103,6 +103,28 @@ def test_javascript(hub, clients, repo, tmp_path):
     assert stored(hub, repo + "x", "evil.pkl") is None
 
 
+def test_rust(hub, clients, repo, tmp_path):
+    """Without Xet it sends its files inside of the commit, whatever the batch answer offers."""
+    files = [tmp_path / path for path in HONEST if "/" not in path]
+    for path in files:
+        path.write_bytes(HONEST[path.name])
+    run = clients.rust_change("upload", repo, *files)
+    assert run.ok, run.output
+    run = clients.rust_change("upload", repo, tmp_path / "config.json")
+    assert run.ok, run.output
+    for path in files:
+        assert stored(hub, repo, path.name) == HONEST[path.name], path
+    run = clients.rust_change("pull-request", repo, tmp_path / "weights.pkl")
+    assert run.ok, run.output
+    run = clients.rust_change("delete", repo, "config.json")
+    assert run.ok and stored(hub, repo, "config.json") is None, run.output
+    for name, data in (("evil.pkl", EVIL), ("late.pkl", large_pickle(2, call("os", "system", "echo hubgate-marker")))):
+        (tmp_path / name).write_bytes(data)
+        run = clients.rust_change("upload", repo + "x", tmp_path / name)
+        assert not run.ok and "hubgate: " in run.output and "os.system" in run.output, run.output
+        assert stored(hub, repo + "x", name) is None
+
+
 def batch(gate, repo, operation, oid, size):
     body = json.dumps({"operation": operation, "transfers": ["basic"], "objects": [{"oid": oid, "size": size}]}).encode()
     answer = gate.request("POST", f"/{repo}.git/info/lfs/objects/batch", body=body,

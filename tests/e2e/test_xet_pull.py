@@ -277,13 +277,11 @@ def test_an_id_that_names_other_bytes_is_refused(hub, make_gate, make_clients, t
     assert not run.ok and "sha256" in run.output, run.output
 
 
-def test_javascript_and_rust_take_the_plain_road(hub, clients, tmp_path):
-    run = clients.js_file("alice/honest", "weights.pkl", tmp_path / "out")
-    assert run.ok, run.output
-    assert (tmp_path / "out").read_bytes() == FILES["alice/honest"]["weights.pkl"]
+def test_rust_takes_the_plain_road(hub, clients):
     run = clients.rust_file("alice/honest", "weights.pkl")
     assert run.ok, run.output
     assert Path(run.output.strip()).read_bytes() == FILES["alice/honest"]["weights.pkl"]
+    assert not asked(hub, "/_cas/")
 
 
 def test_strip_offers_nothing(hub, make_gate, make_clients, tmp_path):

@@ -325,14 +325,3 @@ def test_strip_keeps_the_road_closed(hub, make_gate, tmp_path, repo):
     gate = make_gate(upstream=hub.url, config="xet: strip\n")
     run = Clients(gate.url, tmp_path / "home").upload_folder(repo, {"w.safetensors": HONEST["model.safetensors"]}, tmp_path / "up")
     assert not run.ok and not requests(hub, "/commit/", "/_cas/"), run.output
-
-
-def test_javascript(hub, gate, clients, repo, tmp_path):
-    """It negotiates, and is offered LFS: the same verdict by another road."""
-    (tmp_path / "w.safetensors").write_bytes(HONEST["model.safetensors"])
-    run = clients.js_upload(repo, tmp_path / "w.safetensors")
-    assert run.ok, run.output
-    assert stored(hub, repo, "w.safetensors") == HONEST["model.safetensors"]
-    (tmp_path / "evil.pkl").write_bytes(EVIL)
-    run = clients.js_upload(repo + "x", tmp_path / "evil.pkl")
-    assert not run.ok and "os.system" in run.output, run.output

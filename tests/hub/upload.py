@@ -8,6 +8,7 @@ import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from . import changes, multipart, xet_write
 from .store import LFS_SUFFIXES, Repository
@@ -37,10 +38,25 @@ def lfs(handler: "HubHandler", repo: Repository, rest: list[str], method: str) -
         good = path.exists() and path.stat().st_size == request["size"]
         return lfs_reply({}) if good else lfs_reply({"message": "Object not found"}, 404)
     if rest == ["objects", "batch"]:
-        parts = "multipart" in request.get("transfers", [])
+        offered = request.get("transfers", [])
+        parts = "multipart" in offered
+        if handler.hub.cas and "xet" in offered and request["operation"] == "upload":
+            revision = request.get("ref", {}).get("name", "main").removeprefix("refs/heads/")
+            return lfs_reply({"transfer": "xet", "hash_algo": "sha256", "objects": [
+                xet_object(handler, repo, revision, item) for item in request["objects"]]})
         return lfs_reply({"transfer": "multipart" if parts and handler.hub.part_size else "basic", "hash_algo": "sha256",
                           "objects": [batch_object(handler, repo, request["operation"], item, parts) for item in request["objects"]]})
     return lfs_reply({"message": "Not found"}, 404)
+
+
+def xet_object(handler: "HubHandler", repo: Repository, revision: str, item: dict) -> dict:
+    """Where the token is had again, and one in the fields that git-xet reads."""
+    if handler.hub.store.lfs_path(item["oid"]).exists():
+        return {**item, "authenticated": True}
+    token = xet_write.token_reply(handler, "write").headers
+    header = {name: value for name, value in token.items() if name.startswith("X-Xet-")}
+    href = f"{handler.hub.url}/api/{repo.kind}/{repo.name}/xet-write-token/{quote(revision, safe='')}"
+    return {**item, "authenticated": True, "actions": {"upload": {"href": href, "header": header}}}
 
 
 def batch_object(handler: "HubHandler", repo: Repository, operation: str, item: dict, parts: bool = False) -> dict:
