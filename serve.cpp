@@ -347,7 +347,7 @@ int run_proxy(Running& running) {
 
 // The process that signs for intercepted hosts; before threads, and behind the workers' parent, so
 // that no worker inherits the way to it. Makes the authority when there is none.
-Result<void> start_signer(Running& running) {
+Result<void> start_signer(Running& running, Fd pin) {
   const ServeConfig& config = running.config;
   if (!config.proxy) return {};
   const CaFiles files(data_of(config) / "ca");
@@ -363,7 +363,7 @@ Result<void> start_signer(Running& running) {
     return Error{files.cert().string() + ": the authority may not sign for " + missing.front() +
                  ", which is to be intercepted: hubgate ca rotate"};
   if (facts.expired) return Error{files.cert().string() + ": has expired: hubgate ca rotate"};
-  running.signer = HUBGATE_TRY(Signer::start(files, hosts));
+  running.signer = HUBGATE_TRY(Signer::start(files, hosts, std::move(pin)));
   return {};
 }
 
@@ -380,13 +380,14 @@ int run_serve(const Flags& flags) {
   if (!flags.socket.empty()) running.hook_config.socket = flags.socket;
   auto policy = Policy::named(running.config.policy);
   if (!policy) return complain(policy.error().message, exit_usage);
+  Fd pin = Signer::hide_pin();
   // Before threads, sockets and keys: what a worker inherits, it has.
   auto pool = WorkerPool::start(all_formats(), {&xet::serve_decoding, &xet::serve_shard_reading});
   if (!pool) return complain(pool.error().message, exit_error);
   running.pool = std::move(*pool);
   std::signal(SIGPIPE, SIG_IGN);
   want_descriptors();
-  if (auto signer = start_signer(running); !signer)
+  if (auto signer = start_signer(running, std::move(pin)); !signer)
     return complain(signer.error().message, exit_error);
   if (running.config.transparent_listen) {
     auto bound = bind_captured(*running.config.transparent_listen);

@@ -1,6 +1,7 @@
 #include "proxy/tls/ca.hpp"
 
-#include <openssl/ec.h>
+#include "proxy/tls/ca_key.hpp"
+
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
@@ -11,7 +12,6 @@
 #include <iterator>
 #include <optional>
 #include <set>
-#include <sys/stat.h>
 #include <unistd.h>
 
 namespace hubgate::proxy {
@@ -19,7 +19,6 @@ namespace hubgate::proxy {
 namespace {
 
 constexpr long k_root_seconds = 3652L * 24 * 3600;
-constexpr std::size_t k_max_common_name = 64;
 
 // The names that constraints speak of: each covers what is below it.
 std::vector<std::string> constraint_names(const std::vector<std::string>& hosts) {
@@ -65,59 +64,64 @@ bool extend_root(X509* certificate, X509* issuer, const std::vector<std::string>
          add_extension(certificate, issuer, NID_name_constraints, names);
 }
 
-struct Root {
-  Key key;
-  Certificate certificate;
-};
-
-Result<Root> make_root(const std::vector<std::string>& hosts) {
+Result<Certificate> make_root(const CaKey& key, const std::vector<std::string>& hosts) {
   if (hosts.empty()) return Error{"an authority must be made for some host"};
-  Root out;
-  out.key.reset(EVP_EC_gen("P-256"));
-  if (!out.key) return Error{"no key could be made: " + openssl_error()};
-  out.certificate = blank_certificate(out.key.get(), k_root_seconds);
-  if (!out.certificate) return Error{"no certificate could be made: " + openssl_error()};
-  X509_NAME* name = X509_get_subject_name(out.certificate.get());
+  Certificate out = blank_certificate(key.key(), k_root_seconds);
+  if (!out) return Error{"no certificate could be made: " + openssl_error()};
+  X509_NAME* name = X509_get_subject_name(out.get());
   set_common_name(name, root_name());
-  X509_set_issuer_name(out.certificate.get(), name);
-  if (!extend_root(out.certificate.get(), nullptr, hosts, 1) ||
-      X509_sign(out.certificate.get(), out.key.get(), EVP_sha256()) == 0)
+  X509_set_issuer_name(out.get(), name);
+  if (!extend_root(out.get(), nullptr, hosts, 1))
     return Error{"no certificate could be made: " + openssl_error()};
+  if (auto signed_ = key.sign(out.get()); !signed_) return signed_.error();
   return out;
 }
 
 // The new root once more, under the old one.
-Result<Certificate> make_cross(const Root& root, X509* old, EVP_PKEY* old_key,
+Result<Certificate> make_cross(X509* root, X509* old, const CaKey& old_key,
                                const std::vector<std::string>& hosts) {
-  Certificate cross = blank_certificate(root.key.get(), k_root_seconds);
+  Certificate cross = blank_certificate(X509_get0_pubkey(root), k_root_seconds);
   if (!cross) return Error{"no certificate could be made: " + openssl_error()};
-  X509_set_subject_name(cross.get(), X509_get_subject_name(root.certificate.get()));
+  X509_set_subject_name(cross.get(), X509_get_subject_name(root));
   X509_set_issuer_name(cross.get(), X509_get_subject_name(old));
   X509_set1_notAfter(cross.get(), X509_get0_notAfter(old));
   if (!extend_root(cross.get(), old, hosts, 0) ||
-      !add_extension(cross.get(), old, NID_authority_key_identifier, "keyid") ||
-      X509_sign(cross.get(), old_key, EVP_sha256()) == 0)
+      !add_extension(cross.get(), old, NID_authority_key_identifier, "keyid"))
     return Error{"no certificate could be made: " + openssl_error()};
+  if (auto signed_ = old_key.sign(cross.get()); !signed_) return signed_.error();
   return cross;
 }
 
-Result<void> write_root(const CaFiles& files, const Root& root) {
-  auto written = write_private(files.key(), 0600, [&](FILE* file) {
-    return PEM_write_PrivateKey(file, root.key.get(), nullptr, nullptr, 0, nullptr, nullptr);
-  });
+Result<void> write_root(const CaFiles& files, const std::optional<TokenPlace>& place,
+                        const CaKey& key, X509* certificate) {
+  auto written =
+      place ? write_token_place(files, *place) : write_private(files.key(), 0600, [&](FILE* file) {
+        return PEM_write_PrivateKey(file, key.key(), nullptr, nullptr, 0, nullptr, nullptr);
+      });
   if (!written) return written;
   return write_private(files.cert(), 0644,
-                       [&](FILE* file) { return PEM_write_X509(file, root.certificate.get()); });
+                       [&](FILE* file) { return PEM_write_X509(file, certificate); });
 }
 
-Result<Key> read_key(const CaFiles& files) {
-  const File file(std::fopen(files.key().c_str(), "re"));
-  if (!file) return Error{files.key().string() + ": can't be read: make one by: hubgate ca init"};
-  struct stat status{};
-  if (fstat(fileno(file.get()), &status) != 0 || (status.st_mode & 077) != 0)
-    return Error{files.key().string() + ": others than its owner may read it: chmod 600"};
-  Key key(PEM_read_PrivateKey(file.get(), nullptr, nullptr, nullptr));
-  if (!key) return Error{files.key().string() + ": no private key in PEM form"};
+// After a rotation into a token. A key that somebody else made there is theirs to remove.
+Result<void> forget_old_key(const CaFiles& files, const std::optional<TokenPlace>& old,
+                            const std::string& pin) {
+  std::error_code ignored;
+  std::filesystem::remove(files.key(), ignored);
+  if (!old || !old->made_here) return {};
+  const CaKey key = HUBGATE_TRY(CaKey::in_token(old->uri, CaKey::Make::never, pin));
+  return key.token()->destroy();
+}
+
+// The key of a new root, and where it is. A token's module is started once at a time: one key is
+// closed before the next is opened.
+Result<CaKey> new_key(const KeyWish& wish, std::optional<TokenPlace>& place) {
+  if (wish.token == nullptr) return CaKey::make_in_memory();
+  CaKey key = HUBGATE_TRY(CaKey::in_token(
+      wish.token->uri, wish.another ? CaKey::Make::another : CaKey::Make::if_missing, wish.pin));
+  place = *wish.token;
+  place->uri = key.token()->uri();
+  place->made_here = key.made_now();
   return key;
 }
 
@@ -129,31 +133,56 @@ std::optional<std::string> read_text(const std::filesystem::path& file) {
 
 } // namespace
 
-Result<void> make_ca(const CaFiles& files, const std::vector<std::string>& hosts) {
+Result<void> make_ca(const CaFiles& files, const std::vector<std::string>& hosts,
+                     const KeyWish& wish) {
   std::error_code failed;
   std::filesystem::create_directories(files.dir, failed);
   if (failed) return Error{files.dir.string() + ": " + failed.message()};
   std::filesystem::permissions(files.dir, std::filesystem::perms::owner_all, failed);
-  if (std::filesystem::exists(files.key()) || std::filesystem::exists(files.cert()))
-    return Error{files.dir.string() +
-                 ": has an authority already; to change it: hubgate ca rotate"};
-  const Root root = HUBGATE_TRY(make_root(hosts));
-  return write_root(files, root);
+  for (const auto& file: {files.key(), files.cert(), files.token()})
+    if (std::filesystem::exists(file))
+      return Error{files.dir.string() +
+                   ": has an authority already; to change it: hubgate ca rotate"};
+  std::optional<TokenPlace> place;
+  const CaKey key = HUBGATE_TRY(new_key(wish, place));
+  const Certificate root = HUBGATE_TRY(make_root(key, hosts));
+  return write_root(files, place, key, root.get());
 }
 
-Result<void> rotate_ca(const CaFiles& files, const std::vector<std::string>& hosts) {
-  const Key old_key = HUBGATE_TRY(read_key(files));
+Result<void> rotate_ca(const CaFiles& files, const std::vector<std::string>& hosts,
+                       const KeyWish& wish) {
   const Certificate old = read_certificate(files.cert());
   if (!old) return Error{files.cert().string() + ": no certificate in PEM form"};
-  const Root root = HUBGATE_TRY(make_root(hosts));
-  const Certificate cross = HUBGATE_TRY(make_cross(root, old.get(), old_key.get(), hosts));
+  const auto old_place = HUBGATE_TRY(read_token_place(files));
+  KeyWish here = wish;
+  TokenPlace beside;
+  if (old_place && wish.token == nullptr) { // another key of the same name in the same token
+    beside = *old_place;
+    beside.uri.id.clear();
+    here.token = &beside;
+    here.another = true;
+  }
+  std::optional<TokenPlace> place;
+  Result<CaKey> key = new_key(here, place);
+  if (!key) return key.error();
+  if (EVP_PKEY_eq(key->key(), X509_get0_pubkey(old.get())) == 1)
+    return Error{"that is the key of the authority which is to be replaced"};
+  const Certificate root = HUBGATE_TRY(make_root(*key, hosts));
+  if (place) key = HUBGATE_TRY(CaKey::make_in_memory()); // closes the token; not written
+  Certificate cross;
+  {
+    const CaKey old_key = HUBGATE_TRY(CaKey::open(files, wish.pin));
+    cross = HUBGATE_TRY(make_cross(root.get(), old.get(), old_key, hosts));
+  }
   auto written = write_private(files.previous(), 0644,
                                [&](FILE* file) { return PEM_write_X509(file, old.get()); });
   if (!written) return written;
   written = write_private(files.cross(), 0644,
                           [&](FILE* file) { return PEM_write_X509(file, cross.get()); });
   if (!written) return written;
-  return write_root(files, root);
+  written = write_root(files, place, *key, root.get());
+  if (!written || !place) return written;
+  return forget_old_key(files, old_place, wish.pin);
 }
 
 Result<CaFacts> ca_facts(const std::filesystem::path& path) {
@@ -198,40 +227,6 @@ std::vector<std::string> not_covered(const CaFacts& facts, const std::vector<std
         });
     if (!covered && !facts.hosts.empty()) out.push_back(host);
   }
-  return out;
-}
-
-Result<Issuer> Issuer::open(const CaFiles& files) {
-  Issuer out;
-  out.key_ = HUBGATE_TRY(read_key(files));
-  out.root_ = read_certificate(files.cert());
-  if (!out.root_) return Error{files.cert().string() + ": no certificate in PEM form"};
-  if (X509_check_private_key(out.root_.get(), out.key_.get()) != 1)
-    return Error{files.key().string() + ": is not the key of " + files.cert().string()};
-  return out;
-}
-
-Result<std::string> Issuer::issue(const std::string& host, std::string_view spki) const {
-  const auto* at = reinterpret_cast<const unsigned char*>(spki.data());
-  const Key key(d2i_PUBKEY(nullptr, &at, static_cast<long>(spki.size())));
-  if (!key) return Error{"no public key"};
-  const Certificate leaf = blank_certificate(key.get(), k_leaf_seconds);
-  if (!leaf) return Error{"no certificate could be made: " + openssl_error()};
-  set_common_name(X509_get_subject_name(leaf.get()), host.substr(0, k_max_common_name));
-  X509_set_issuer_name(leaf.get(), X509_get_subject_name(root_.get()));
-  const bool extended =
-      add_extension(leaf.get(), root_.get(), NID_basic_constraints, "critical,CA:FALSE") &&
-      add_extension(leaf.get(), root_.get(), NID_key_usage, "critical,digitalSignature") &&
-      add_extension(leaf.get(), root_.get(), NID_ext_key_usage, "serverAuth") &&
-      add_extension(leaf.get(), root_.get(), NID_authority_key_identifier, "keyid") &&
-      add_extension(leaf.get(), root_.get(), NID_subject_alt_name, "DNS:" + host);
-  if (!extended || X509_sign(leaf.get(), key_.get(), EVP_sha256()) == 0)
-    return Error{"no certificate could be made: " + openssl_error()};
-  unsigned char* der = nullptr;
-  const int length = i2d_X509(leaf.get(), &der);
-  if (length <= 0) return Error{"no certificate could be made: " + openssl_error()};
-  std::string out(reinterpret_cast<const char*>(der), static_cast<std::size_t>(length));
-  OPENSSL_free(der);
   return out;
 }
 

@@ -1,16 +1,18 @@
 #include "proxy/tls/signer.hpp"
 
 #include "proxy/forward/hosts.hpp"
+#include "proxy/tls/issuer.hpp"
+#include "proxy/tls/signer_sandbox.hpp"
 
+#include <openssl/crypto.h>
 #include <openssl/ec.h>
 
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <seccomp.h>
+#include <fcntl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -20,6 +22,9 @@ namespace hubgate::proxy {
 namespace {
 
 constexpr int k_socket = 3; ///< in the signer
+constexpr int k_pin = 4;    ///< there, for as long as it takes to read it
+constexpr int k_high = 64;
+constexpr std::size_t k_max_pin = 256;
 constexpr std::size_t k_max_message = std::size_t{16} << 10;
 constexpr std::string_view k_ready = "ready";
 
@@ -29,36 +34,11 @@ void answer(char kind, std::string_view text) {
   (void)!::send(k_socket, message.data(), message.size(), MSG_NOSIGNAL);
 }
 
-const char* enter_signer_sandbox() {
-  const rlimit none{0, 0};
-  if (setrlimit(RLIMIT_CORE, &none) != 0 || setrlimit(RLIMIT_FSIZE, &none) != 0)
-    return "limits can't be set";
-  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-    return "privileges can't be dropped";
-  scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
-  if (filter == nullptr) return "seccomp is missing";
-  bool ok = true;
-  for (const int call:
-       {SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(getrandom), SCMP_SYS(brk), SCMP_SYS(munmap),
-        SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(clock_gettime),
-        SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
-        SCMP_SYS(exit), SCMP_SYS(exit_group)})
-    ok = ok && seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
-#ifdef HUBGATE_SANITIZED
-  for (const int call: {SCMP_SYS(mmap), SCMP_SYS(mprotect), SCMP_SYS(sigaltstack), SCMP_SYS(write),
-                        SCMP_SYS(sched_yield), SCMP_SYS(pipe), SCMP_SYS(pipe2), SCMP_SYS(close),
-                        SCMP_SYS(read)}) // the sanitizers' runtime: it tries memory with a pipe
-    ok = ok && seccomp_rule_add(filter, SCMP_ACT_ALLOW, call, 0) == 0;
-#else
-  // Memory, but none that can be executed.
-  ok = ok && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-                              SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0)) == 0;
-  ok = ok && seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-                              SCMP_A2(SCMP_CMP_MASKED_EQ, 4 /* PROT_EXEC */, 0)) == 0;
-#endif
-  ok = ok && seccomp_load(filter) == 0;
-  seccomp_release(filter);
-  return ok ? nullptr : "seccomp can't be set up";
+std::string read_pipe(int fd) {
+  std::string out(k_max_pin, '\0');
+  const ssize_t n = fd < 0 ? 0 : ::read(fd, out.data(), out.size());
+  out.resize(n < 0 ? 0 : static_cast<std::size_t>(n));
+  return out;
 }
 
 bool may_sign(const std::string& host, const std::vector<std::string>& hosts) {
@@ -66,17 +46,27 @@ bool may_sign(const std::string& host, const std::vector<std::string>& hosts) {
   return parsed && !parsed->is_address && parsed->host == host && host_matches(host, hosts);
 }
 
-[[noreturn]] void serve(const CaFiles& files, const std::vector<std::string>& hosts,
-                        const std::string& spki) {
+Result<Issuer> become_signer(const CaFiles& files, const std::string& spki, Fd pin) {
+  const auto place = HUBGATE_TRY(read_token_place(files));
+  Issuer issuer = HUBGATE_TRY(Issuer::open(files, read_pipe(pin.get())));
   // The whole of one signature before the sandbox: what OpenSSL loads and seeds when it is first
   // used, it has then.
-  auto issuer = Issuer::open(files);
-  if (issuer) {
-    if (auto tried = issuer->issue("localhost", spki); !tried) issuer = tried.error();
-  }
-  const char* failed = issuer ? enter_signer_sandbox() : nullptr;
-  if (!issuer || failed) {
-    answer('-', failed ? failed : issuer.error().message);
+  if (auto tried = issuer.issue("localhost", spki); !tried) return tried.error();
+  if (const char* failed = enter_signer_sandbox(place ? &*place : nullptr))
+    return Error{std::string("the signer's sandbox: ") + failed};
+  // And once behind it: what a module lacks shows now, not to the first client.
+  if (auto tried = issuer.issue("localhost", spki); !tried)
+    return Error{tried.error().message +
+                 " (in the signer's sandbox; before, it did: see \"reads\" and \"sockets\" in " +
+                 files.token().string() + ")"};
+  return issuer;
+}
+
+[[noreturn]] void serve(const CaFiles& files, const std::vector<std::string>& hosts,
+                        const std::string& spki, Fd pin) {
+  const auto issuer = become_signer(files, spki, std::move(pin));
+  if (!issuer) {
+    answer('-', issuer.error().message);
     _exit(1);
   }
   answer('+', k_ready);
@@ -112,8 +102,20 @@ Result<std::string> receive(int socket) {
 
 } // namespace
 
-Result<std::unique_ptr<Signer>> Signer::start(const CaFiles& files,
-                                              std::vector<std::string> hosts) {
+Fd Signer::hide_pin() {
+  std::string pin = take_pin_from_environment();
+  std::array<int, 2> ends{};
+  if (pin.empty() || pin.size() > k_max_pin || pipe2(ends.data(), O_CLOEXEC) != 0) return {};
+  Fd out(ends[0]);
+  const Fd into(ends[1]);
+  const bool written =
+      ::write(into.get(), pin.data(), pin.size()) == static_cast<ssize_t>(pin.size());
+  OPENSSL_cleanse(pin.data(), pin.size());
+  return written ? std::move(out) : Fd();
+}
+
+Result<std::unique_ptr<Signer>> Signer::start(const CaFiles& files, std::vector<std::string> hosts,
+                                              Fd pin) {
   std::unique_ptr<Signer> out(new Signer);
   out->key_.reset(EVP_EC_gen("P-256"));
   if (!out->key_) return Error{"no key could be made: " + openssl_error()};
@@ -137,11 +139,15 @@ Result<std::unique_ptr<Signer>> Signer::start(const CaFiles& files,
     // A terminal's ^C is for the gate, which then ends us.
     std::signal(SIGINT, SIG_IGN);
     std::signal(SIGHUP, SIG_IGN);
-    if (getppid() != parent || dup2(theirs.get(), k_socket) < 0) _exit(1);
-    if (theirs.get() == k_socket) (void)theirs.release();
-    close_range(k_socket + 1, ~0U, 0);
+    // First out of the way of the numbers that they shall get.
+    const int talk = fcntl(theirs.release(), F_DUPFD, k_high);
+    const int secret = pin ? fcntl(pin.release(), F_DUPFD, k_high) : -1;
+    if (getppid() != parent || dup2(talk, k_socket) < 0) _exit(1);
+    if (secret >= 0 && dup2(secret, k_pin) < 0) _exit(1);
+    close_range(secret >= 0 ? k_pin + 1 : k_socket + 1, ~0U, 0);
+    if (secret >= 0) pin = Fd(k_pin);
     out->key_.reset();
-    serve(files, hosts, spki);
+    serve(files, hosts, spki, std::move(pin));
   }
   theirs.reset();
   auto ready = receive(out->socket_.get());
