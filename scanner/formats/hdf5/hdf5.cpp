@@ -70,6 +70,11 @@ Reading scan(Source& source, Session& session) {
 } // namespace
 
 extern const Format format_hdf5;
-const Format format_hdf5{"hdf5", "hdf5", probe, scan, hdf5::k_rules};
+const Format format_hdf5{.name = "hdf5",
+                         .family = "hdf5",
+                         .probe = probe,
+                         .scan = scan,
+                         .rules = hdf5::k_rules,
+                         .data_version = "1"};
 
 } // namespace hubgate

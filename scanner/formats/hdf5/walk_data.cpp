@@ -15,8 +15,9 @@ constexpr std::uint64_t k_max_bytes = std::uint64_t{64} << 20; ///< of single by
 constexpr std::uint64_t k_bomb = std::uint64_t{16} << 30;
 constexpr std::uint64_t k_ratio = 1100; ///< deflate's limit, as in Limits::ratio
 
-// Stands between values: no format begins with it, and it is no length of anything.
-constexpr std::string_view k_between{"\xff\0\xff\xff\xff\xff\xff\xff", 8};
+// Stands between values: no format begins with it, and it is no length of anything; nine bytes, so
+// that the value behind it is no header behind a length (safetensors).
+constexpr std::string_view k_between{"\xff\0\xff\xff\xff\xff\xff\xff\xff", 9};
 
 // What begins an executable, an archive or a pickle, and no array of numbers by accident.
 bool has_magic(Source& source, std::uint64_t at, std::uint64_t size) {

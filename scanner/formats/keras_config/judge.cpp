@@ -23,9 +23,15 @@ bool is_any(std::string_view word, std::initializer_list<std::string_view> words
 
 // What serialization_lib writes for Python values that JSON has not.
 bool is_plain_value(std::string_view name) {
-  return is_any(name, {"__tuple__", "__bytes__", "__numpy__", "__ndarray__", "__tensor__",
-                       "__ellipsis__", "__slice__", "__complex__", "__typespec__", "__set__",
-                       "__none__", "ndarray", "Ellipsis", "slice", "__keras_tensor__"});
+  return is_any(name,
+                {"__tuple__", "__bytes__", "__numpy__", "__ndarray__", "__tensor__", "__ellipsis__",
+                 "__slice__", "__complex__", "__set__", "__none__", "__keras_tensor__"});
+}
+
+// The same as older releases wrote them, which are looked up like classes.
+bool is_old_plain_value(std::string_view module, std::string_view name) {
+  return (module.empty() || is_any(module, {"builtins", "numpy", "__main__"})) &&
+         is_any(name, {"ndarray", "Ellipsis", "slice"});
 }
 
 bool is_base64(std::string_view text) {
@@ -286,7 +292,15 @@ void Judge::named(std::uint32_t at, std::string_view module, std::string_view na
                                                                  : std::string_view{};
     return function(at, module, called, registered);
   }
-  if (is_plain_value(name)) return;
+  if (is_plain_value(name) || is_old_plain_value(module, name)) return;
+  // The class of a TypeSpec stands under a key of its own.
+  if (name == "__typespec__") {
+    const std::string_view spec = tree_.get_text(at, "spec_name");
+    const bool known = module.empty() || is_keras_module(module) || module == "tensorflow" ||
+                       module.starts_with("tensorflow.");
+    if (!known) report(at, judge_class(module, spec, registered), module, spec, registered);
+    return;
+  }
   const std::string_view bare =
       name.find('>') == std::string_view::npos ? name : name.substr(name.find('>') + 1);
   if (bare == "Lambda") {
@@ -316,7 +330,16 @@ void Judge::named(std::uint32_t at, std::string_view module, std::string_view na
       find(k_unknown, at, "TensorFlow's " + std::string(symbol));
     return;
   }
-  if (is_any(bare, {"ClassMethod", "InstanceMethod", "InstanceProperty"})) return;
+  if (bare == "ClassMethod") {
+    // A method of a class that TensorFlow exports under this name.
+    const std::string_view symbol = tree_.get_text(config, "cls_symbol");
+    if (judge_symbol(symbol).standing == Standing::gadget)
+      find(k_tensorflow, at,
+           std::string(symbol) + "." + std::string(tree_.get_text(config, "fn_name")) +
+               " touches files, processes or Python");
+    return;
+  }
+  if (is_any(bare, {"InstanceMethod", "InstanceProperty"})) return;
   report(at, judge_class(module, name, registered), module, name, registered);
 }
 

@@ -25,7 +25,11 @@ Reading scan(Source& source, Session& session) {
 } // namespace
 
 extern const Format format_ocdbt_data;
-const Format format_ocdbt_data{
-    .name = "ocdbt_data", .family = "zstd", .probe = probe, .scan = scan, .rules = {}};
+const Format format_ocdbt_data{.name = "ocdbt_data",
+                               .family = "zstd",
+                               .probe = probe,
+                               .scan = scan,
+                               .rules = {},
+                               .data_version = "1"};
 
 } // namespace hubgate

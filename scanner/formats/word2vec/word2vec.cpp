@@ -118,7 +118,11 @@ Reading scan(Source& source, Session& session) {
 } // namespace
 
 extern const Format format_word2vec;
-const Format format_word2vec{
-    .name = "word2vec", .family = "word2vec", .probe = probe, .scan = scan, .rules = {}};
+const Format format_word2vec{.name = "word2vec",
+                             .family = "word2vec",
+                             .probe = probe,
+                             .scan = scan,
+                             .rules = {},
+                             .data_version = "1"};
 
 } // namespace hubgate

@@ -280,38 +280,6 @@ Reading Scan::run(bool front_matter) {
   return Reading::broken;
 }
 
-// UTF-16 with a mark, which PyYAML reads too, as UTF-8; false: cut inside a character.
-bool from_utf16(std::string& text) {
-  const bool little = static_cast<std::uint8_t>(text[0]) == 0xff;
-  std::string out;
-  const auto unit = [&](std::size_t i) {
-    const auto a = static_cast<std::uint8_t>(text[i]);
-    const auto b = static_cast<std::uint8_t>(text[i + 1]);
-    return static_cast<std::uint32_t>(little ? a | (b << 8) : (a << 8) | b);
-  };
-  for (std::size_t i = 2; i + 1 < text.size(); i += 2) {
-    std::uint32_t c = unit(i);
-    if (c >= 0xd800 && c < 0xdc00 && i + 3 < text.size()) {
-      c = 0x10000 + ((c - 0xd800) << 10) + ((unit(i + 2) - 0xdc00) & 0x3ff);
-      i += 2;
-    }
-    if (c < 0x80) {
-      out += static_cast<char>(c);
-    } else if (c < 0x800) {
-      out += static_cast<char>(0xc0 | (c >> 6));
-      out += static_cast<char>(0x80 | (c & 63));
-    } else {
-      if (c >= 0x10000) out += static_cast<char>(0xf0 | (c >> 18));
-      out += static_cast<char>(c >= 0x10000 ? 0x80 | ((c >> 12) & 63) : 0xe0 | (c >> 12));
-      out += static_cast<char>(0x80 | ((c >> 6) & 63));
-      out += static_cast<char>(0x80 | (c & 63));
-    }
-  }
-  const bool whole = text.size() % 2 == 0;
-  text = std::move(out);
-  return whole;
-}
-
 // JSON is YAML's flow style, and the json format has read it.
 bool is_json(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t\r\n");
@@ -341,8 +309,6 @@ Reading scan(Source& source, Session& session) {
     text += as_text(piece);
     at += piece.size();
   }
-  if (text.size() > 2 && (text.starts_with("\xff\xfe") || text.starts_with("\xfe\xff")))
-    from_utf16(text);
   if (text.find('\0') != std::string::npos || is_json(text)) return Reading::none;
   const bool front_matter = text.starts_with("---\n") || text.starts_with("---\r\n") ||
                             text.starts_with("\xef\xbb\xbf---");
