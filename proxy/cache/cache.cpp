@@ -20,7 +20,12 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::size_t k_piece = std::size_t{1} << 20; ///< one write
+/// One write. Small enough to be in the processor's cache still when it is written.
+constexpr std::size_t k_piece = std::size_t{256} << 10;
+/// What is appended at once at most, as a rule: a buffer need not grow for it.
+constexpr std::size_t k_append = std::size_t{256} << 10;
+/// Emptied buffers that are kept for the next piece: fresh memory costs as much as the copy.
+constexpr std::size_t k_spare = 32;
 /// Bytes of all fills that may wait in memory for the disk.
 constexpr std::uint64_t k_queue = std::uint64_t{64} << 20;
 /// Space is taken in steps, for an object of unknown size would need the index for each piece.
@@ -132,6 +137,14 @@ std::shared_ptr<CacheFill> Cache::begin(std::optional<std::uint64_t> size) {
   return {fill.get(), [fill](CacheFill*) { fill->drop(); }};
 }
 
+std::shared_ptr<ObjectTags> Cache::tags_of(const Sha256& sha256, std::uint64_t size) {
+  const std::string key = hex(sha256);
+  if (const auto* known = tags_.find(key)) return *known;
+  auto made = std::make_shared<ObjectTags>(size);
+  tags_.put(key, made, made->weight());
+  return made;
+}
+
 bool Cache::has(const Sha256& sha256) {
   const auto found = index_->find(sha256);
   return found && *found;
@@ -168,11 +181,31 @@ void Cache::evict(const Sha256& sha256, Why why) {
   if (why != Why::room) look_again();
 }
 
+std::vector<std::uint8_t> Cache::take_buffer() {
+  const std::lock_guard lock(spare_room_);
+  if (spare_.empty()) return {};
+  std::vector<std::uint8_t> out = std::move(spare_.back());
+  spare_.pop_back();
+  return out;
+}
+
+void Cache::give_back(std::vector<std::uint8_t> buffer) {
+  const std::lock_guard lock(spare_room_);
+  if (filling_ == 0 || spare_.size() >= k_spare) return;
+  buffer.clear();
+  spare_.push_back(std::move(buffer));
+}
+
 CacheFill::CacheFill(Cache& cache)
-    : cache_(cache), strand_(boost::asio::make_strand(cache.writers_)) {}
+    : cache_(cache), strand_(boost::asio::make_strand(cache.writers_)) {
+  const std::lock_guard lock(cache_.spare_room_);
+  ++cache_.filling_;
+}
 
 CacheFill::~CacheFill() {
   if (!done_) abandon(false);
+  const std::lock_guard lock(cache_.spare_room_);
+  if (--cache_.filling_ == 0) cache_.spare_ = {};
 }
 
 bool CacheFill::behind() const {
@@ -181,7 +214,10 @@ bool CacheFill::behind() const {
 
 void CacheFill::append(Bytes bytes) {
   if (over_) return;
-  if (pending_.empty() && appended_ >= k_piece) pending_.reserve(k_piece + (k_piece >> 2));
+  if (pending_.empty() && appended_ >= k_piece) {
+    pending_ = cache_.take_buffer();
+    pending_.reserve(k_piece + k_append);
+  }
   appended_ += bytes.size();
   pending_.insert(pending_.end(), bytes.begin(), bytes.end());
   if (pending_.size() >= k_piece) hand_over();
@@ -200,9 +236,10 @@ void CacheFill::post(std::function<void(CacheFill&)> work) {
 void CacheFill::hand_over() {
   if (pending_.empty()) return;
   cache_.queued_ += pending_.size();
-  post([bytes = std::move(pending_)](CacheFill& self) {
+  post([bytes = std::move(pending_)](CacheFill& self) mutable {
     self.write(bytes);
     self.cache_.queued_ -= bytes.size();
+    self.cache_.give_back(std::move(bytes));
   });
   pending_ = {};
 }
@@ -246,12 +283,16 @@ void CacheFill::write(const std::vector<std::uint8_t>& bytes) {
       }
     }
     reserved_ += step;
-  }
-  if (!file_)
-    file_ = Fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!file_) {
-    abandon(true);
-    return;
+    if (!file_)
+      file_ = Fd(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!file_) {
+      abandon(true);
+      return;
+    }
+    // Where the blocks are is decided now: ext4 takes ten times as long to write back, step by
+    // step, a file whose blocks it is to choose then. File systems that can't do without.
+    ::fallocate(file_.get(), FALLOC_FL_KEEP_SIZE, static_cast<off64_t>(reserved_ - step),
+                static_cast<off64_t>(step));
   }
   for (std::size_t at = 0; at < bytes.size();) {
     const ssize_t n = ::write(file_.get(), bytes.data() + at, bytes.size() - at);
@@ -276,6 +317,8 @@ void CacheFill::finish(const Sha256& sha256) {
   struct stat status{};
   const bool whole = ::fstat(file_.get(), &status) == 0 && written_ == appended_ &&
                      static_cast<std::uint64_t>(status.st_size) == written_;
+  if (whole && reserved_ > written_) // what was allocated behind the end
+    (void)!::ftruncate(file_.get(), static_cast<off64_t>(written_));
   const fs::path target = Cache::object_file(cache_.options_.dir, sha256);
   std::error_code failed;
   const bool made = fs::create_directory(target.parent_path(), failed);

@@ -6,6 +6,8 @@
 //
 //   lock   index.db   objects/ab/abcdef…   tmp/
 #include "proxy/cache/index.hpp"
+#include "proxy/cache/tags.hpp"
+#include "proxy/relay/recent.hpp"
 #include "scanner/worker/spool.hpp"
 
 #include <boost/asio/strand.hpp>
@@ -59,6 +61,10 @@ public:
   enum class Why { room, verdict, damage };
   void evict(const Sha256& sha256, Why why);
 
+  const Tagger& tagger() const { return tagger_; }
+  /// What is known of the object's pieces; to be filled by who compares them. For one thread.
+  std::shared_ptr<ObjectTags> tags_of(const Sha256& sha256, std::uint64_t size);
+
   CacheIndex& index() { return *index_; }
   const Options& options() const { return options_; }
   const Counts& counts() const { return counts_; }
@@ -71,15 +77,21 @@ public:
 
 private:
   friend class CacheFill;
+  /// Memory for tags, of some 240 GiB of objects.
+  static constexpr std::size_t k_tags = std::size_t{16} << 20;
   explicit Cache(Options options) : options_(std::move(options)) {}
   Result<void> clean();
   bool reserve(std::uint64_t bytes);
   void release(std::uint64_t bytes);
   void look_again();
+  std::vector<std::uint8_t> take_buffer();
+  void give_back(std::vector<std::uint8_t> buffer);
 
   Options options_;
   Fd lock_;
   std::unique_ptr<CacheIndex> index_;
+  Tagger tagger_;
+  Recent<std::shared_ptr<ObjectTags>> tags_{k_tags};
   std::mutex room_;            ///< for what follows
   std::uint64_t reserved_ = 0; ///< by fills
   Counts counts_;
@@ -87,6 +99,9 @@ private:
   std::atomic<std::uint64_t> queued_{0}; ///< bytes in memory, not written yet
   std::atomic<std::uint32_t> posted_{0}; ///< pieces of work of fills that are not done
   std::atomic<std::uint64_t> fills_{0};  ///< names in tmp/
+  std::mutex spare_room_;                ///< for what follows
+  std::vector<std::vector<std::uint8_t>> spare_;
+  std::uint32_t filling_ = 0; ///< fills that are not over; without any nothing is spare
   boost::asio::thread_pool writers_{2};
 };
 

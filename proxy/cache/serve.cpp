@@ -3,7 +3,6 @@
 #include <openssl/hmac.h>
 
 #include <algorithm>
-#include <array>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -16,10 +15,6 @@ constexpr auto k_away = std::chrono::seconds(10);
 /// What the disk may cost one transfer, all its pauses together.
 constexpr std::uint32_t k_patience_ms = 5000;
 constexpr auto k_pause = std::chrono::milliseconds(5);
-/// Up to this, reading and checking cost less than going to another thread.
-constexpr std::size_t k_small = std::size_t{64} << 10;
-/// More transfers than this at once do without a second block in memory each.
-constexpr std::uint32_t k_read_ahead_transfers = 32;
 
 // Whose answer this would be. Tokens are not stored; a digest of one is worth nothing without the
 // gate's own key.
@@ -88,17 +83,6 @@ bool waived(Gatekeeper& keeper, const Decision& decision, const Report& report,
   return std::any_of(waivers->begin(), waivers->end(), [&](const Waiver& waiver) {
     return waives(waiver, decision, report, context, now());
   });
-}
-
-bool read_fully(int fd, std::uint64_t at, std::span<std::uint8_t> out) {
-  while (!out.empty()) {
-    const ssize_t n = ::pread(fd, out.data(), out.size(), static_cast<off_t>(at));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    at += static_cast<std::uint64_t>(n);
-    out = out.subspan(static_cast<std::size_t>(n));
-  }
-  return true;
 }
 
 } // namespace
@@ -344,101 +328,6 @@ Task<void> withdraw(Gate& gate, const Decision& decision, Sha256 sha256) {
     cache.evict(sha256, Cache::Why::verdict);
     return true;
   });
-}
-
-namespace {
-
-/// One block, read and checked.
-struct Block {
-  std::vector<std::uint8_t> bytes;
-  bool ready = false;
-  bool sound = false;
-};
-
-/// A transfer from the disk. Shared with the read ahead, which may outlive the request.
-struct Transfer {
-  Transfer(Gate& gate_, CacheEntry entry_, std::shared_ptr<const Outcome> outcome_)
-      : gate(gate_), entry(std::move(entry_)), outcome(std::move(outcome_)), changed(gate_.loop) {
-    ++gate.cached_transfers;
-  }
-  ~Transfer() { --gate.cached_transfers; }
-  Transfer(const Transfer&) = delete;
-  Transfer& operator=(const Transfer&) = delete;
-  Gate& gate;
-  CacheEntry entry;
-  std::shared_ptr<const Outcome> outcome;
-  Event changed;
-  std::array<Block, 2> blocks;
-};
-
-Task<void> read_block(std::shared_ptr<Transfer> transfer, std::uint64_t index) {
-  Block& block = transfer->blocks[index % 2];
-  const ObjectDigest& digest = transfer->outcome->digest;
-  const std::uint64_t begin = index * k_block_size;
-  block.ready = false;
-  block.bytes.resize(
-      static_cast<std::size_t>(std::min<std::uint64_t>(k_block_size, digest.size - begin)));
-  const auto work = [&] {
-    return read_fully(transfer->entry.file.get(), begin, block.bytes) &&
-           block_matches(digest, index, block.bytes);
-  };
-  if (block.bytes.size() <= k_small)
-    block.sound = work();
-  else
-    block.sound = co_await transfer->gate.loop.offload(work);
-  block.ready = true;
-  transfer->changed.notify();
-}
-
-} // namespace
-
-Task<std::uint64_t> send_cached(Visit& visit, std::shared_ptr<const Outcome> outcome,
-                                ByteRange range, BodyWriter& writer, bool& alive) {
-  Gate& gate = visit.gate;
-  alive = true;
-  if (!gate.cache || visit.direction != Direction::pull) co_return 0;
-  Cache& cache = *gate.cache;
-  const ObjectDigest& digest = outcome->digest;
-  std::optional<CacheEntry> entry =
-      co_await gate.loop.offload([&] { return cache.find(digest.sha256, digest.size); });
-  if (!entry) {
-    ++gate.metrics.cache_misses;
-    co_return 0;
-  }
-  const auto transfer = std::make_shared<Transfer>(gate, std::move(*entry), outcome);
-  const BlockSpan span = covering_blocks(range);
-  std::uint64_t out = 0;
-  bool begun = false; // the reading of the block at hand
-  for (std::uint64_t index = span.first; index <= span.last; ++index) {
-    Block& block = transfer->blocks[index % 2];
-    if (!begun) co_await read_block(transfer, index);
-    while (!block.ready)
-      co_await transfer->changed.wait(std::chrono::seconds(60));
-    if (!block.sound) {
-      co_await gate.loop.offload([&] {
-        cache.evict(digest.sha256, Cache::Why::damage);
-        return true;
-      });
-      co_return out;
-    }
-    begun = index < span.last && gate.cached_transfers <= k_read_ahead_transfers;
-    if (begun) {
-      transfer->blocks[(index + 1) % 2].ready = false;
-      gate.loop.spawn([transfer, index] { return read_block(transfer, index + 1); });
-    }
-    const std::uint64_t begin = index * k_block_size;
-    const std::uint64_t from = std::max(range.first, begin) - begin;
-    const std::uint64_t to = std::min<std::uint64_t>(range.last + 1 - begin, block.bytes.size());
-    const Bytes piece =
-        std::span(block.bytes)
-            .subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from));
-    alive = co_await writer.send(piece);
-    if (!alive) co_return out;
-    out += piece.size();
-    gate.metrics.cache_bytes += piece.size();
-  }
-  ++gate.metrics.cache_hits;
-  co_return out;
 }
 
 } // namespace hubgate::proxy

@@ -1,6 +1,7 @@
 """The pull-through cache: bytes from the disk instead of the hub, and only those that pass now."""
 import concurrent.futures
 import hashlib
+import os
 import re
 import signal
 import time
@@ -263,6 +264,26 @@ def test_a_damaged_copy_is_mended(gate, hub, samples):
     assert metric(gate, "cache_damaged_total") == 1
     assert gate.get(LARGE).body == data
     wait_for(lambda: cached(gate, data))
+
+
+def test_damage_shows_after_it_was_served_well(gate, hub, samples):
+    """Pieces that were compared once are compared by their tags from then on; ranges, too."""
+    data = fill(gate, samples)
+    for _ in range(2):
+        assert gate.get(LARGE).body == data
+    file = objects(gate)[[path.stat().st_size for path in objects(gate)].index(len(data))]
+    before = file.stat()
+    with file.open("r+b") as out:
+        out.seek(9_000_000)
+        out.write(bytes([data[9_000_000] ^ 0x01]))
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    part = gate.get(LARGE, headers={"Range": "bytes=3000000-3999999"})
+    assert part.status == 206 and part.body == data[3_000_000:4_000_000]
+    assert metric(gate, "cache_damaged_total") == 0
+    part = gate.get(LARGE, headers={"Range": "bytes=8999999-9000001"})
+    assert part.status == 206 and part.body == data[8_999_999:9_000_002]
+    assert metric(gate, "cache_damaged_total") == 1
+    assert gate.get(LARGE).body == data
 
 
 def test_no_room_on_the_disk_is_no_trouble(gate, samples):
