@@ -142,4 +142,22 @@ Task<std::shared_ptr<PackSpool>> HubGit::fetch(FetchWish wish, std::string& erro
   co_return spool;
 }
 
+Task<std::shared_ptr<PackedTrees>> open_trees(Visit& visit, SideBand& band,
+                                              std::shared_ptr<PackCheck> check,
+                                              std::shared_ptr<PackSpool> spool,
+                                              std::string& error) {
+  const PackCheck::World world = world_of(visit);
+  std::shared_ptr<PackedTrees> out;
+  std::function<Result<void>()> work = [&]() -> Result<void> {
+    std::uint32_t count = 0;
+    auto objects =
+        HUBGATE_TRY(open_pack(world.pool, world.scratch, spool->folder(), check->id_size(), count));
+    out = std::make_shared<PackedTrees>(std::move(objects), check->id_size(), spool);
+    return {};
+  };
+  const Result<void> opened = co_await run_apart(visit, check, band, std::move(work));
+  if (!opened) error = opened.error().message;
+  co_return out;
+}
+
 } // namespace hubgate::proxy

@@ -27,4 +27,9 @@ private:
   std::optional<FetchFeatures> features_;
 };
 
+/// Opens a pack of commits and trees. Null, with a line in `error`.
+Task<std::shared_ptr<PackedTrees>> open_trees(Visit& visit, SideBand& band,
+                                              std::shared_ptr<PackCheck> check,
+                                              std::shared_ptr<PackSpool> spool, std::string& error);
+
 } // namespace hubgate::proxy

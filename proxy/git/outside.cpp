@@ -126,14 +126,10 @@ Task<std::string> PushOutside::look_at_files() {
       co_return "the files that it does not bring can't be compared with those that its parents "
                 "have: " +
           printable(error, 200);
-    const PackCheck::World world = world_of(visit_);
-    const std::size_t id_size = check_->id_size();
+    parents_ = co_await open_trees(visit_, band_, check_, std::move(spool), error);
+    if (!parents_) co_return "the trees of its parents can't be read: " + printable(error, 200);
     std::function<Result<void>()> work = [&]() -> Result<void> {
-      std::uint32_t count = 0;
-      auto objects =
-          HUBGATE_TRY(open_pack(world.pool, world.scratch, spool->folder(), id_size, count));
-      PackedTrees trees(std::move(objects), id_size);
-      remove_known(trees, parents, named);
+      remove_known(*parents_, parents, named);
       return {};
     };
     const Result<void> compared = co_await run_apart(visit_, check_, band_, std::move(work));

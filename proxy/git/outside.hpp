@@ -23,6 +23,9 @@ public:
   const std::vector<std::shared_ptr<PackCheck>>& fetched() const { return fetched_; }
   /// Whether everything behind the pushed commits is judged when all passes: they may be recorded.
   bool all_judged() const { return !rests_on_ref_; }
+  /// The trees of parents outside of the pack; null when they were not needed.
+  const std::shared_ptr<PackedTrees>& parents() const { return parents_; }
+  HubGit& hub() { return hub_; }
   /// Behind look(): keeps the record of fetched commits.
   Result<void> remember();
 
@@ -41,7 +44,8 @@ private:
   bool rests_on_ref_ = false;
   std::vector<std::shared_ptr<PackCheck>> fetched_;
   std::shared_ptr<PackCheck> history_; ///< the one of them that brought commits
-  std::vector<std::shared_ptr<PackSpool>> spools_;
+  std::shared_ptr<PackedTrees> parents_;
+  std::vector<std::shared_ptr<PackSpool>> spools_; ///< of all that came
 };
 
 } // namespace hubgate::proxy

@@ -119,18 +119,22 @@ Result<void> PackCheck::take_small(const git::Oid& oid, git::Kind kind, Bytes by
   switch (kind) {
   case git::Kind::commit: {
     auto commit = git::parse_commit(bytes);
-    if (commit)
+    if (commit) {
+      leads_to_.emplace(oid, commit->tree);
       commits_.emplace_back(oid, std::move(*commit));
-    else
+    } else {
       problem(oid, kind, bytes, nullptr, commit.error().message);
+    }
     return {};
   }
   case git::Kind::tag: {
     auto tag = git::parse_tag(bytes);
-    if (tag)
+    if (tag) {
+      leads_to_.emplace(oid, tag->object);
       tags_.push_back(*tag);
-    else
+    } else {
       problem(oid, kind, bytes, nullptr, tag.error().message);
+    }
     return {};
   }
   case git::Kind::tree: {
@@ -307,25 +311,31 @@ void PackCheck::set_lfs(const Wanted& wanted, ObjectDigest digest, Report report
   lfs_[hex(wanted.oid)] = std::move(judged);
 }
 
-Result<void> PackCheck::decide() {
+Result<void> PackCheck::decide(std::vector<PushCase> more,
+                               const std::function<void(PushCase&)>& account) {
   // A pull's pointers are followed by a request of their own.
   if (context_.direction == Direction::pull)
     for (Judged* judged: judged_)
       judged->pointer.reset();
   LfsObjects lfs;
-  lfs.find = [this](const std::string& oid) -> const Judged* {
-    const auto at = lfs_.find(oid);
-    return at == lfs_.end() ? nullptr : at->second.get();
-  };
+  lfs.find = [this](const std::string& oid) { return this->lfs(oid); };
   const CaseMaker maker(context_, updates_, lfs);
   std::vector<PushCase> cases;
+  // What is plainly allowed is counted only.
+  const auto add = [&](PushCase one) {
+    const Decision preview = policy_.decide(*one.report, one.item.context);
+    if (preview.action == Action::allow && preview.would_be == Action::allow)
+      ++allowed_;
+    else
+      cases.push_back(std::move(one));
+  };
   for (ObjectProblem& problem: problems_) {
     if (problem.place.ref == Place::k_no_ref) problem.place = {0, {}, 0};
     cases.push_back(maker.of_problem(problem));
   }
   for (std::size_t ref = 0; ref < updates_.size(); ++ref)
     if (auto one = maker.of_ref(ref)) cases.push_back(std::move(*one));
-  // Under the rules of each ref of the push; what is plainly allowed is counted only.
+  // Under the rules of each ref of the push.
   std::vector<std::size_t> refs;
   std::vector<std::string> classes;
   for (std::size_t ref = 0; ref < updates_.size(); ++ref) {
@@ -344,13 +354,12 @@ Result<void> PackCheck::decide() {
         use.place.ref = ref;
         use.place.rules = ref;
         for (PushCase& one: maker.of_blob(blobs_[i], use, *judged_[i])) {
-          const Decision preview = policy_.decide(*one.report, one.item.context);
-          if (preview.action == Action::allow && preview.would_be == Action::allow)
-            ++allowed_;
-          else
-            cases.push_back(std::move(one));
+          if (account) account(one);
+          add(std::move(one));
         }
       }
+  for (PushCase& one: more)
+    add(std::move(one));
   std::vector<Gatekeeper::Case> asked;
   for (const auto& one: cases)
     asked.push_back({one.report.get(), one.item.context});
@@ -452,12 +461,47 @@ std::vector<std::string> PackCheck::terms() const {
   std::vector<std::string> out;
   for (const git::RefUpdate& update: updates_) {
     if (context_.direction == Direction::push && update.deletes()) continue;
-    Context context = context_;
-    context.revision = update.name;
-    std::string name = policy_.class_of(context);
+    std::string name = terms_of(update);
     if (std::find(out.begin(), out.end(), name) == out.end()) out.push_back(std::move(name));
   }
   return out;
+}
+
+std::string PackCheck::terms_of(const git::RefUpdate& update) const {
+  Context context = context_;
+  context.revision = update.name;
+  return policy_.class_of(context);
+}
+
+std::optional<git::Oid> PackCheck::leads_to(const git::Oid& oid) const {
+  const auto at = leads_to_.find(oid);
+  return at == leads_to_.end() ? std::nullopt : std::optional(at->second);
+}
+
+std::optional<git::Kind> PackCheck::kind_of(const git::Oid& oid) const {
+  const auto at = kinds_.find(oid);
+  return at == kinds_.end() ? std::nullopt : std::optional(at->second);
+}
+
+std::shared_ptr<const PackedTree> PackCheck::tree_of(const git::Oid& oid) {
+  if (kind_of(oid) != git::Kind::tree) return nullptr;
+  auto found = tree(oid);
+  return found ? std::move(*found) : nullptr;
+}
+
+const Judged* PackCheck::judged(const git::Oid& oid) const {
+  const auto at = blob_index_.find(oid);
+  return at == blob_index_.end() ? nullptr : judged_[at->second];
+}
+
+Result<std::string> PackCheck::bytes_of(const git::Oid& blob) {
+  const LoadedObject object = HUBGATE_TRY(objects_->read(blob));
+  return std::string(as_text(object.bytes()));
+}
+
+const Judged* PackCheck::lfs(const std::string& oid) const {
+  const auto at = lfs_.find(oid);
+  return at == lfs_.end() ? nullptr : at->second.get();
 }
 
 bool PackCheck::is_judged(const git::Oid& oid) {

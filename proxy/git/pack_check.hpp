@@ -81,8 +81,9 @@ public:
   std::vector<Wanted> wanted() const;
   /// What became of one; those that are not told are not there.
   void set_lfs(const Wanted& wanted, ObjectDigest digest, Report report);
-  /// Behind read(): decides, and keeps a record of what passed.
-  Result<void> decide();
+  /// Behind read(): decides, on `more` too. `account` (may be empty) sees every other case first.
+  Result<void> decide(std::vector<PushCase> more = {},
+                      const std::function<void(PushCase&)>& account = {});
 
   bool passes() const { return blocked_.empty(); }
   /// Behind decide(): what a person reads of a refusal or of warnings, lines ending in '\n'.
@@ -113,7 +114,22 @@ public:
   Result<void> remember(const std::vector<git::Oid>& tips);
   /// Tags and commits of the pack, those first that no other commit names.
   std::vector<git::Oid> tips() const;
-  const std::unordered_map<git::Oid, git::Kind>& kinds() const { return kinds_; }
+
+  // Behind read(): what is in the pack.
+  /// The tree of a commit, the object of a tag; nothing when the pack has no such commit or tag.
+  std::optional<git::Oid> leads_to(const git::Oid& oid) const;
+  std::optional<git::Kind> kind_of(const git::Oid& oid) const;
+  /// Null: it is not here, or can't be read as a tree.
+  std::shared_ptr<const PackedTree> tree_of(const git::Oid& oid);
+  /// What came out for a blob; null when it is not here.
+  const Judged* judged(const git::Oid& oid) const;
+  Result<std::string> bytes_of(const git::Oid& blob);
+  /// What set_lfs() said; null when nothing.
+  const Judged* lfs(const std::string& oid) const;
+  hubgate::Authority& authority() { return authority_; }
+  const Context& context() const { return context_; }
+  /// Names the rules that decide for a ref; see Policy::class_of().
+  std::string terms_of(const git::RefUpdate& update) const;
 
 private:
   using Tree = PackedTree;
@@ -155,7 +171,8 @@ private:
   std::unordered_map<git::Oid, std::size_t> blob_index_;
   std::vector<std::pair<git::Oid, git::Commit>> commits_;
   std::vector<git::Tag> tags_;
-  std::vector<git::Oid> later_; ///< too large to come with the others
+  std::unordered_map<git::Oid, git::Oid> leads_to_; ///< commits and tags
+  std::vector<git::Oid> later_;                     ///< too large to come with the others
   std::unordered_map<git::Oid, std::shared_ptr<const Tree>> trees_;
   std::uint64_t tree_bytes_ = 0;
   std::vector<ObjectProblem> problems_;

@@ -33,8 +33,10 @@ Result<std::unique_ptr<ObjectStore>> open_pack(WorkerPool& pool,
 /// Commits and their trees, as the hub's Git gave them out. Not thread safe.
 class PackedTrees {
 public:
-  PackedTrees(std::unique_ptr<ObjectStore> objects, std::size_t id_size)
-      : objects_(std::move(objects)), id_size_(id_size) {}
+  /// `owner` keeps the files.
+  PackedTrees(std::unique_ptr<ObjectStore> objects, std::size_t id_size,
+              std::shared_ptr<const void> owner)
+      : owner_(std::move(owner)), objects_(std::move(objects)), id_size_(id_size) {}
 
   /// The tree of a commit, through tags; nothing for something that has none.
   Result<std::optional<git::Oid>> root_of(const git::Oid& oid);
@@ -45,6 +47,7 @@ public:
   std::optional<git::TreeEntry> find(const git::Oid& root, std::string_view path);
 
 private:
+  std::shared_ptr<const void> owner_;
   std::unique_ptr<ObjectStore> objects_;
   std::size_t id_size_;
   std::unordered_map<git::Oid, std::shared_ptr<const PackedTree>> trees_;

@@ -1,6 +1,7 @@
 // Pushes: the pack is kept until every object in it, and what its refs and pointers name, has
 // passed; before that the upstream sees nothing of it.
 #include "proxy/git/outside.hpp"
+#include "proxy/git/tips.hpp"
 #include "proxy/lfs/lfs.hpp"
 #include "proxy/relay/object.hpp"
 #include "scanner/core/evidence.hpp"
@@ -23,6 +24,7 @@ struct Push {
   std::shared_ptr<PackSpool> spool; ///< null: no pack came
   std::shared_ptr<PackCheck> check;
   std::optional<PushOutside> outside;
+  std::optional<PushTips> tips;
 
   /// All that was looked at: what came and what was fetched.
   std::vector<std::shared_ptr<PackCheck>> checks() const {
@@ -241,6 +243,7 @@ Task<void> pass_on(Push& push) {
   if (push.check) {
     const Result<void> kept = co_await push.visit.gate.loop.offload([&]() -> Result<void> {
       if (auto fetched = push.outside->remember(); !fetched) return fetched;
+      if (auto tips = push.tips->remember(); !tips) return tips;
       if (!push.outside->all_judged()) return {};
       return push.check->remember(push.check->tips());
     });
@@ -270,8 +273,16 @@ Task<std::string> judge(Push& push) {
   if (!why.empty()) co_return why;
   for (const auto& one: push.checks())
     co_await judge_lfs(push, one);
+  push.tips.emplace(visit, *push.band, push.outside->hub(), push.checks(), push.outside->parents(),
+                    push.head.updates());
+  why = co_await push.tips->judge();
+  if (!why.empty()) co_return why;
   for (const auto& one: push.checks()) {
-    std::function<Result<void>()> work = [one] { return one->decide(); };
+    std::vector<PushCase> more;
+    if (one == check) more = push.tips->take_cases();
+    std::function<Result<void>()> work = [&push, one, more = std::move(more)]() mutable {
+      return one->decide(std::move(more), [&push](PushCase& seen) { push.tips->account(seen); });
+    };
     const Result<void> decided = co_await run_apart(visit, one, *push.band, std::move(work));
     if (!decided) co_return "the push can't be judged: " + printable(decided.error().message, 200);
   }

@@ -489,6 +489,17 @@ void keep_for_trees(Gate& gate, const Hub& hub, const std::string& repo, std::st
   keep_blob(gate, blob_key(gate, hub, repo, git_blob_id(bytes)), std::move(blob));
 }
 
+std::shared_ptr<const TreeBlob> known_for_trees(Gate& gate, const Hub& hub, const std::string& repo,
+                                                const std::string& oid) {
+  const auto* found = gate.tree_blobs.find(blob_key(gate, hub, repo, oid));
+  return found == nullptr ? nullptr : *found;
+}
+
+void keep_for_trees(Gate& gate, const Hub& hub, const std::string& repo, const std::string& oid,
+                    std::shared_ptr<const TreeBlob> blob) {
+  keep_blob(gate, blob_key(gate, hub, repo, oid), std::move(blob));
+}
+
 bool fetched_for_tree(std::string_view path) {
   const std::string name = lower_case(name_of(path));
   static constexpr std::array<std::string_view, 6> k_suffixes{

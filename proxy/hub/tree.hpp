@@ -63,6 +63,13 @@ struct TreeBlob {
 void keep_for_trees(Gate& gate, const Hub& hub, const std::string& repo, std::string_view bytes,
                     const Sha256& sha256, const Report& report, std::string_view path);
 
+/// What is known of a file that decides, by Git's id (hex); null when nothing is.
+std::shared_ptr<const TreeBlob> known_for_trees(Gate& gate, const Hub& hub, const std::string& repo,
+                                                const std::string& oid);
+/// Keeps one for the trees of later commits.
+void keep_for_trees(Gate& gate, const Hub& hub, const std::string& repo, const std::string& oid,
+                    std::shared_ptr<const TreeBlob> blob);
+
 /// Whether the pull of a revision fetches this file ahead of the weights.
 bool fetched_for_tree(std::string_view path);
 

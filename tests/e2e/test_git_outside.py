@@ -197,7 +197,7 @@ def test_a_link_to_a_file_that_was_there_is_another_use(gate, web, server, work,
     tree = tree_of(work, *[line.replace("100644", "120000") if line.endswith("\tplace") else line for line in work.git("ls-tree", "main").splitlines()])
     tip = on_top(work, tree, first)
     answer = raw_push(gate, web, server, tip, pack_of(work, tip, tree), before=first)
-    assert b"ng refs/heads/main hubgate: " in answer.body and b"git-link-outside" in answer.body, answer.body
+    assert b"ng refs/heads/main hubgate: " in answer.body and b"-link-outside" in answer.body, answer.body
     # And in one pack.
     both = on_top(work, tree_of(work, f"100644 blob {work.git('rev-parse', 'main:place')}\tplace"), first)
     tip = on_top(work, tree_of(work, f"120000 blob {work.git('rev-parse', 'main:place')}\tplace"), both)
