@@ -56,28 +56,51 @@ Missing rebuild(Shelf& shelf, const std::string& owner, xet::ShardFile& file, Re
   return Missing::nothing;
 }
 
-Task<std::int64_t> RebuiltBody::read(std::span<std::uint8_t> out) {
-  // Others have their turn: nothing here waits for anything else.
-  co_await asio::post(loop_.context(), asio::use_awaitable);
+namespace {
+
+// Fills `out` from the piece that begins at `at`, and from those behind it. Moves `piece` and `at`
+// on. -1: it can't be read.
+std::int64_t read_pieces(const Rebuilt& file, std::size_t& piece, std::uint64_t& at,
+                         std::span<std::uint8_t> out) {
   std::size_t filled = 0;
-  while (filled < out.size() && piece_ < file_.pieces.size()) {
-    const Piece& piece = file_.pieces[piece_];
-    const std::uint64_t left = piece.end - piece.begin - at_;
+  while (filled < out.size() && piece < file.pieces.size()) {
+    const Piece& from = file.pieces[piece];
+    const std::uint64_t left = from.end - from.begin - at;
     if (left == 0) {
-      ++piece_;
-      at_ = 0;
+      ++piece;
+      at = 0;
       continue;
     }
     const auto wanted =
         static_cast<std::size_t>(std::min<std::uint64_t>(left, out.size() - filled));
-    const ssize_t n = ::pread(piece.xorb->file.get(), out.data() + filled, wanted,
-                              static_cast<off_t>(piece.begin + at_));
+    const ssize_t n = ::pread(from.xorb->file.get(), out.data() + filled, wanted,
+                              static_cast<off_t>(from.begin + at));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) co_return -1;
+    if (n <= 0) return -1;
     filled += static_cast<std::size_t>(n);
-    at_ += static_cast<std::uint64_t>(n);
+    at += static_cast<std::uint64_t>(n);
   }
-  co_return static_cast<std::int64_t>(filled);
+  return static_cast<std::int64_t>(filled);
+}
+
+} // namespace
+
+Task<std::int64_t> RebuiltBody::read(std::span<std::uint8_t> out) {
+  // Others have their turn: nothing here waits for anything else.
+  co_await asio::post(loop_.context(), asio::use_awaitable);
+  co_return read_pieces(file_, piece_, at_, out);
+}
+
+Bytes RebuiltSource::view(std::uint64_t offset, std::size_t n) {
+  if (offset >= file_.size) return {};
+  std::size_t piece = 0;
+  std::uint64_t at = offset;
+  for (; at >= file_.pieces[piece].end - file_.pieces[piece].begin; ++piece)
+    at -= file_.pieces[piece].end - file_.pieces[piece].begin;
+  read_.resize(static_cast<std::size_t>(std::min<std::uint64_t>(n, file_.size - offset)));
+  const std::int64_t got = read_pieces(file_, piece, at, read_);
+  failed_ = got < 0;
+  return Bytes(read_).first(failed_ ? 0 : static_cast<std::size_t>(got));
 }
 
 } // namespace hubgate::proxy

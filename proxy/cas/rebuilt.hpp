@@ -2,6 +2,7 @@
 // Rebuilt: a file of a shard, put together from the xorbs that it names.
 #include "proxy/cas/shelf.hpp"
 #include "proxy/xet/shard.hpp"
+#include "scanner/core/source.hpp"
 
 namespace hubgate::proxy {
 
@@ -25,6 +26,23 @@ enum class Missing { nothing, bytes, sense };
 /// `sense`, the shard contradicts itself or the bytes.
 Missing rebuild(Shelf& shelf, const std::string& owner, xet::ShardFile& file, Rebuilt& out,
                 std::string& error);
+
+/// The file's bytes by offset, for threads beside the loop. `file` outlives it and is given up on
+/// the loop.
+class RebuiltSource final : public Source {
+public:
+  explicit RebuiltSource(const Rebuilt& file) : file_(file) {}
+  std::optional<std::uint64_t> size() override { return file_.size; }
+  Bytes view(std::uint64_t offset, std::size_t n) override;
+  bool random_access() override { return true; }
+  std::uint64_t wait_end() override { return file_.size; }
+  Fault fault() const override { return failed_ ? Fault::io : Fault::none; }
+
+private:
+  const Rebuilt& file_;
+  std::vector<std::uint8_t> read_;
+  bool failed_ = false;
+};
 
 /// The file's bytes, in order.
 class RebuiltBody final : public BodySource {

@@ -176,6 +176,17 @@ Task<void> remember(Gate& gate, std::shared_ptr<const Outcome> outcome) {
   if (!kept && gate.loop.on_error) gate.loop.on_error("store: " + kept.error().message);
 }
 
+// The bytes of a file that the policy quarantines, put together once more.
+Task<void> keep_for_review(Gate& gate, const Rebuilt& file, const Decision& decision,
+                           const Context& context) {
+  if (decision.action != Action::quarantine) co_return;
+  Gatekeeper& keeper = gate.keeper;
+  co_await gate.loop.offload([&] {
+    RebuiltSource bytes(file);
+    return keeper.quarantine(decision, context, bytes).ok();
+  });
+}
+
 // False: the client has been told, or is gone.
 Task<bool> judge_file(Push& push, xet::ShardFile& file) {
   Gate& gate = push.visit.gate;
@@ -204,7 +215,7 @@ Task<bool> judge_file(Push& push, xet::ShardFile& file) {
   push.xorbs.insert(push.xorbs.end(), rebuilt.xorbs.begin(), rebuilt.xorbs.end());
   std::shared_ptr<const Outcome> outcome = co_await known_file(push, file, size);
   if (!outcome) {
-    outcome = co_await scan_rebuilt(push, file, std::move(rebuilt));
+    outcome = co_await scan_rebuilt(push, file, rebuilt);
     if (!outcome) co_return false;
     if (outcome->mismatch) {
       co_await refuse_push(push, "hash-mismatch",
@@ -218,6 +229,7 @@ Task<bool> judge_file(Push& push, xet::ShardFile& file) {
   Context context = push.visit.context(Road::xet);
   Decision decision = co_await decide(gate, outcome, context);
   if (!decision.passes()) {
+    co_await keep_for_review(gate, rebuilt, decision, context);
     co_await tell_refusal(push, std::move(decision), std::move(context));
     co_return false;
   }
@@ -272,7 +284,13 @@ Task<void> pass_on(Push& push) {
   }
   if (!job->error().empty()) {
     std::string why = job->error();
-    co_await fail(push, job->retryable() ? 503 : 400, std::move(why));
+    bool again = job->retryable();
+    if (push.ticket.expires <= hubgate::now()) {
+      // Judging took longer than the token lives. Clients come again with another one.
+      why += "; the token has expired meanwhile: try again";
+      again = true;
+    }
+    co_await fail(push, again ? 503 : 400, std::move(why));
     co_return;
   }
   if (push.streamed) {
