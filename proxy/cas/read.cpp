@@ -2,21 +2,14 @@
 
 #include "proxy/cache/serve.hpp"
 #include "proxy/cas/cas.hpp"
+#include "proxy/cas/delivery.hpp"
 #include "proxy/cas/layout.hpp"
-#include "proxy/cas/source.hpp"
+#include "proxy/cas/pulls.hpp"
 #include "proxy/hub/tree.hpp"
 
 #include <algorithm>
 
 namespace hubgate::proxy {
-
-/// A judged file that somebody is fetching.
-struct CasSession {
-  CasTicket ticket;
-  Headers fields; ///< of the client, for the CAS
-  const Hub* hub = nullptr;
-  std::shared_ptr<const Outcome> outcome;
-};
 
 namespace {
 
@@ -24,11 +17,7 @@ constexpr std::string_view k_parameter = "hubgate";
 constexpr std::string_view k_link_use = "file";
 constexpr std::string_view k_file_info = "application/vnd.xet-fileinfo+json";
 constexpr auto k_look = std::chrono::seconds(2);
-/// A flight fetches for everybody who waits; a delivery is one of many of its client.
-constexpr std::size_t k_flight_ahead = 8;
-constexpr std::uint64_t k_flight_piece = std::uint64_t{4} << 20;
-constexpr std::size_t k_delivery_ahead = 3;
-constexpr std::uint64_t k_delivery_piece = std::uint64_t{2} << 20;
+constexpr auto k_tidy = std::chrono::seconds(5);
 
 Headers cas_fields(const Visit& visit) {
   Headers out;
@@ -76,9 +65,24 @@ CasAsk ask_of(const Visit& visit, const CasTicket& ticket) {
   out.ticket = ticket;
   out.fields = cas_fields(visit);
   out.hub = visit.hub;
-  out.ahead = k_flight_ahead;
-  out.piece = k_flight_piece;
   return out;
+}
+
+// What a flight leaves behind is of use once its bytes are known to have the sha256.
+Task<void> remember_pull(Gate& gate, std::shared_ptr<Flight> flight,
+                         std::shared_ptr<const CasCopy> copy, std::string key) {
+  while (flight->state() == Flight::State::running)
+    co_await flight->changed().wait(k_look);
+  const auto outcome = flight->outcome();
+  flight.reset();
+  if (!outcome || outcome->mismatch || !copy->chunks) co_return;
+  Pulls& pulls = pulls_of(gate);
+  pulls.chunks.put(key, copy->chunks, copy->chunks->weight());
+  if (!copy->parts) co_return;
+  pulls.keep(key, copy->parts, outcome->digest.size);
+  copy.reset();
+  while (pulls.tidy(key))
+    co_await gate.loop.sleep(k_tidy);
 }
 
 // The flight for the file: the running one, or a new one out of the CAS.
@@ -86,14 +90,21 @@ Task<std::shared_ptr<Flight>> start_flight(Visit& visit, const CasTicket& ticket
                                            const Described& what, std::string& error, bool& busy) {
   Gate& gate = visit.gate;
   std::unique_ptr<BodySource> source = co_await cached_source(visit, what);
+  const bool cached = source != nullptr;
+  const auto copy = std::make_shared<CasCopy>();
   if (!source && gate.flights.count(what.key) == 0 && visit.may_scan()) {
     const ByteRange whole{0, ticket.size - 1};
     CasAsk ask = ask_of(visit, ticket);
-    source =
-        co_await CasSource::open(gate.loop, gate.pool, gate.upstream, std::move(ask), whole, error);
+    source = co_await CasSource::open(gate, std::move(ask), whole, copy, error);
     if (!source) co_return nullptr;
   }
-  co_return flight_for(visit, what, std::move(source), error, busy);
+  const bool fetches = source && !cached;
+  const auto flight = flight_for(visit, what, std::move(source), error, busy);
+  if (flight && fetches)
+    gate.loop.spawn([&gate, flight, copy, key = pull_key(ticket)] {
+      return remember_pull(gate, flight, copy, key);
+    });
+  co_return flight;
 }
 
 // The outcome for the file; fetched and scanned if nobody has. Null with a line in `error`.
@@ -201,8 +212,59 @@ Task<bool> permit_file(Visit& visit, const CasTicket& ticket, Headers& headers) 
   if (!permitted) co_return false;
   if (const auto warning = what.passed.get("x-hf-warning")) headers.set("X-HF-Warning", *warning);
   const auto outcome = co_await allowed_outcome(visit, ticket, true, headers);
+  Pulls& pulls = pulls_of(visit.gate);
+  const std::string key = pull_key(ticket);
+  if (outcome)
+    pulls.expect_reader(key);
+  else
+    pulls.drop(key);
   co_return outcome != nullptr;
 }
+
+namespace {
+
+// Whether the gate's cache has the file.
+Task<bool> in_cache(Gate& gate, const ObjectDigest& digest) {
+  Cache* const cache = gate.cache;
+  if (cache == nullptr) co_return false;
+  const bool found = co_await gate.loop.offload(
+      [&] { return cache->find(digest.sha256, digest.size).has_value(); });
+  co_return found;
+}
+
+// How the bytes `range` of a file whose chunks are known are to be had just now. Null without a
+// line in `error`: another way has to be found.
+Task<std::shared_ptr<const Mirror>> mirror_of(Visit& visit, const CasTicket& ticket,
+                                              const ObjectDigest& digest, ByteRange range,
+                                              std::string& error) {
+  Gate& gate = visit.gate;
+  Pulls& pulls = pulls_of(gate);
+  const std::string key = pull_key(ticket);
+  const auto* const known = pulls.chunks.find(key);
+  const std::shared_ptr<const KnownChunks> chunks = known ? *known : nullptr;
+  const bool cached = co_await in_cache(gate, digest);
+  if (!chunks || cached) co_return nullptr;
+  std::optional<Mirror> made;
+  if (const auto copy = pulls.copy(key)) {
+    std::vector<CasPart> parts = copy->parts();
+    made = Mirror::make(std::move(parts), digest.sha256, chunks, 0, digest.size - 1);
+    if (made) made->copy = copy;
+    if (made) made->copied = true;
+  } else {
+    const CasAsk ask = ask_of(visit, ticket);
+    int status = 0;
+    const auto plan = co_await ask_reconstruction(gate, ask, range, status, error);
+    if (!plan || plan->offset_into_first_range > range.first) co_return nullptr;
+    std::vector<CasPart> parts = plan_parts(*plan);
+    made = Mirror::make(std::move(parts), digest.sha256, chunks,
+                        range.first - plan->offset_into_first_range, range.last);
+  }
+  if (!made) co_return nullptr;
+  std::shared_ptr<const Mirror> mirror = std::make_shared<Mirror>(std::move(*made));
+  co_return mirror;
+}
+
+} // namespace
 
 Task<void> serve_reconstruction(Visit& visit, const CasTicket& ticket, std::string_view version,
                                 std::string_view file) {
@@ -231,8 +293,24 @@ Task<void> serve_reconstruction(Visit& visit, const CasTicket& ticket, std::stri
   const std::string name = session_name(ticket, gate.link_key);
   gate.cas_sessions.put(name, std::move(session));
   const std::string address = cas_address(visit) + "/data/" + name + "/";
-  const auto url_of = [&](std::uint64_t index) { return address + std::to_string(index); };
-  const xet::Reconstruction plan = cut.reconstruction(wanted.range, url_of);
+  std::string error;
+  const auto mirror = co_await mirror_of(visit, ticket, outcome->digest, wanted.range, error);
+  if (!mirror && !error.empty()) {
+    co_await reply_error(visit, 502, std::move(error));
+    co_return;
+  }
+  xet::Reconstruction plan;
+  if (mirror) {
+    const std::string range =
+        std::to_string(wanted.range.first) + "-" + std::to_string(wanted.range.last);
+    pulls_of(gate).mirrors.put(name + "/" + range, mirror, mirror->weight());
+    plan = mirror->reconstruction(wanted.range, [&](std::size_t part) {
+      return address + range + "-" + std::to_string(part);
+    });
+  } else {
+    plan = cut.reconstruction(wanted.range,
+                              [&](std::uint64_t xorb) { return address + std::to_string(xorb); });
+  }
   const xet::Shape shape = version == "v2" ? xet::Shape::v2 : xet::Shape::v1;
   headers.set("Content-Type", "application/json");
   headers.set("Cache-Control", "no-store");
@@ -241,31 +319,6 @@ Task<void> serve_reconstruction(Visit& visit, const CasTicket& ticket, std::stri
 }
 
 namespace {
-
-struct Delivery {
-  Delivery(Visit& visit_, std::shared_ptr<const CasSession> session_, ByteRange stored_)
-      : visit(visit_), session(std::move(session_)), stored(stored_), writer(visit_) {}
-  Visit& visit;
-  std::shared_ptr<const CasSession> session;
-  ByteRange stored; ///< bytes of the xorb
-  BodyWriter writer;
-};
-
-// The hub's CAS now gives other bytes than were scanned.
-Task<void> refuse_differing(Delivery& delivery) {
-  Visit& visit = delivery.visit;
-  ++visit.gate.metrics.block_mismatches;
-  const char* const why = "the hub's CAS now sends other bytes for this object than were scanned";
-  if (!delivery.writer.head_sent()) {
-    co_await refuse(visit, Road::xet, "served-bytes-differ", why);
-    co_return;
-  }
-  Context context = visit.context(Road::xet);
-  Gatekeeper& keeper = visit.gate.keeper;
-  co_await visit.gate.loop.offload(
-      [&] { return keeper.refuse("served-bytes-differ", why, context); });
-  visit.keep_alive = false;
-}
 
 // Where the blocks come from: the gate's own copy, or the CAS. Null with a line in `error`.
 Task<std::unique_ptr<BodySource>> open_blocks(const Delivery& delivery, ByteRange bytes,
@@ -284,10 +337,8 @@ Task<std::unique_ptr<BodySource>> open_blocks(const Delivery& delivery, ByteRang
   ask.ticket = delivery.session->ticket;
   ask.fields = delivery.session->fields;
   ask.hub = delivery.session->hub;
-  ask.ahead = k_delivery_ahead;
-  ask.piece = k_delivery_piece;
   std::unique_ptr<BodySource> source =
-      co_await CasSource::open(gate.loop, gate.pool, gate.upstream, std::move(ask), bytes, error);
+      co_await CasSource::open(gate, std::move(ask), bytes, nullptr, error);
   co_return source;
 }
 
@@ -354,11 +405,28 @@ Task<void> deliver(Delivery& delivery, ByteRange bytes) {
     co_await delivery.writer.finish();
     co_return;
   }
-  ++gate.metrics.cut_transfers;
-  if (delivery.writer.head_sent())
-    visit.keep_alive = false;
-  else
-    co_await reply_error(visit, 502, std::move(error));
+  co_await break_off(delivery, std::move(error));
+}
+
+/// What the last word of an address says: a xorb that the gate cuts, or a part of a mirror.
+struct Addressed {
+  std::shared_ptr<const Mirror> mirror;
+  std::uint64_t index = 0; ///< of the part, or of the xorb
+};
+
+std::optional<Addressed> read_address(Gate& gate, const std::string& session,
+                                      std::string_view text) {
+  Addressed out;
+  const std::size_t dash = text.rfind('-');
+  const auto index = parse_decimal(dash == text.npos ? text : text.substr(dash + 1));
+  if (!index) return std::nullopt;
+  out.index = *index;
+  if (dash == text.npos) return out;
+  const auto* found =
+      pulls_of(gate).mirrors.find(session + "/" + std::string(text.substr(0, dash)));
+  if (found == nullptr) return std::nullopt;
+  out.mirror = *found;
+  return out;
 }
 
 } // namespace
@@ -367,8 +435,8 @@ Task<void> serve_xorb(Visit& visit, std::string_view session_text, std::string_v
   Gate& gate = visit.gate;
   const auto* found = gate.cas_sessions.find(std::string(session_text));
   const auto session = found ? *found : nullptr;
-  const auto index = parse_decimal(xorb);
-  if (!session || !index || session->ticket.expires <= hubgate::now()) {
+  const auto addressed = read_address(gate, std::string(session_text), xorb);
+  if (!session || !addressed || session->ticket.expires <= hubgate::now()) {
     // Clients then ask for the reconstruction again.
     co_await reply_error(visit, 403, "this address is not known (any more)");
     co_return;
@@ -377,11 +445,14 @@ Task<void> serve_xorb(Visit& visit, std::string_view session_text, std::string_v
   adopt(visit, session->ticket);
   const std::shared_ptr<const Outcome> outcome = session->outcome;
   const CutFile cut{outcome->digest.sha256, outcome->digest.size};
-  if (*index >= cut.xorbs()) {
+  const Mirror* const mirror = addressed->mirror.get();
+  const std::uint64_t index = addressed->index;
+  if (index >= (mirror ? mirror->parts.size() : cut.xorbs())) {
     co_await reply_error(visit, 404, "this file has no such xorb");
     co_return;
   }
-  const std::uint64_t size = cut.stored_bytes(*index);
+  const std::uint64_t size =
+      mirror ? mirror->stored_bytes(mirror->parts[index]) : cut.stored_bytes(index);
   Headers headers;
   headers.set("Content-Type", "application/octet-stream");
   headers.set("Accept-Ranges", "bytes");
@@ -405,7 +476,11 @@ Task<void> serve_xorb(Visit& visit, std::string_view session_text, std::string_v
   if (part) headers.set("Content-Range", content_range(wanted.range, size));
   Delivery delivery(visit, session, wanted.range);
   delivery.writer.prepare(part ? 206 : 200, headers, wanted.range.length());
-  const ByteRange bytes = cut.file_bytes(*index, wanted.range);
+  if (mirror) {
+    co_await deliver_part(delivery, addressed->mirror, index);
+    co_return;
+  }
+  const ByteRange bytes = cut.file_bytes(index, wanted.range);
   co_await deliver(delivery, bytes);
 }
 

@@ -46,6 +46,8 @@ struct ShelvedXorb {
   std::uint64_t begin_of(std::uint32_t chunk) const { return chunk == 0 ? 0 : ends[chunk - 1]; }
 };
 
+class Pulls;
+
 class Shelf {
 public:
   explicit Shelf(const ServeLimits& limits);
@@ -65,6 +67,8 @@ public:
 
   /// The sha256 of the bytes that a file id names, where this gate has put them together itself.
   Recent<Sha256> proven{100'000};
+
+  std::shared_ptr<Pulls> pulls; ///< the other direction; made when asked for
 
 private:
   void tidy();

@@ -1,15 +1,13 @@
 #pragma once
 // CasSource: the bytes of a file, or a range of them, out of the hub's CAS: its reconstruction is
-// asked for, what the terms need is fetched with several requests at once, decoded in a worker, and
-// put in order. The bytes are claims like any others: a flight hashes them, a delivery compares
-// them with the block list.
-#include "proxy/cas/decoder.hpp"
+// asked for, what the terms need is fetched with several requests at once, and its chunks are put
+// in order. The bytes are claims like any others: a flight hashes them, a delivery compares them
+// with the block list.
+#include "proxy/cas/chunk_reader.hpp"
+#include "proxy/cas/known_chunks.hpp"
+#include "proxy/cas/part_file.hpp"
 #include "proxy/cas/ticket.hpp"
 #include "proxy/relay/range.hpp"
-#include "proxy/relay/upstream.hpp"
-#include "proxy/xet/reconstruction.hpp"
-
-#include <deque>
 
 namespace hubgate::proxy {
 
@@ -18,30 +16,25 @@ struct CasAsk {
   CasTicket ticket;
   Headers fields; ///< of the client, that the CAS sees too
   const Hub* hub = nullptr;
-  /// Requests that run at once and bytes of each. Together what is held in memory.
-  std::size_t ahead = 2;
-  std::uint64_t piece = std::uint64_t{2} << 20;
 };
 
-/// One part of what a reconstruction lists: bytes [first, last] at `url`, and which of the chunks
-/// in them are wanted. Ranges ascend and do not overlap.
-struct CasPart {
-  std::string url;
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-  std::uint32_t first_chunk = 0; ///< number of the first one that is fetched
-  std::uint32_t end_chunk = 0;
-  std::vector<xet::ChunkRange> wanted;
+/// What is left of a whole file that was fetched.
+struct CasCopy {
+  std::shared_ptr<const KnownChunks> chunks; ///< null until they were found to make the file's id
+  std::shared_ptr<PartFile> parts;           ///< null when they are not all there
 };
 
-/// In the order of the file. Terms that lie behind each other in one range are fetched together.
-std::vector<CasPart> plan_parts(const xet::Reconstruction& reconstruction);
+/// Asks the CAS where the bytes `range` of the ticket's file are. Nothing: `error`, and the
+/// answer's status in `status` (0: there was none).
+Task<std::optional<xet::Reconstruction>>
+ask_reconstruction(Gate& gate, const CasAsk& ask, ByteRange range, int& status, std::string& error);
 
 class CasSource final : public BodySource {
 public:
-  /// Asks for the reconstruction of `range` of the file. Null with a line in `error`.
-  static Task<std::unique_ptr<CasSource>> open(Loop& loop, WorkerPool& pool, Upstream& upstream,
-                                               CasAsk ask, ByteRange range, std::string& error);
+  /// Asks for the reconstruction of `range` of the file. `copy`: what is left is put there, or
+  /// null; of a whole file only. Null with a line in `error`.
+  static Task<std::unique_ptr<CasSource>> open(Gate& gate, CasAsk ask, ByteRange range,
+                                               std::shared_ptr<CasCopy> copy, std::string& error);
   ~CasSource() override;
 
   /// Fills `out` unless the end comes first. Of a whole file the end comes only when its chunks
@@ -51,35 +44,26 @@ public:
   std::optional<std::uint64_t> length() const override { return range_.length(); }
 
 private:
-  struct Piece;
-  struct Fetches;
-  CasSource(Loop& loop, Upstream& upstream, CasAsk ask, ByteRange range)
-      : loop_(loop), upstream_(upstream), ask_(std::move(ask)), range_(range) {}
+  CasSource(Gate& gate, CasAsk ask, ByteRange range, std::shared_ptr<CasCopy> copy)
+      : gate_(gate), ask_(std::move(ask)), range_(range), copy_(std::move(copy)),
+        reader_(gate.loop, gate.pool) {}
   Task<bool> reopen();
-  Task<std::optional<xet::Reconstruction>> reconstruct(ByteRange range);
-  void plan_fetches(const xet::Reconstruction& reconstruction);
-  void start_more();
+  Task<bool> begin_part();
   Task<bool> next_chunk();
-  Task<bool> feed_next(bool& ended);
   bool take_chunk(Bytes raw);
   bool finish();
   bool fail(std::string why);
   bool whole() const { return range_.first == 0 && range_.last + 1 == ask_.ticket.size; }
 
-  Loop& loop_;
-  Upstream& upstream_;
+  Gate& gate_;
   CasAsk ask_;
   ByteRange range_;
+  std::shared_ptr<CasCopy> copy_;
   std::string error_;
-  std::unique_ptr<Decoder> decoder_;
-  std::shared_ptr<Fetches> fetches_; ///< outlives this while requests run
-  std::vector<CasPart> parts_;
-  std::size_t part_ = 0; ///< being decoded
-  bool part_begun_ = false;
-  bool fed_ = false; ///< the decoder has bytes whose chunks were not all taken
-  std::vector<std::uint8_t> feeding_;
-  std::size_t feeding_at_ = 0;
-  std::size_t piece_ = 0;          ///< next to be fed
+  std::shared_ptr<PartFile> parts_;
+  std::unique_ptr<PartBody> body_; ///< of the part that is being read; null: between two
+  ChunkReader reader_;
+  std::size_t part_ = 0;           ///< being read, or the next one
   std::uint32_t chunk_ = 0;        ///< number of the next one that comes
   std::size_t wanted_ = 0;         ///< of the part's ranges
   std::uint64_t skip_ = 0;         ///< bytes before the range

@@ -1,6 +1,6 @@
 // What is fetched for a reconstruction. The fetching itself is driven by
 // tests/e2e/test_xet_pull.py.
-#include "proxy/cas/source.hpp"
+#include "proxy/cas/parts.hpp"
 
 #include <gtest/gtest.h>
 
