@@ -7,12 +7,6 @@
 
 namespace hubgate {
 
-// A parsed tree that owns its bytes.
-struct PushWalk::Tree {
-  std::string bytes;
-  std::vector<git::TreeEntry> entries; ///< names point into `bytes`
-};
-
 namespace {
 
 /// Parsed trees kept for comparing commits with their parents, in bytes.
@@ -39,7 +33,8 @@ RefClasses RefClasses::one(std::size_t refs) {
 PushWalk::PushWalk(ObjectStore& objects, const std::vector<git::RefUpdate>& updates,
                    const HookConfig& config, RefClasses classes, WantBlob want, IsJudged judged)
     : objects_(objects), updates_(updates), config_(config), classes_(std::move(classes)),
-      want_(std::move(want)), is_judged_(std::move(judged)), walked_(classes_.first.size()) {}
+      want_(std::move(want)), is_judged_(std::move(judged)), shelf_(objects.id_size()),
+      walked_(classes_.first.size()) {}
 
 void PushWalk::problem(const git::Oid& oid, git::Kind kind, Bytes bytes, const Rule* rule,
                        std::string text) {
@@ -92,12 +87,8 @@ Result<void> PushWalk::add_incoming(const git::Oid& oid, const ObjectStore::Head
   case git::Kind::tree: {
     // Kept for the walk, while there is room; the others are read once more.
     if (bytes == nullptr || tree_bytes_ > k_tree_cache) return {};
-    auto made = std::make_shared<Tree>();
-    made->bytes = std::string(as_text(*bytes));
-    auto entries = git::parse_tree(as_bytes(made->bytes), objects_.id_size());
-    if (!entries) return {}; // said when it is walked
-    made->entries = std::move(*entries);
-    keep_tree(oid, std::move(made));
+    auto made = shelf_.make(*bytes);
+    if (made) keep_tree(oid, std::move(*made)); // else it is said when it is walked
     return {};
   }
   case git::Kind::commit: {
@@ -144,47 +135,40 @@ Result<const git::Commit*> PushWalk::commit(const git::Oid& oid, Note note) {
   return take_commit(oid, object.kind(), object.bytes(), note);
 }
 
-void PushWalk::keep_tree(const git::Oid& oid, std::shared_ptr<const Tree> tree) {
+void PushWalk::keep_tree(const git::Oid& oid, Tree tree) {
   if (tree_bytes_ > k_tree_cache) {
     trees_.clear();
     tree_bytes_ = 0;
   }
-  tree_bytes_ += tree->bytes.size() + tree->entries.size() * sizeof(git::TreeEntry);
+  tree_bytes_ += tree->cost();
   trees_.emplace(oid, std::move(tree));
 }
 
 // Null: it is there and can't be read as a tree.
-Result<std::shared_ptr<const PushWalk::Tree>> PushWalk::tree(const git::Oid& oid, Note note) {
-  const bool check = note == Note::yes && !checked_trees_.contains(oid);
+Result<PushWalk::Tree> PushWalk::tree(const git::Oid& oid, Note note) {
+  const bool check = note == Note::yes && checked_trees_.insert(oid).second;
   const auto known = trees_.find(oid);
-  std::shared_ptr<const Tree> out;
+  Tree out;
   if (known != trees_.end()) {
     out = known->second;
-    if (!check) return out;
   } else {
     const LoadedObject object = HUBGATE_TRY(objects_.read(oid));
-    auto made = std::make_shared<Tree>();
-    made->bytes = std::string(as_text(object.bytes()));
-    auto entries =
-        object.kind() == git::Kind::tree
-            ? git::parse_tree(as_bytes(made->bytes), objects_.id_size())
-            : Result<std::vector<git::TreeEntry>>(Error{"it is named as a tree and is none"});
-    if (!entries) {
-      if (check) {
-        checked_trees_.insert(oid);
-        problem(oid, git::Kind::tree, object.bytes(), nullptr, entries.error().message);
-      }
+    auto made = object.kind() == git::Kind::tree
+                    ? shelf_.make(object.bytes())
+                    : Result<Tree>(Error{"it is named as a tree and is none"});
+    if (!made) {
+      if (check) problem(oid, git::Kind::tree, object.bytes(), nullptr, made.error().message);
       return out;
     }
-    made->entries = std::move(*entries);
-    out = std::move(made);
+    out = std::move(*made);
     keep_tree(oid, out);
   }
-  if (check) {
-    checked_trees_.insert(oid);
-    for (auto& found: git::check_tree(out->entries))
-      problem(oid, git::Kind::tree, as_bytes(out->bytes), found.rule, std::move(found.evidence));
-  }
+  if (!check || out->clean()) return out;
+  const auto found = git::check_tree(out->entries());
+  if (found.empty()) return out;
+  const LoadedObject object = HUBGATE_TRY(objects_.read(oid));
+  for (const auto& one: found)
+    problem(oid, git::Kind::tree, object.bytes(), one.rule, one.evidence);
   return out;
 }
 
@@ -248,22 +232,31 @@ Result<void> PushWalk::walk_tree(const git::Oid& root, const std::vector<git::Oi
     const auto current = HUBGATE_TRY(tree(step.oid, Note::yes));
     place_problems(step.oid, step.path, place);
     if (current == nullptr) continue;
-    std::vector<std::shared_ptr<const Tree>> before;
+    std::vector<Tree> before;
     for (const auto& parent: step.parents)
       if (auto other = tree(parent, Note::no); other && *other != nullptr) before.push_back(*other);
 
     // Both in the order of trees, side by side. Where an order is broken fewer entries are found to
     // be the same, and more are judged.
-    std::vector<std::size_t> at(before.size(), 0);
+    std::vector<git::TreeCursor> at;
+    at.reserve(before.size());
+    for (const auto& other: before)
+      at.emplace_back(*other);
     std::vector<const git::TreeEntry*> was(before.size(), nullptr);
-    for (const auto& entry: current->entries) {
-      for (std::size_t i = 0; i < before.size(); ++i) {
-        const auto& others = before[i]->entries;
-        while (at[i] < others.size() && git::comes_before(others[at[i]], entry))
-          ++at[i];
-        const bool found = at[i] < others.size() && others[at[i]].name == entry.name;
-        was[i] = found ? &others[at[i]] : nullptr;
+    for (git::TreeCursor here(*current); !here.at_end();) {
+      const git::TreeEntry& entry = here.entry();
+      std::size_t shared = 0;
+      for (std::size_t i = 0; i < before.size() && shared == 0; ++i) {
+        while (!at[i].at_end() && git::comes_before(at[i].entry(), entry))
+          at[i].next();
+        const bool found = !at[i].at_end() && at[i].entry().name == entry.name;
+        was[i] = found ? &at[i].entry() : nullptr;
+        if (!found) continue;
+        shared = here.shared_with(at[i]);
+        if (shared != 0) at[i].skip(shared);
       }
+      here.skip(std::max<std::size_t>(shared, 1));
+      if (shared != 0) continue;
       const auto same = [&](const git::TreeEntry* other) {
         return other != nullptr && other->oid == entry.oid && other->mode == entry.mode;
       };

@@ -15,7 +15,7 @@
 #include "policy/git/places.hpp"
 #include "scanner/git/object_store.hpp"
 #include "scanner/git/ref_lines.hpp"
-#include "scanner/git/tree_check.hpp"
+#include "scanner/git/shared_tree.hpp"
 
 #include <functional>
 #include <memory>
@@ -75,7 +75,7 @@ public:
   std::vector<Tip> judged_tips() const;
 
 private:
-  struct Tree;
+  using Tree = std::shared_ptr<const git::SharedTree>;
   enum class Note { no, yes }; ///< whether what is wrong with it is a problem of this push
   struct Known {
     bool closed = false; ///< everything behind it is judged
@@ -91,9 +91,9 @@ private:
   Result<void> add_incoming(const git::Oid& oid, const ObjectStore::Header& header,
                             const Bytes* bytes);
   const git::Commit* take_commit(const git::Oid& oid, git::Kind kind, Bytes bytes, Note note);
-  void keep_tree(const git::Oid& oid, std::shared_ptr<const Tree> tree);
+  void keep_tree(const git::Oid& oid, Tree tree);
   Result<const git::Commit*> commit(const git::Oid& oid, Note note);
-  Result<std::shared_ptr<const Tree>> tree(const git::Oid& oid, Note note);
+  Result<Tree> tree(const git::Oid& oid, Note note);
   std::optional<git::Oid> commit_before(const git::RefUpdate& update);
   bool is_incoming(const git::Oid& oid) const { return kinds_.contains(oid); }
   Result<std::size_t> blob(const git::Oid& oid);
@@ -125,7 +125,8 @@ private:
   std::vector<BlobEntry> blobs_;
   std::unordered_map<git::Oid, std::size_t> blob_index_;
   std::unordered_map<git::Oid, git::Commit> commits_;
-  std::unordered_map<git::Oid, std::shared_ptr<const Tree>> trees_;
+  git::TreeShelf shelf_;
+  std::unordered_map<git::Oid, Tree> trees_;
   std::uint64_t tree_bytes_ = 0;
   std::vector<ObjectProblem> problems_;
   std::unordered_map<git::Oid, std::vector<std::size_t>> problems_of_;

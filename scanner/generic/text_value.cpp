@@ -150,8 +150,7 @@ std::optional<ScriptHit> find_script(std::string_view text) {
       made.add(pattern.first);
     return made;
   }();
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (!starts.may_begin(text, at)) continue;
+  for (std::size_t at = starts.next(text, 0); at != text.npos; at = starts.next(text, at + 1)) {
     for (const Pattern& pattern: k_patterns) {
       if (!word_at(text, at, pattern.first)) continue;
       if (!at_boundary(text, at, pattern.first)) continue;

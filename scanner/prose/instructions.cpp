@@ -2,6 +2,8 @@
 // case. It can't understand a text, and does not try: see README.md.
 #include "scanner/prose/prose.hpp"
 
+#include "scanner/core/words.hpp"
+
 #include <algorithm>
 
 namespace hubgate::prose {
@@ -49,33 +51,19 @@ constexpr std::array<std::string_view, 16> k_acts{
     "api key", "api_key", "token",     "password", "credential",        "environment variable",
     "~/.ssh",  ".env",    "exfiltrat", "base64"};
 
-// Whether a pair of letters begins anything that is looked for: most places of a text are left at a
-// glance.
-using Pairs = std::array<bool, std::size_t{26} * 26>;
-
-constexpr std::size_t pair_of(char first, char second) {
-  const auto letter = [](char c) { return static_cast<unsigned char>(c - 'a'); };
-  return letter(first) < 26 && letter(second) < 26
-             ? std::size_t{letter(first)} * 26 + letter(second)
-             : std::size_t{26} * 26;
-}
-
-constexpr Pairs k_begins = [] {
-  Pairs out{};
-  const auto add = [&](auto phrases) {
-    for (const std::string_view phrase: phrases)
-      out[pair_of(phrase[0], phrase[1])] = true;
-  };
-  add(k_verbs);
-  add(k_concealing);
-  add(k_addressing);
-  return out;
-}();
-
-bool may_begin(std::string_view text, std::size_t at) {
-  if (at + 1 >= text.size()) return false;
-  const std::size_t pair = pair_of(text[at], text[at + 1]);
-  return pair < k_begins.size() && k_begins[pair];
+const WordStarts& starts() {
+  static const WordStarts made = [] {
+    WordStarts out;
+    const auto add = [&](auto phrases) {
+      for (const std::string_view phrase: phrases)
+        out.add(phrase);
+    };
+    add(k_verbs);
+    add(k_concealing);
+    add(k_addressing);
+    return out;
+  }();
+  return made;
 }
 
 bool is_at(std::string_view text, std::size_t at, std::string_view phrase) {
@@ -124,6 +112,9 @@ bool in_comment(std::string_view text, std::size_t at) {
 } // namespace
 
 Instructions find_instructions(std::string_view raw) {
+  // Most texts have no word that one of them begins with: those cost no copy.
+  const std::size_t first = starts().next(raw, 0);
+  if (first == raw.npos) return {};
   std::string text(raw);
   std::transform(text.begin(), text.end(), text.begin(), lower);
   Instructions out;
@@ -133,8 +124,8 @@ Instructions find_instructions(std::string_view raw) {
     out.comment = out.comment || in_comment(text, at);
   };
   unsigned looked = 0; // each look around costs k_near
-  for (std::size_t at = 0; at < text.size() && looked < 64; ++at) {
-    if (!may_begin(text, at) || (at > 0 && is_letter(text[at - 1]))) continue;
+  for (std::size_t at = first; at != text.npos && looked < 64; at = starts().next(text, at + 1)) {
+    if (at > 0 && is_letter(text[at - 1])) continue;
     if (override_at(text, at) > 0) {
       seen(out.overrides, at);
       ++looked;

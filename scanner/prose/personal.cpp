@@ -2,19 +2,32 @@
 #include "scanner/prose/prose.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace hubgate::prose {
 namespace {
 
-bool is_digit(char c) {
+constexpr bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
-bool is_letter(char c) {
+constexpr bool is_letter(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
-bool is_word(char c) {
+constexpr bool is_word(char c) {
   return is_digit(c) || is_letter(c) || c == '_';
 }
+
+template <typename Is> constexpr std::array<bool, 256> table_of(Is is) {
+  std::array<bool, 256> out{};
+  for (std::size_t c = 0; c < out.size(); ++c)
+    out[c] = is(static_cast<char>(c));
+  return out;
+}
+
+constexpr auto k_may_begin =
+    table_of([](char c) { return c == '@' || c == '+' || is_digit(c) || (c >= 'A' && c <= 'Z'); });
+/// Before a digit or letter: it stands inside of something.
+constexpr auto k_goes_on = table_of([](char c) { return is_word(c) || c == '-' || c == '.'; });
 
 bool is_email(std::string_view text, std::size_t at) {
   std::size_t begin = at;
@@ -154,11 +167,12 @@ bool is_phone(std::string_view text, std::size_t at) {
 void count_personal(std::string_view text, Personal& counts) {
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
+    if (!k_may_begin[static_cast<unsigned char>(c)]) continue;
     if (c == '@') {
       if (at > 0 && is_email(text, at)) ++counts.emails;
       continue;
     }
-    if (at > 0 && (is_word(text[at - 1]) || text[at - 1] == '-' || text[at - 1] == '.')) continue;
+    if (at > 0 && k_goes_on[static_cast<unsigned char>(text[at - 1])]) continue;
     if (is_digit(c)) {
       if (is_card(text, at))
         ++counts.cards;

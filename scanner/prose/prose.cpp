@@ -5,6 +5,7 @@
 #include "scanner/generic/text_value.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 namespace hubgate::prose {
@@ -276,6 +277,16 @@ void ProseWatch::hidden(std::string_view text, std::uint64_t offset) {
   }
   std::size_t run = 0;
   for (std::size_t at = 0; at < text.size() && !told_zero_;) {
+    // Eight ASCII characters at once.
+    if (text.size() - at >= 8) {
+      std::uint64_t word = 0;
+      std::memcpy(&word, text.data() + at, sizeof word);
+      if ((word & 0x8080808080808080) == 0) {
+        run = 0;
+        at += 8;
+        continue;
+      }
+    }
     const auto c = static_cast<std::uint8_t>(text[at]);
     if (c < 0xe1) {
       run = 0;

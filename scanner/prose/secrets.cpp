@@ -2,6 +2,8 @@
 // enough: a checksum where there is one, else enough different characters.
 #include "scanner/prose/prose.hpp"
 
+#include "scanner/core/words.hpp"
+
 #include <algorithm>
 #include <bitset>
 
@@ -159,18 +161,18 @@ std::optional<Secret> private_key(std::string_view text, std::size_t at) {
 } // namespace
 
 std::optional<Secret> find_secret(std::string_view text, std::size_t from) {
-  static const std::bitset<256> k_first = [] {
-    std::bitset<256> out;
+  static constexpr std::string_view k_armour = "-----BEGIN ";
+  static const WordStarts starts = [] {
+    WordStarts out;
     for (const Shape& shape: k_shapes)
-      out.set(static_cast<std::uint8_t>(shape.prefix[0]));
-    out.set('-');
+      out.add(shape.prefix);
+    out.add(k_armour);
     return out;
   }();
-  for (std::size_t at = from; at < text.size(); ++at) {
-    if (!k_first[static_cast<std::uint8_t>(text[at])]) continue;
+  for (std::size_t at = starts.next(text, from); at != text.npos; at = starts.next(text, at + 1)) {
     if (at > 0 && (is_alnum(text[at - 1]) || text[at - 1] == '_')) continue;
     if (text[at] == '-') {
-      if (text.substr(at, 11) != "-----BEGIN ") continue;
+      if (text.substr(at, k_armour.size()) != k_armour) continue;
       if (const auto key = private_key(text, at)) return key;
       at += 10;
       continue;

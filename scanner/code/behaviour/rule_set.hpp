@@ -104,6 +104,9 @@ private:
     bool word_begin; ///< no letter or digit before it
     bool word_end;
     std::uint32_t regex; ///< number + 1 of one that must match the text, too; 0 = none
+
+    /// Whether [begin, end) of the text ends where the literal has to.
+    bool stands_at(std::string_view text, std::size_t begin, std::size_t end) const;
   };
   struct NameUse {
     std::uint32_t variable;

@@ -38,6 +38,11 @@ bool evaluate(const Condition& condition, const auto& seen) {
 
 } // namespace
 
+bool RuleSet::Use::stands_at(std::string_view text, std::size_t begin, std::size_t end) const {
+  return !(word_begin && begin > 0 && is_word(text[begin - 1])) &&
+         !(word_end && end < text.size() && is_word(text[end]));
+}
+
 Unit::Unit(UnitKind kind, const RuleSet& rules)
     : rules_(rules), kind_(kind), first_(rules.rule_of_.size()), in_text_(rules.rule_of_.size()),
       tried_(rules.regexes_.size()), held_(rules.rules_.size()) {}
@@ -63,8 +68,7 @@ void Unit::text(std::string_view text, std::uint32_t offset) {
   rules_.automaton_.run(text, [&](std::uint32_t literal, std::size_t begin, std::size_t end) {
     for (const RuleSet::Use& use: rules_.uses_[literal]) {
       if (in_text_[use.variable] == text_) continue;
-      if (use.word_begin && begin > 0 && is_word(text[begin - 1])) continue;
-      if (use.word_end && end < text.size() && is_word(text[end])) continue;
+      if (!use.stands_at(text, begin, end)) continue;
       if (use.regex != 0) {
         // Once a text, however often its literal stands there.
         if (tried_[use.regex - 1] == text_) continue;
@@ -109,11 +113,13 @@ void Unit::arguments(std::string_view name, std::string_view constants, std::uin
 
 bool Unit::has_feature(std::string_view text, UnitKind kind, const RuleSet& rules) {
   bool found = false;
-  rules.automaton_.run(text, [&](std::uint32_t literal, std::size_t, std::size_t) {
+  rules.automaton_.run(text, [&](std::uint32_t literal, std::size_t begin, std::size_t end) {
+    if (found) return;
     for (const RuleSet::Use& use: rules.uses_[literal])
       found = found ||
-              ((rules.rules_[rules.rule_of_[use.variable]].kinds >> static_cast<unsigned>(kind)) &
-               1) != 0;
+              (((rules.rules_[rules.rule_of_[use.variable]].kinds >> static_cast<unsigned>(kind)) &
+                1) != 0 &&
+               use.stands_at(text, begin, end));
   });
   return found;
 }

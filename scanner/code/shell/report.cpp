@@ -136,12 +136,10 @@ std::size_t report_behaviours(std::string_view text, const Commands& commands,
 
 bool may_have_signs(std::string_view text) {
   const WordStarts& starts = word_starts();
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    if (!starts.may_begin(text, at)) continue;
+  for (std::size_t at = starts.next(text, 0); at != text.npos; at = starts.next(text, at + 1))
     if (std::any_of(k_words.begin(), k_words.end(),
                     [&](std::string_view word) { return word_at(text, at, word); }))
       return true;
-  }
   return behaviour::Unit::has_feature(text, behaviour::UnitKind::shell);
 }
 

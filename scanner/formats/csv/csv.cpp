@@ -88,27 +88,51 @@ const Rule* formula(std::string_view cell) {
   return nullptr;
 }
 
+constexpr std::string_view k_delimiters = ",\t;|";
+
+// What a character is to those who look for cells.
+enum : std::uint8_t {
+  k_binary = 1,     ///< in no text
+  k_begins = 2,     ///< a formula begins with it
+  k_structural = 4, ///< ends a line, quotes, or stands between cells
+};
+constexpr std::array<std::uint8_t, 256> k_roles = [] {
+  std::array<std::uint8_t, 256> out{};
+  for (std::size_t c = 0; c < 9; ++c)
+    out[c] = k_binary;
+  for (const char c: std::string_view("=+-@"))
+    out[static_cast<unsigned char>(c)] = k_begins;
+  for (const char c: std::string_view("\",\t;|\n"))
+    out[static_cast<unsigned char>(c)] |= k_structural;
+  return out;
+}();
+
+std::uint8_t role_of(char c) {
+  return k_roles[static_cast<unsigned char>(c)];
+}
+
 // Whether the first lines have the same number of cells, two at least.
 bool is_table(std::string_view head, bool whole) {
-  for (const char delimiter: {',', '\t', ';', '|'}) {
-    std::size_t lines = 0;
-    std::size_t cells = 0;
-    std::size_t expected = 0;
-    bool quoted = false;
-    bool same = true;
-    for (const char c: head) {
-      if (c == '"') quoted = !quoted;
-      if (quoted) continue;
-      if (c == delimiter) ++cells;
-      if (c != '\n') continue;
-      if (lines == 0) expected = cells;
-      same = same && cells == expected;
-      ++lines;
-      cells = 0;
-      if (lines == 20) break;
-    }
-    if (same && expected > 0 && (lines >= 3 || (whole && lines >= 2))) return true;
+  std::array<std::size_t, k_delimiters.size()> cells{};
+  std::array<std::size_t, k_delimiters.size()> expected{};
+  std::array<bool, k_delimiters.size()> same{true, true, true, true};
+  std::size_t lines = 0;
+  bool quoted = false;
+  for (const char c: head) {
+    if ((role_of(c) & k_structural) == 0) continue;
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if (const std::size_t which = k_delimiters.find(c); which != k_delimiters.npos) ++cells[which];
+    if (c != '\n') continue;
+    if (lines == 0) expected = cells;
+    for (std::size_t i = 0; i < cells.size(); ++i)
+      same[i] = same[i] && cells[i] == expected[i];
+    cells.fill(0);
+    if (++lines == 20) break;
   }
+  if (lines < (whole ? 2 : 3)) return false;
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    if (same[i] && expected[i] > 0) return true;
   return false;
 }
 
@@ -189,6 +213,8 @@ public:
     return !ended_.empty() && leaves(ended_);
   }
   const std::string& cell() const { return ended_; }
+  /// False: no column is one, and no cell needs to be fed.
+  bool any() const { return !columns_.empty(); }
 
 private:
   static constexpr std::size_t k_most = 1000;
@@ -221,6 +247,7 @@ Reading scan(Source& source, Session& session) {
     std::string cell;
   };
   std::vector<Hit> hits;
+  const bool watched = paths.any();
   char before = '\n';
   for (std::uint64_t at = 0;;) {
     const std::string_view window = as_text(source.view(at, k_step + k_cell));
@@ -228,16 +255,18 @@ Reading scan(Source& source, Session& session) {
     const std::size_t end = std::min(window.size(), k_step);
     for (std::size_t i = 0; i < end; ++i) {
       const char c = window[i];
-      if (static_cast<unsigned char>(c) < 9) return Reading::none; // no text
-      const bool begins = before == ',' || before == ';' || before == '|' || before == '\t' ||
-                          before == '\n' || before == '\r' || before == '"';
-      if (begins && (c == '=' || c == '+' || c == '-' || c == '@') && hits.size() < k_told) {
+      const std::uint8_t role = role_of(c);
+      if (role == k_binary) return Reading::none; // no text
+      const bool begins =
+          role == k_begins && (before == ',' || before == ';' || before == '|' || before == '\t' ||
+                               before == '\n' || before == '\r' || before == '"');
+      if (begins && hits.size() < k_told) {
         std::string_view cell = window.substr(i, k_cell);
         cell = cell.substr(0, cell.find_first_of("\r\n"));
         if (const Rule* const rule = formula(cell))
           hits.push_back({rule, at + i, std::string(cell.substr(0, 300))});
       }
-      if (paths.feed(c) && hits.size() < k_told)
+      if (watched && paths.feed(c) && hits.size() < k_told)
         hits.push_back({&config::k_annotation_path, at + i, paths.cell()});
       if (c != ' ') before = c; // blanks before a formula are skipped by some
     }

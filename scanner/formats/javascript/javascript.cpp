@@ -62,9 +62,8 @@ bool may_matter(std::string_view text) {
       out.add(word);
     return out;
   }();
-  for (std::size_t at = 0; at < text.size(); ++at)
-    if (starts.may_begin(text, at) &&
-        std::any_of(k_words.begin(), k_words.end(),
+  for (std::size_t at = starts.next(text, 0); at != text.npos; at = starts.next(text, at + 1))
+    if (std::any_of(k_words.begin(), k_words.end(),
                     [&](std::string_view word) { return word_at(text, at, word); }))
       return true;
   return false;

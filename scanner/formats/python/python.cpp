@@ -5,6 +5,7 @@
 #include "scanner/code/python/identifier.hpp"
 #include "scanner/code/python/rules.hpp"
 #include "scanner/core/format.hpp"
+#include "scanner/core/words.hpp"
 
 #include <algorithm>
 #include <array>
@@ -18,6 +19,20 @@ constexpr std::size_t k_step = std::size_t{256} << 10;
 // Words without which a text can't do anything: a call needs a name that leads somewhere.
 constexpr std::array<std::string_view, 9> k_words{
     "import", "exec", "eval", "__", "open", "getattr", "compile", "globals", "breakpoint"};
+
+bool can_act(std::string_view text) {
+  static const WordStarts starts = [] {
+    WordStarts out;
+    for (const std::string_view word: k_words)
+      out.add(word);
+    return out;
+  }();
+  for (std::size_t at = starts.next(text, 0); at != text.npos; at = starts.next(text, at + 1))
+    if (std::any_of(k_words.begin(), k_words.end(),
+                    [&](std::string_view word) { return text.substr(at, word.size()) == word; }))
+      return true;
+  return false;
+}
 
 Claim probe(const Probe& probe) {
   const std::string_view head = as_text(probe.head);
@@ -107,10 +122,7 @@ Reading scan(Source& source, Session& session) {
     }
     text += as_text(piece);
   }
-  const bool can_act = std::any_of(k_words.begin(), k_words.end(), [&](std::string_view word) {
-    return text.find(word) != std::string::npos;
-  });
-  if (!cut && !can_act && python::is_ascii(text)) return Reading::none;
+  if (!cut && !can_act(text) && python::is_ascii(text)) return Reading::none;
 
   const bool script =
       text.starts_with("#!") && text.substr(0, text.find('\n')).find("python") != std::string::npos;

@@ -73,10 +73,48 @@ bool starts(std::string_view line, std::string_view word) {
 }
 
 std::string_view trimmed(std::string_view text) {
-  static constexpr std::string_view k_blank = " \t\r\"',[]";
-  const std::size_t first = text.find_first_not_of(k_blank);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(k_blank) - first + 1);
+  static constexpr std::array<bool, 256> k_blank = [] {
+    std::array<bool, 256> out{};
+    for (const char c: std::string_view(" \t\r\"',[]"))
+      out[static_cast<unsigned char>(c)] = true;
+    return out;
+  }();
+  while (!text.empty() && k_blank[static_cast<unsigned char>(text.front())])
+    text.remove_prefix(1);
+  while (!text.empty() && k_blank[static_cast<unsigned char>(text.back())])
+    text.remove_suffix(1);
+  return text;
+}
+
+// How names begin, and how long they are: nearly all others are left at a glance.
+using Shapes = std::array<std::uint32_t, 26>; ///< a bit for each length, by the first letter
+constexpr std::size_t k_longest_squat = 31;
+
+constexpr Shapes k_shapes = [] {
+  Shapes out{};
+  const auto add = [&out](const auto& names) {
+    for (const std::string_view name: names)
+      out[static_cast<std::size_t>(name[0] - 'a')] |= 1U << name.size();
+  };
+  add(k_squats);
+  add(k_misnomers);
+  return out;
+}();
+
+bool may_imitate(std::string_view name) {
+  if (name.empty() || name.size() > k_longest_squat) return false;
+  const auto letter = static_cast<unsigned char>((name[0] | 0x20) - 'a');
+  return letter < k_shapes.size() && ((k_shapes[letter] >> name.size()) & 1U) != 0;
+}
+
+// Where a name ends; all that a name may be followed by.
+std::size_t end_of_name(std::string_view text) {
+  std::size_t end = 0;
+  while (end < text.size() && text[end] != ' ' && text[end] != '=' && text[end] != '<' &&
+         text[end] != '>' && text[end] != '!' && text[end] != '~' && text[end] != '[' &&
+         text[end] != ';')
+    ++end;
+  return end;
 }
 
 bool is_address(std::string_view url) {
@@ -167,7 +205,7 @@ void Lines::line(std::string_view raw, std::uint64_t offset) {
   static constexpr std::array<std::string_view, 9> k_schemes{
       "git+", "hg+", "svn+", "bzr+", "git://", "http://", "https://", "ftp://", "file:"};
   for (const std::string_view scheme: k_schemes) {
-    if (!url.starts_with(scheme)) continue;
+    if (url.empty() || url.front() != scheme.front() || !url.starts_with(scheme)) continue;
     const std::string_view path = url.substr(0, url.find(';'));
     const bool package = scheme != "http://" && scheme != "https://" && scheme != "ftp://";
     if (package || at != std::string_view::npos || path.find(".whl") != std::string_view::npos ||
@@ -176,9 +214,8 @@ void Lines::line(std::string_view raw, std::uint64_t offset) {
       target(path, text, offset);
     return;
   }
-  const std::size_t end = std::min(text.find_first_of(" =<>!~[;"), text.size());
-  constexpr std::size_t k_longest_name = 64;
-  if (end > k_longest_name) return;
+  const std::size_t end = end_of_name(text);
+  if (!may_imitate(text.substr(0, end))) return;
   std::string name(text.substr(0, end));
   for (char& c: name)
     c = c == '_' ? '-' : c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;

@@ -1,6 +1,7 @@
 // Path configuration files of CPython's site module. A line that begins with "import" is executed
 // when the interpreter starts; everything else is a directory. See README.md.
 #include "scanner/code/python/analyse.hpp"
+#include "scanner/core/find.hpp"
 #include "scanner/core/format.hpp"
 
 #include <algorithm>
@@ -58,6 +59,7 @@ Reading scan(Source& source, Session& session) {
   std::string text;
   {
     const Bytes bytes = source.view(0, k_max_text);
+    if (!holds(as_text(bytes), "import")) return Reading::none;
     text = as_text(bytes);
   }
   const bool marked = text.starts_with("\xef\xbb\xbf");
