@@ -206,8 +206,11 @@ Result<std::unique_ptr<Store>> Store::open(Options options) {
   sqlite3_busy_timeout(db, 10'000);
   sqlite3_extended_result_codes(db, 0);
   if (!options.read_only) {
-    const char* setup = options.sync ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL"
-                                     : "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL";
+    // Of a large push most pages are written again and again: they go over to the database late.
+    const char* setup = options.sync ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; "
+                                       "PRAGMA wal_autocheckpoint=8192"
+                                     : "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; "
+                                       "PRAGMA wal_autocheckpoint=8192";
     if (auto done = sql::run(db, setup, "be opened"); !done)
       return Error{name + ": " + done.error().message};
     if (auto done = migrate(impl->connection); !done)
@@ -235,6 +238,23 @@ Result<std::string> Store::Impl::keep_report(const Report& report_in) {
   return digest;
 }
 
+Result<std::string> Store::Impl::plain_digest(const Report& report_in) {
+  const bool says_nothing = report_in.findings.empty() && report_in.gaps.empty() &&
+                            report_in.references.empty() && report_in.dropped == 0;
+  if (!in_batch || !says_nothing) return keep_report(report_in);
+  std::string& digest = in_batch->plain[{report_in.format, report_in.size}];
+  if (digest.empty()) digest = HUBGATE_TRY(keep_report(report_in));
+  return digest;
+}
+
+Result<bool> Store::Impl::has_failures() {
+  if (in_batch && in_batch->failures) return *in_batch->failures;
+  sql::Statement any(connection, "SELECT 1 FROM failures LIMIT 1", "forget a failure");
+  const bool has = HUBGATE_TRY(any.row());
+  if (in_batch) in_batch->failures = has;
+  return has;
+}
+
 Result<std::optional<Report>> Store::Impl::report(std::string_view digest) {
   sql::Statement find(connection, "SELECT json FROM reports WHERE digest = ?", "read a report");
   if (!HUBGATE_TRY(find.bind(digest).row())) return std::optional<Report>();
@@ -250,18 +270,26 @@ Result<void> Store::remember(const ObjectDigest& object, const Report& report,
     return Error{"store: a scan that crashed, timed out or could not read is no analysis"};
   const std::lock_guard lock(impl_->mutex);
   if (rules && *rules != impl_->options.rules) return {};
-  const auto transaction =
-      HUBGATE_TRY(sql::Transaction::begin(impl_->connection, "keep an analysis"));
-  const std::string digest = HUBGATE_TRY(impl_->keep_report(report));
-  sql::Statement insert(impl_->connection, "INSERT OR REPLACE INTO analyses VALUES(?,?,?,?,?,?,?)",
+  auto kept = impl_->remember(object, report);
+  // What was undone is not to be known as written.
+  if (!kept && impl_->in_batch) impl_->in_batch.emplace();
+  return kept;
+}
+
+Result<void> Store::Impl::remember(const ObjectDigest& object, const Report& report_in) {
+  const auto transaction = HUBGATE_TRY(sql::Transaction::begin(connection, "keep an analysis"));
+  const std::string digest = HUBGATE_TRY(plain_digest(report_in));
+  sql::Statement insert(connection, "INSERT OR REPLACE INTO analyses VALUES(?,?,?,?,?,?,?)",
                         "keep an analysis");
   const auto blocks = packed(object.blocks);
-  insert.bind(Bytes(object.sha256)).bind(object.size).bind(impl_->options.engine);
-  insert.bind(impl_->options.rules).bind(digest).bind(Bytes(blocks)).bind(now());
+  insert.bind(Bytes(object.sha256)).bind(object.size).bind(options.engine);
+  insert.bind(options.rules).bind(digest).bind(Bytes(blocks)).bind(now());
   if (auto done = insert.done(); !done) return done;
-  sql::Statement forget(impl_->connection, "DELETE FROM failures WHERE sha256 = ? AND size = ?",
-                        "forget a failure");
-  if (auto done = forget.bind(Bytes(object.sha256)).bind(object.size).done(); !done) return done;
+  if (HUBGATE_TRY(has_failures())) {
+    sql::Statement forget(connection, "DELETE FROM failures WHERE sha256 = ? AND size = ?",
+                          "forget a failure");
+    if (auto done = forget.bind(Bytes(object.sha256)).bind(object.size).done(); !done) return done;
+  }
   return transaction->commit();
 }
 
@@ -269,25 +297,33 @@ Result<std::optional<StoredAnalysis>> Store::analysis(const ObjectKey& key) {
   const std::lock_guard lock(impl_->mutex);
   const Options& mine = impl_->options;
   sql::Statement find(impl_->connection,
-                      "SELECT engine, rules, report, blocks, made, engine = ?3 AND rules = ?4 "
-                      "FROM analyses WHERE sha256 = ?1 AND size = ?2 ORDER BY 6 DESC, made DESC",
+                      "SELECT engine, rules, report, blocks, made FROM analyses "
+                      "WHERE sha256 = ? AND size = ?",
                       "look up an analysis");
-  find.bind(Bytes(key.sha256)).bind(key.size).bind(mine.engine).bind(mine.rules);
-  if (!HUBGATE_TRY(find.row())) return std::optional<StoredAnalysis>();
-  StoredAnalysis out;
-  out.engine = find.text(0);
-  out.rules = find.text(1);
-  const std::string digest = find.text(2);
-  const Bytes blocks = find.blob(3);
-  if (blocks.size() != key.size / k_block_size * 32)
-    return Error{"store: the block list of " + hex(key.sha256) + " is damaged"};
-  out.blocks = unpacked(blocks);
-  out.made = find.integer(4);
-  out.current = find.integer(5) != 0;
+  find.bind(Bytes(key.sha256)).bind(key.size);
+  // Mostly there is none, or one: nothing that SQLite would have to sort.
+  std::optional<StoredAnalysis> best;
+  std::string digest;
+  while (HUBGATE_TRY(find.row())) {
+    StoredAnalysis one;
+    one.engine = find.text(0);
+    one.rules = find.text(1);
+    one.made = find.integer(4);
+    one.current = one.engine == mine.engine && one.rules == mine.rules;
+    if (best && (best->current || (!one.current && one.made <= best->made))) continue;
+    const Bytes blocks = find.blob(3);
+    if (blocks.size() != key.size / k_block_size * 32)
+      return Error{"store: the block list of " + hex(key.sha256) + " is damaged"};
+    one.blocks = unpacked(blocks);
+    digest = find.text(2);
+    best = std::move(one);
+  }
+  if (!best) return best;
+  StoredAnalysis& out = *best;
   auto report = HUBGATE_TRY(impl_->report(digest));
   if (!report) return Error{"store: the report of " + hex(key.sha256) + " is missing"};
   out.report = std::move(*report);
-  return std::optional<StoredAnalysis>(std::move(out));
+  return best;
 }
 
 Result<void> Store::remember_tree(std::string_view tree, const Report& report,
@@ -343,6 +379,7 @@ Result<Time> Store::note_failure(const ObjectKey& key, std::string_view reason) 
   insert.bind(Bytes(key.sha256)).bind(key.size).bind(impl_->options.engine);
   insert.bind(impl_->options.rules).bind(reason).bind(count).bind(next);
   if (auto done = insert.done(); !done) return done.error();
+  if (impl_->in_batch) impl_->in_batch->failures = true;
   if (auto done = transaction->commit(); !done) return done.error();
   return next;
 }

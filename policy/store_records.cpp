@@ -76,8 +76,17 @@ Result<void> write_head(sql::Connection& connection, const AuditHead& head) {
 } // namespace
 
 struct Store::Batch::Impl {
+  Store::Impl& store;
   std::unique_lock<std::recursive_mutex> lock; ///< until the end of the transaction
   std::unique_ptr<sql::Transaction> transaction;
+
+  ~Impl() { end(); }
+  void end() {
+    if (!lock.owns_lock()) return;
+    store.in_batch.reset();
+    transaction.reset();
+    lock.unlock();
+  }
 };
 
 Store::Batch::Batch(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -88,16 +97,16 @@ Result<void> Store::Batch::commit() {
   auto committed = impl_->transaction->commit();
   if (!committed) return committed;
   // Whoever goes on to the audit log must not hold this: there the locks are taken the other way.
-  impl_->transaction.reset();
-  impl_->lock.unlock();
+  impl_->end();
   return {};
 }
 
 Result<std::unique_ptr<Store::Batch>> Store::batch() {
   std::unique_lock lock(impl_->mutex);
   auto transaction = HUBGATE_TRY(sql::Transaction::begin(impl_->connection, "begin a batch"));
-  return std::unique_ptr<Batch>(new Batch(
-      std::unique_ptr<Batch::Impl>(new Batch::Impl{std::move(lock), std::move(transaction)})));
+  impl_->in_batch.emplace();
+  return std::unique_ptr<Batch>(new Batch(std::unique_ptr<Batch::Impl>(
+      new Batch::Impl{*impl_, std::move(lock), std::move(transaction)})));
 }
 
 Result<std::string> Store::keep_report(const Report& report) {

@@ -193,9 +193,14 @@ Result<std::vector<Analysis>> Analyst::scan_items(int memory, const std::vector<
   auto reports = scan_batch(pool_, memory, mapping.bytes().size(), wanted, options_.limits,
                             options_.deadline_seconds);
   const auto batch = HUBGATE_TRY(keeper_.store().batch());
-  for (std::size_t i = 0; i < open.size(); ++i) {
-    Analysis& one = out[open[i]];
-    one.report = std::move(reports[i]);
+  for (std::size_t i = 0; i < open.size(); ++i)
+    out[open[i]].report = std::move(reports[i]);
+  // In the order of the store's key: neighbours lie on the same pages.
+  std::sort(open.begin(), open.end(), [&](std::size_t a, std::size_t b) {
+    return out[a].digest.sha256 < out[b].digest.sha256;
+  });
+  for (const std::size_t i: open) {
+    const Analysis& one = out[i];
     if (auto kept = keeper_.remember(one.digest, one.report, rules); !kept) return kept.error();
   }
   if (auto kept = batch->commit(); !kept) return kept.error();

@@ -14,7 +14,7 @@
 namespace hubgate {
 namespace {
 
-constexpr std::size_t k_batch_items = 512;
+constexpr std::size_t k_batch_items = 1024;
 constexpr std::size_t k_batch_bytes = std::size_t{4} << 20;
 /// Bytes of a small blob that are kept: a pointer, or where a symbolic link points.
 constexpr std::size_t k_head = 4096;

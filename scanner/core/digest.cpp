@@ -51,7 +51,11 @@ std::string hex(const Sha256& digest) {
 
 Sha256 sha256(Bytes bytes) {
   Sha256 out{};
-  SHA256(bytes.data(), bytes.size(), out.data());
+  // SHA256() looks its implementation up in each call.
+  SHA256_CTX context{};
+  SHA256_Init(&context);
+  SHA256_Update(&context, bytes.data(), bytes.size());
+  SHA256_Final(out.data(), &context);
   return out;
 }
 

@@ -43,12 +43,38 @@ bool write_all(int fd, Bytes bytes) {
   return true;
 }
 
-// Writes frames; nobody listening any more ends the worker.
+// Where frames go; nobody listening any more ends the worker. Held back, they are written in
+// portions: what a worker that dies had not written yet is scanned again, as is all of a batch that
+// is not finished.
+class Answers {
+public:
+  enum class Hold { no, yes };
+  explicit Answers(Hold hold) : hold_(hold) {}
+  void put(const std::vector<std::uint8_t>& frame) {
+    if (hold_ == Hold::no) return write(frame);
+    held_.insert(held_.end(), frame.begin(), frame.end());
+    if (held_.size() >= k_portion) flush();
+  }
+  void flush() {
+    write(held_);
+    held_.clear();
+  }
+
+private:
+  static constexpr std::size_t k_portion = std::size_t{8} << 10;
+  static void write(Bytes bytes) {
+    if (!write_all(k_answer, bytes)) _exit(0);
+  }
+  Hold hold_;
+  std::vector<std::uint8_t> held_;
+};
+
 class FrameSink final : public ReportSink {
 public:
   /// `keeper`: the source of an object that somebody passes on meanwhile and who waits for
   /// releases; null otherwise.
-  FrameSink(std::uint32_t item, const KeepingSource* keeper) : item_(item), keeper_(keeper) {}
+  FrameSink(std::uint32_t item, const KeepingSource* keeper, Answers& answers)
+      : item_(item), keeper_(keeper), answers_(answers) {}
   void on_finding(const Finding& finding) override { send(frames::encode(item_, finding)); }
   void on_gap(const Gap& gap) override { send(frames::encode(item_, gap)); }
   void on_reference(const Reference& reference) override { send(frames::encode(item_, reference)); }
@@ -73,11 +99,10 @@ public:
   }
 
 private:
-  static void send(const std::vector<std::uint8_t>& bytes) {
-    if (!write_all(k_answer, bytes)) _exit(0);
-  }
+  void send(const std::vector<std::uint8_t>& bytes) { answers_.put(bytes); }
   std::uint32_t item_;
   const KeepingSource* keeper_;
+  Answers& answers_;
 };
 
 /// What every worker of a job inherits.
@@ -88,8 +113,8 @@ struct Means {
 };
 
 void scan_whole(const Means& means, Source& source, const Limits& limits, std::uint32_t item,
-                const KeepingSource* keeper) {
-  FrameSink sink(item, keeper);
+                const KeepingSource* keeper, Answers& answers) {
+  FrameSink sink(item, keeper, answers);
   sink.done(scan_object(means.formats, source, limits, &sink, means.inspector));
 }
 
@@ -103,15 +128,16 @@ void scan_whole(const Means& means, Source& source, const Limits& limits, std::u
   for (const char c: complaint.substr(0, 200))
     ready.u8(static_cast<std::uint8_t>(c));
   if (!write_all(k_answer, ready.bytes()) || !complaint.empty()) _exit(1);
+  Answers answers(Answers::Hold::no);
   try {
     if (message.kind == JobMessage::k_spool) {
       auto source = ArrivingSource::from_spool(Fd(k_first_source), Fd(k_first_source + 1),
                                                Fd(k_first_source + 2));
       if (!source) _exit(1);
-      scan_whole(means, **source, message.limits, 0, source->get());
+      scan_whole(means, **source, message.limits, 0, source->get(), answers);
     } else if (message.kind == JobMessage::k_file) {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
-      scan_whole(means, *source, message.limits, 0, nullptr);
+      scan_whole(means, *source, message.limits, 0, nullptr, answers);
     } else if (message.kind == JobMessage::k_objects) {
       serve_objects(k_first_source, k_first_source + 1, static_cast<std::size_t>(message.size));
     } else if (message.kind == JobMessage::k_service) {
@@ -122,15 +148,19 @@ void scan_whole(const Means& means, Source& source, const Limits& limits, std::u
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
       const std::array<const Format*, 1> only{&python::format_repository};
       // The rules see each of its files by itself.
-      scan_whole({only, nullptr}, *source, message.limits, 0, nullptr);
+      scan_whole({only, nullptr}, *source, message.limits, 0, nullptr, answers);
     } else {
       auto source = ArrivingSource::from_file(Fd(k_first_source), message.size);
-      BatchItem item;
-      std::uint32_t index = 0;
-      while (read(k_first_source + 1, &item, sizeof item) == sizeof item) {
-        SubSource part(*source, item.offset, item.length);
-        scan_whole(means, part, message.limits, index++, nullptr);
+      std::vector<BatchItem> items;
+      for (BatchItem item; read(k_first_source + 1, &item, sizeof item) == sizeof item;)
+        items.push_back(item);
+      // An item that is alone may be the one that others died of: what it had found counts.
+      Answers portions(items.size() > 1 ? Answers::Hold::yes : Answers::Hold::no);
+      for (std::size_t i = 0; i < items.size(); ++i) {
+        SubSource part(*source, items[i].offset, items[i].length);
+        scan_whole(means, part, message.limits, static_cast<std::uint32_t>(i), nullptr, portions);
       }
+      portions.flush();
     }
   } catch (const std::bad_alloc&) {
     _exit(k_exit_out_of_memory);

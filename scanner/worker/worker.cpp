@@ -2,6 +2,7 @@
 #include "scanner/worker/worker.hpp"
 
 #include "scanner/code/behaviour/behaviour.hpp"
+#include "scanner/gitstore/oid.hpp"
 #include "scanner/worker/frames.hpp"
 #include "scanner/worker/parent.hpp"
 
@@ -111,6 +112,9 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::start(FormatTable formats,
   Fd theirs(pair[1]);
   // Built once, for us and every worker. Without formats nothing is scanned.
   if (!formats.empty()) (void)behaviour::builtin_rules();
+  // OpenSSL sets itself up at the first hash, with calls that no sandbox allows.
+  for (const std::size_t id_size: {git::Oid::k_sha1, git::Oid::k_sha256})
+    (void)git::ObjectHasher(id_size).of(git::Kind::blob, {});
   const pid_t pid = fork();
   if (pid < 0) return system_error("fork of the workers' parent");
   if (pid == 0) {
