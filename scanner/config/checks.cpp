@@ -175,7 +175,8 @@ void check_model_file(Teller& teller, const Value& value) {
   const PathFacts facts = judge_path(value.text);
   // Savers leave the absolute path of their own cache behind, and loaders replace it.
   if (facts.kind == PathKind::relative || facts.kind == PathKind::hub_url) return;
-  if (facts.kind == PathKind::absolute && !facts.sensitive) return;
+  const bool share = value.text.starts_with("\\\\"); // opening it says who one is
+  if (facts.kind == PathKind::absolute && !facts.sensitive && !share) return;
   if (facts.kind == PathKind::url && value.text.starts_with("http")) return;
   teller.find(k_file_path, value.offset, value.evidence(), value.rule.condition,
               facts.sensitive ? std::optional(Severity::malicious) : std::nullopt);

@@ -81,6 +81,6 @@ private:
 };
 
 /// Of the tables of keys and names, for Format::data_version: raise it with every change to them.
-inline constexpr std::string_view k_config_version = "config 2 names 1";
+inline constexpr std::string_view k_config_version = "config 3 names 1";
 
 } // namespace hubgate::config

@@ -341,7 +341,8 @@ Values Folder::method(const Values& object, const std::string& name,
       else
         for (const std::string& item: items)
           if (out.size() < k_alternatives) out.push_back(Value::of(item));
-    } else if (name == "list" || name == "unique" || name == "sort") {
+    } else if (name == "list" || name == "unique" || name == "sort" || name == "dictsort" ||
+               name == "items") {
       out.push_back(value.type == Value::Type::list ? value : Value::of(letters(value.text)));
     } else if (name == "split" && text) {
       const Values at = argument(0);

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t k_told = 20;            ///< findings of one template
 constexpr std::int64_t k_max_range = 100'000; ///< jinja2.sandbox.MAX_RANGE
 constexpr std::int64_t k_max_repeat = 1'000'000;
+constexpr std::size_t k_wide = 7; ///< digits of a field's width
 
 constexpr std::string_view k_atlas = "AML.T0011.000";
 constexpr std::string_view k_injection = "AML.T0051.001";
@@ -63,10 +64,10 @@ Inner inner_name(std::string_view name) {
   constexpr std::array<std::string_view, 9> k_readable{"__class__", "__name__",    "__doc__",
                                                        "__dict__",  "__version__", "__str__",
                                                        "__repr__",  "__len__",     "__module__"};
-  constexpr std::array<std::string_view, 17> k_python{
-      "mro",      "func_globals", "func_code", "gi_frame", "gi_code",   "cr_frame",
-      "cr_code",  "ag_frame",     "tb_frame",  "f_back",   "f_globals", "f_builtins",
-      "f_locals", "im_func",      "im_self",   "im_class", "_module"};
+  constexpr std::array<std::string_view, 19> k_python{
+      "mro",      "func_globals", "func_code", "gi_frame",     "gi_code",    "cr_frame", "cr_code",
+      "ag_frame", "tb_frame",     "f_back",    "f_globals",    "f_builtins", "f_locals", "im_func",
+      "im_self",  "im_class",     "_module",   "_environment", "_func"};
   if (name.size() > 4 && name.starts_with("__") && name.ends_with("__"))
     return std::find(k_readable.begin(), k_readable.end(), name) != k_readable.end()
                ? Inner::readable
@@ -91,10 +92,11 @@ bool one_of(const std::array<std::string_view, N>& words, std::string_view word)
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-constexpr std::array<std::string_view, 12> k_gadgets{
-    "lipsum",  "cycler", "joiner",      "self",
-    "request", "config", "url_for",     "get_flashed_messages",
-    "session", "g",      "application", "current_app"};
+constexpr std::array<std::string_view, 17> k_gadgets{
+    "lipsum",      "cycler",      "joiner",  "self", "request",
+    "config",      "url_for",     "session", "g",    "get_flashed_messages",
+    "application", "current_app", "os",      "sys",  "subprocess",
+    "importlib",   "builtins"};
 
 constexpr std::array<std::string_view, 18> k_calls{
     "eval",       "exec",   "compile",  "open",        "getattr",      "setattr",
@@ -205,6 +207,7 @@ private:
     std::uint8_t flow = 0;
     std::uint32_t offset = 0; ///< of the condition
     std::uint64_t repeated = 1;
+    bool looped = false;
   };
 
   /// What a condition depends on.
@@ -220,6 +223,9 @@ private:
   void subscript(const Node& node);
   void filter(const Node& node);
   void call(const Node& node);
+  void repeats(const Node& node);
+  void wide_fields(const Node& node, NodeId pattern);
+  std::size_t uses(NodeId id, const std::string& key) const;
   void written(NodeId id, const Under& under);
   void text_written(std::string_view text, std::uint32_t offset, const Under& under);
   void filtered_body(NodeId id, const Under& under);
@@ -358,6 +364,22 @@ void Judge::attribute(const Node& node) {
   name_used(node, node.text, "attribute");
 }
 
+// "%1000000000d", "{:>1000000000}": a field of so many characters.
+bool has_wide_field(std::string_view pattern) {
+  std::size_t digits = 0;
+  bool field = false;
+  for (const char c: pattern) {
+    if (c >= '0' && c <= '9') {
+      if (++digits >= k_wide && field) return true;
+      continue;
+    }
+    digits = 0;
+    field = c == '%' || c == ':' ||
+            (field && std::string_view("<>^-+.").find(c) != std::string_view::npos);
+  }
+  return false;
+}
+
 // Whether text is put together there: that is how an attribute's name is hidden.
 bool composes(const Tree& tree, NodeId id) {
   const Node& node = tree.at(id);
@@ -382,8 +404,11 @@ void Judge::subscript(const Node& node) {
 
 void Judge::filter(const Node& node) {
   constexpr std::array<std::string_view, 12> k_by_name{
-      "map",    "selectattr", "rejectattr", "groupby", "sort",     "sum",
-      "unique", "min",        "max",        "attr",    "dictsort", "select"};
+      "map",    "selectattr", "rejectattr", "groupby", "sort", "sum",
+      "unique", "min",        "max",        "attr",    "join", "select"};
+  constexpr std::array<std::string_view, 4> k_fillers{"center", "indent", "batch", "slice"};
+  if (one_of(k_fillers, node.text)) repeats(node);
+  if (node.text == "format") wide_fields(node, node.children[0]);
   if (!one_of(k_by_name, node.text)) return;
   for (std::size_t i = 1; i < node.children.size(); ++i) {
     const Node& argument = tree_.at(node.children[i]);
@@ -394,20 +419,43 @@ void Judge::filter(const Node& node) {
       for (const std::string& item: name.items)
         name_used(node, item, "filter " + node.text + " with");
     }
-    if (node.text == "attr" && names.empty() && options_.chat)
+    // A name that is no literal: what it is in the end may not all be known.
+    if (node.text == "attr" && tree_.at(value).kind != Kind::string && options_.chat)
       find(k_dynamic, node.offset, source(node.offset, 120));
   }
 }
 
+// A length or a count among the arguments that fills all memory.
+void Judge::repeats(const Node& node) {
+  for (std::size_t i = 1; i < node.children.size(); ++i) {
+    const Node& argument = tree_.at(node.children[i]);
+    for (const Value& value:
+         folder_.fold(argument.kind == Kind::keyword ? argument.children[0] : node.children[i]))
+      if (value.type == Value::Type::number && value.number > k_max_repeat)
+        find(k_exhaustion, node.offset, source(node.offset, 80));
+  }
+}
+
+void Judge::wide_fields(const Node& node, NodeId pattern) {
+  for (const Value& value: folder_.fold(pattern))
+    if (has_wide_field(value.text)) find(k_exhaustion, node.offset, source(node.offset, 80));
+}
+
 void Judge::call(const Node& node) {
   const Node& callee = tree_.at(node.children[0]);
+  if (options_.chat && callee.kind == Kind::subscript && folder_.fold(callee.children[1]).empty() &&
+      tree_.at(callee.children[1]).kind != Kind::slice)
+    find(k_dynamic, callee.offset, source(callee.offset, 120));
   if (callee.kind == Kind::name && !folder_.is_bound(callee.text)) {
     if (options_.chat && one_of(k_calls, callee.text))
       find(k_gadget, callee.offset, source(callee.offset, 120));
     if (callee.text == "range" && rounds(node) > k_max_range)
       find(k_exhaustion, callee.offset, source(callee.offset, 120));
   }
+  constexpr std::array<std::string_view, 4> k_fillers{"ljust", "rjust", "center", "zfill"};
+  if (callee.kind == Kind::attribute && one_of(k_fillers, callee.text)) repeats(node);
   if (callee.kind == Kind::attribute && (callee.text == "format" || callee.text == "format_map")) {
+    wide_fields(node, callee.children[0]);
     for (const Value& pattern: folder_.fold(callee.children[0]))
       if (pattern.text.find('{') != std::string::npos) name_used(node, pattern.text, "format");
   }
@@ -440,12 +488,24 @@ void Judge::expression(NodeId id) {
           if (value.type == Value::Type::number && value.number > k_max_repeat)
             find(k_exhaustion, node.offset,
                  source(node.offset - std::min<std::uint32_t>(node.offset, 30), 80));
+    if (node.text == "%") wide_fields(node, node.children[0]);
     break;
   default:
     break;
   }
   for (const NodeId child: node.children)
     if (child != 0 && tree_.at(child).kind > Kind::broken) expression(child);
+}
+
+// How often the text of `key` stands in the text that is put together there.
+std::size_t Judge::uses(NodeId id, const std::string& key) const {
+  const Node& node = tree_.at(id);
+  if (folder_.key_of(id) == key) return 1;
+  if (node.kind != Kind::binary || (node.text != "~" && node.text != "+")) return 0;
+  std::size_t count = 0;
+  for (const NodeId child: node.children)
+    count += uses(child, key);
+  return count;
 }
 
 // How often a loop over range(…) turns.
@@ -483,6 +543,11 @@ void Judge::statement(const Node& node, const Under& under) {
     return;
   case Kind::set:
     if (tree_.at(node.children[1]).kind > Kind::broken) {
+      if (under.looped)
+        for (const NodeId target: tree_.at(node.children[0]).children)
+          if (const std::string key = folder_.key_of(target);
+              !key.empty() && uses(node.children[1], key) > 1)
+            find(k_exhaustion, node.offset, source(node.offset, 120));
       expression(node.children[1]);
       written(node.children[1], under);
     }
@@ -525,6 +590,7 @@ void Judge::statement(const Node& node, const Under& under) {
       if (inner.flow != under.flow) inner.offset = node.offset;
     }
     loop(node, inner);
+    inner.looped = true;
     walk(node.children[3], inner);
     if (node.children[4] != 0) walk(node.children[4], under);
     return;

@@ -95,7 +95,7 @@ bool has_twins(std::vector<std::uint64_t>& hashes) {
 }
 
 /// 1: weights that stream by are sampled like those that are here.
-constexpr std::string_view k_version = "gguf 1";
+constexpr std::string_view k_version = "gguf 2";
 
 using Extent = SampledTensor;
 

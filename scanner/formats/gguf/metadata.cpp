@@ -13,6 +13,10 @@ bool is_template(std::string_view key) {
   return key.find("chat_template") != std::string_view::npos;
 }
 
+bool has_tags(std::string_view text) {
+  return text.find("{{") != std::string_view::npos || text.find("{%") != std::string_view::npos;
+}
+
 bool is_token_id(std::string_view key) {
   return key.starts_with("tokenizer.") && key.ends_with("_token_id");
 }
@@ -23,7 +27,12 @@ bool Metadata::text(const std::string& key, std::string_view value, std::uint64_
   constexpr std::size_t k_max_licence = 100; // longer ones are texts, not names
   if (key == "general.license" && value.size() <= k_max_licence)
     session_.refer("licence", offset, value);
-  if (!is_template(key)) return false;
+  if (!is_template(key)) {
+    // Templates under other keys are for programs of somebody's own: only what no template does.
+    if (key.find("template") != std::string::npos && has_tags(value))
+      jinja::analyse_template(session_, value, {.name = key, .offset = offset, .chat = false});
+    return false;
+  }
   jinja::analyse_template(session_, value, {.name = key, .offset = offset});
   // Bytes that no text has may be something else as well: the caller looks.
   return value.find('\0') == std::string_view::npos;
@@ -38,6 +47,8 @@ bool Metadata::wants_numbers(std::string_view key) const {
 }
 
 void Metadata::element(const std::string& key, std::string_view value, std::uint64_t offset) {
+  if (is_template(key) && has_tags(value))
+    jinja::analyse_template(session_, value, {.name = key, .offset = offset});
   if (key != "tokenizer.ggml.merges") return;
   // "left right": llama.cpp looks for the blank from the second byte on.
   if (value.size() > 2 && value.find(' ', 1) != std::string_view::npos) return;

@@ -73,7 +73,7 @@ const Format format_jinja{.name = "jinja",
                           .probe = probe,
                           .scan = scan,
                           .rules = jinja::template_rules(),
-                          .data_version = "jinja 2",
+                          .data_version = "jinja 3",
                           .weak = true};
 
 } // namespace hubgate

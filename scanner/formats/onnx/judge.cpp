@@ -134,6 +134,17 @@ void Judge::tell(const Rule& rule, std::uint64_t offset, const std::string& evid
   if (++told_[rule.id] <= k_told) session_.find(rule, offset, 0, evidence, options);
 }
 
+namespace {
+// Git runs what lies there; whoever saves the model again writes it.
+bool is_git_folder(std::string path) {
+  for (char& c: path) {
+    if (c == '\\') c = '/';
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+  }
+  return path.starts_with(".git/") || path.find("/.git/") != std::string::npos;
+}
+} // namespace
+
 void Judge::outside_path(std::string_view what, const std::string& path, std::uint64_t offset) {
   const PathKind kind = path_kind(path);
   if (path.find(k_memory_mark) != std::string::npos)
@@ -141,6 +152,8 @@ void Judge::outside_path(std::string_view what, const std::string& path, std::ui
   else if (kind != PathKind::plain)
     tell(k_path, offset,
          std::string(what) + " " + quoted(path) + ", which " + std::string(to_string(kind)));
+  else if (is_git_folder(path))
+    tell(k_path, offset, std::string(what) + " " + quoted(path) + ", which is Git's own");
   else
     session_.refer("file", offset, path);
 }

@@ -38,7 +38,11 @@ Reading scan(Source& source, Session& session) {
 } // namespace
 
 extern const Format format_onnx;
-const Format format_onnx{
-    .name = "onnx", .family = "onnx", .probe = probe, .scan = scan, .rules = onnx::rules()};
+const Format format_onnx{.name = "onnx",
+                         .family = "onnx",
+                         .probe = probe,
+                         .scan = scan,
+                         .rules = onnx::rules(),
+                         .data_version = "1"};
 
 } // namespace hubgate

@@ -9,7 +9,7 @@ namespace hubgate::tensorflow {
 namespace {
 
 // clang-format off
-constexpr std::array<OpEffect, 391> k_effects{{
+constexpr std::array<OpEffect, 392> k_effects{{
     {"Abort", Effect::process, -1, ""}, {"Addons>AdjustHsvInYiq", Effect::library, -1, ""},
     {"Addons>CorrelationCost", Effect::library, -1, ""},
     {"Addons>CorrelationCostGrad", Effect::library, -1, ""},
@@ -222,6 +222,7 @@ constexpr std::array<OpEffect, 391> k_effects{{
     {"MatchingFilesDataset", Effect::read_records, 0, ""},
     {"MaxSpanningTree", Effect::library, -1, ""},
     {"MergeV2Checkpoints", Effect::write_checkpoint, 1, ""},
+    {"MlirPassthroughOp", Effect::native, -1, ""},
     {"NcclAllReduce", Effect::distributed, -1, ""}, {"NcclBroadcast", Effect::distributed, -1, ""},
     {"NcclReduce", Effect::distributed, -1, ""}, {"NormalizeUTF8", Effect::library, -1, ""},
     {"NormalizeUTF8WithOffsetsMap", Effect::library, -1, ""},

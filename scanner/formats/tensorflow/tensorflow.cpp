@@ -186,6 +186,6 @@ const Format format_tensorflow{.name = "tensorflow",
                                .probe = tensorflow::probe,
                                .scan = tensorflow::scan,
                                .rules = tensorflow::k_rules,
-                               .data_version = "2.21"};
+                               .data_version = "2.21 effects 2"};
 
 } // namespace hubgate
