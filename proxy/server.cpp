@@ -149,6 +149,7 @@ Task<void> serve_file(Visit& visit) {
   fetch.hub = visit.hub;
   Ask ask(std::move(fetch), Road::hub);
   ask.trusts_etag = false;
+  ask.signed_link = true;
   co_await serve_object(visit, std::move(ask));
 }
 
@@ -420,18 +421,20 @@ Task<void> Server::converse(std::shared_ptr<asio::ip::tcp::socket> socket, Kind 
   co_await discard(connection);
 }
 
-Task<void> Server::talk(Connection& connection, const Guest& guest) {
+Task<bool> Server::talk(Connection& connection, const Guest& guest) {
   Stream& stream = connection.stream();
   stream.set_deadline(Clock::now() + gate_.config.limits.head);
   bool more = true;
+  bool asked = false;
   while (more) {
-    more = co_await handle_one(connection, guest);
+    more = co_await handle_one(connection, guest, asked);
     if (more) stream.set_deadline(Clock::now() + gate_.config.limits.idle);
   }
+  co_return asked;
 }
 
 // False when the connection ends.
-Task<bool> Server::handle_one(Connection& connection, const Guest& guest) {
+Task<bool> Server::handle_one(Connection& connection, const Guest& guest, bool& asked) {
   Stream& stream = connection.stream();
   if (!connection.has_more()) connection.relax();
   std::string text;
@@ -439,6 +442,7 @@ Task<bool> Server::handle_one(Connection& connection, const Guest& guest) {
   if (gate_.draining) stream.set_deadline(Clock::now());
   const auto got = co_await connection.read_head(text);
   idle_.erase(&stream);
+  asked = asked || got != Connection::Got::nothing;
   if (got == Connection::Got::nothing || stream.expired()) co_return false;
   if (got == Connection::Got::failed) co_return false;
   stream.set_deadline(TimePoint::max());

@@ -49,8 +49,9 @@ private:
   Task<void> accept_admins();
   Task<void> converse(std::shared_ptr<asio::ip::tcp::socket> socket, Kind kind);
   Task<void> converse_captured(std::shared_ptr<asio::ip::tcp::socket> socket);
-  Task<void> talk(Connection& connection, const Guest& guest);
-  Task<bool> handle_one(Connection& connection, const Guest& guest);
+  /// False: the client asked nothing.
+  Task<bool> talk(Connection& connection, const Guest& guest);
+  Task<bool> handle_one(Connection& connection, const Guest& guest, bool& asked);
   Task<void> accept_icap();
   Task<void> converse(std::shared_ptr<asio::ip::tcp::socket> socket);
   Task<bool> handle_one(Connection& connection, const std::string& from);

@@ -13,6 +13,8 @@ namespace {
 
 constexpr auto k_tunnel_idle = std::chrono::minutes(10);
 constexpr auto k_look = std::chrono::seconds(5);
+/// Browsers open connections that they never use, and keep them for longer than this.
+constexpr auto k_at_once = std::chrono::seconds(5);
 constexpr std::size_t k_tunnel_buffer = std::size_t{32} << 10;
 constexpr std::size_t k_first_read = std::size_t{4} << 10;
 constexpr std::size_t k_max_first = k_max_hello + (std::size_t{4} << 10);
@@ -317,6 +319,21 @@ Task<std::shared_ptr<ssl_ctx_st>> Forward::leaf_for(Visit& visit, const Authorit
   co_return context;
 }
 
+// A client that does not accept what the gate's authority has signed.
+Task<void> Forward::note_distrust(Visit& visit, std::string host, std::string why) {
+  ++gate_.metrics.tls_failures;
+  boost::json::object fields;
+  fields["host"] = std::move(host);
+  fields["from"] = visit.from;
+  fields["user"] = visit.user;
+  fields["client"] = visit.agent;
+  fields["reason"] = printable(why);
+  fields["advice"] =
+      "the client may not trust the gate's authority, or pins another one: hubgate ca check";
+  Gatekeeper& keeper = gate_.keeper;
+  co_await gate_.loop.offload([&] { return keeper.event("client-tls-failed", fields).ok(); });
+}
+
 Task<void> Forward::open_host(Visit& visit, Guest guest, Authority where, Way way) {
   std::string error;
   const std::shared_ptr<ssl_ctx_st> context = co_await leaf_for(visit, where, error);
@@ -340,18 +357,8 @@ Task<void> Forward::speak(Visit& visit, Guest guest, Authority where, Way way,
   first = {};
   const bool shaken = co_await stream.accept();
   if (!shaken) {
-    ++gate_.metrics.tls_failures;
-    boost::json::object fields;
-    fields["host"] = where.host;
-    fields["from"] = visit.from;
-    fields["user"] = visit.user;
-    fields["client"] = visit.agent;
-    fields["reason"] = printable(stream.error());
-    fields["advice"] =
-        "the client may not trust the gate's authority, or pins another one: hubgate "
-        "ca check";
-    Gatekeeper& keeper = gate_.keeper;
-    co_await gate_.loop.offload([&] { return keeper.event("client-tls-failed", fields).ok(); });
+    std::string why = stream.error();
+    co_await note_distrust(visit, where.host, std::move(why));
     co_return;
   }
   guest.hub = way.hub;
@@ -360,7 +367,13 @@ Task<void> Forward::speak(Visit& visit, Guest guest, Authority where, Way way,
   origin.port = where.port;
   guest.host = origin.host_field();
   if (way.files) guest.files = std::move(origin);
-  co_await talk_(visit.connection, guest);
+  const TimePoint opened = Clock::now();
+  const bool asked = co_await talk_(visit.connection, guest);
+  // Whoever compares certificates by himself (Node, pinned keys) sends no alert: he just goes.
+  if (!asked && Clock::now() - opened < k_at_once)
+    co_await note_distrust(
+        visit, where.host,
+        "the client ended the connection after the handshake, and asked nothing");
 }
 
 Task<std::unique_ptr<Stream>> Forward::dial_out(Visit& visit, const Authority& where,

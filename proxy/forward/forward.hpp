@@ -19,8 +19,8 @@ struct Captured {
 
 class Forward {
 public:
-  /// Speaks HTTP on a connection that was opened, to its end.
-  using Talk = std::function<Task<void>(Connection&, const Guest&)>;
+  /// Speaks HTTP on a connection that was opened, to its end. False: the client asked nothing.
+  using Talk = std::function<Task<bool>(Connection&, const Guest&)>;
 
   Forward(Gate& gate, const ForwardConfig& config, Signer& signer, std::vector<Certificate> chain,
           Talk talk);
@@ -50,6 +50,7 @@ private:
   /// True: another request may follow on this connection.
   Task<bool> serve_one(Connection& connection, Guest& guest);
   Task<bool> let_in(Visit& visit, Guest& guest);
+  Task<void> note_distrust(Visit& visit, std::string host, std::string why);
   Task<void> open_host(Visit& visit, Guest guest, Authority where, Way way);
   Task<void> tunnel(Visit& visit, Authority where);
   /// The client's first bytes, to the end of its ClientHello; an incomplete one when it ended.

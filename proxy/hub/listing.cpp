@@ -14,13 +14,23 @@ constexpr std::uint64_t k_error_body = std::uint64_t{64} << 10;
 /// Above this JSON is parsed on another thread.
 constexpr std::size_t k_small = std::size_t{64} << 10;
 
-enum class Kind { json, html, other };
+enum class Kind { json, html, part_of_page, other };
 
-Kind kind_of(const Headers& headers) {
+// A browser behind the proxy sees the hub's pages where they live. At the endpoint they would live
+// in the gate's origin, where nothing of theirs may run.
+bool in_own_origin(const Visit& visit) {
+  return visit.gate_url == visit.hub->base.origin.text();
+}
+
+Kind kind_of(const Visit& visit, const Headers& headers) {
   const std::string type = lower(headers.get("content-type").value_or(""));
   const std::string_view name = trimmed(std::string_view(type).substr(0, type.find(';')));
   if (name == "application/json" || name.ends_with("+json")) return Kind::json;
-  return name == "text/html" ? Kind::html : Kind::other;
+  if (name == "text/html") return Kind::html;
+  const bool part = name == "text/css" || name == "text/javascript" ||
+                    name == "application/javascript" || name.starts_with("image/") ||
+                    name.starts_with("font/");
+  return part && in_own_origin(visit) ? Kind::part_of_page : Kind::other;
 }
 
 Headers passed_fields(const Visit& visit, const Headers& from) {
@@ -32,6 +42,13 @@ Headers passed_fields(const Visit& visit, const Headers& from) {
   const std::string link =
       rewrite_link(from.joined("link"), visit.hub->base.origin, visit.gate_url);
   if (!link.empty()) out.set("Link", link);
+  if (!in_own_origin(visit)) return out;
+  // What protects a page there.
+  for (const char* name:
+       {"Content-Security-Policy", "X-Frame-Options", "Referrer-Policy", "Permissions-Policy",
+        "Cross-Origin-Opener-Policy", "Cross-Origin-Resource-Policy", "Strict-Transport-Security",
+        "X-Content-Type-Options"})
+    if (const std::string value = from.joined(name); !value.empty()) out.add(name, value);
   return out;
 }
 
@@ -122,8 +139,10 @@ Task<bool> send_page(Visit& visit, Page page) {
     known = gate.clean_pages.find(key);
     if (known) known->as_it_is = *rewritten == page.body;
     page.body = std::move(*rewritten);
-  } else if (page.kind == Kind::html) {
+  } else if (page.kind == Kind::html && !in_own_origin(visit)) {
     headers.set("Content-Security-Policy", "sandbox");
+  } else if (page.kind == Kind::part_of_page) {
+    headers.set("X-Content-Type-Options", "nosniff");
   }
   co_await reply(visit, page.status, std::move(headers), std::move(page.body));
   co_return true;
@@ -188,7 +207,7 @@ Task<void> pass(Visit& visit, Fetch fetch, Other other) {
     co_await reply(visit, head.status == 304 ? 200 : head.status, std::move(headers), {});
     co_return;
   }
-  const Kind kind = kind_of(head.headers);
+  const Kind kind = kind_of(visit, head.headers);
   const auto encoding = head.headers.get("content-encoding");
   const bool unknown = kind == Kind::other || (encoding && *encoding != "identity");
   if (unknown && other == Other::left_out) {
@@ -197,7 +216,8 @@ Task<void> pass(Visit& visit, Fetch fetch, Other other) {
   }
   if (unknown) {
     co_await refuse(visit, Road::hub, "unknown-content",
-                    "only JSON and HTML pass on this route, and not encoded");
+                    "only JSON and HTML (behind the proxy scripts, styles, images and fonts, "
+                    "too) pass on this route, and not encoded");
     co_return;
   }
   auto body = co_await got.last->read_all(gate.config.limits.json);

@@ -99,6 +99,7 @@ Ask ask_for(const Visit& visit, const LfsLink& link) {
   Ask ask(fetch_for(visit, link, "GET"), Road::lfs);
   ask.oid = link.oid;
   ask.size = link.size;
+  ask.signed_link = true;
   return ask;
 }
 

@@ -18,6 +18,10 @@ constexpr auto k_linger = std::chrono::seconds(30); ///< a scan that a 429 promi
 constexpr auto k_goes_on =
     std::chrono::minutes(30); ///< a scan that took longer than a client waits
 constexpr auto k_retry_unstorable = std::chrono::seconds(60);
+/// How long a range waits for the verdict before its client is asked to come again.
+/// huggingface_hub takes ten silent seconds for a failure, the others a minute at least.
+constexpr auto k_patience_python = std::chrono::seconds(6);
+constexpr auto k_patience = std::chrono::seconds(45);
 
 std::string_view unquoted(std::string_view etag) {
   if (etag.starts_with("W/")) etag.remove_prefix(2);
@@ -155,43 +159,6 @@ Task<void> reply_unsatisfiable(Visit& visit, std::uint64_t size) {
   co_await reply(visit, 416, std::move(headers), {});
 }
 
-// A range of an object without a record: the scan starts, and the client is asked to come again.
-Task<void> start_and_put_off(Visit& visit, Ask ask, Described what) {
-  std::string error;
-  bool busy = false;
-  std::unique_ptr<BodySource> copy = co_await cached_source(visit, what);
-  if (copy) {
-    const auto flight = flight_for(visit, what, std::move(copy), error, busy);
-    if (flight) flight->linger(k_linger);
-  } else if (visit.gate.flights.count(what.key) == 0) {
-    ask.fetch.method = "GET";
-    ask.fetch.stop_at_border = false;
-    ask.fetch.headers.remove("Range");
-    Fetched got = co_await visit.gate.upstream.follow(ask.fetch);
-    if (!got.last || got.last->head.status != 200) {
-      if (got.error.empty()) got.error = "the upstream gave no bytes";
-      co_await reply_error(visit, 502, got.error);
-      co_return;
-    }
-    const Described again = describe(visit.gate, got, ask);
-    if (again.key != what.key || is_encoded(got.last->head)) {
-      co_await reply_error(visit, 502, "the upstream's answers contradict each other");
-      co_return;
-    }
-    const auto flight = flight_for(visit, what, std::move(got.last), error, busy);
-    if (flight) flight->linger(k_linger);
-  } else {
-    visit.gate.flights[what.key]->linger(k_linger);
-  }
-  if (!error.empty() && !busy) {
-    co_await reply_error(visit, 502, error);
-    co_return;
-  }
-  co_await reply_error(visit, 429,
-                       "this object is being scanned; ranges of it are served when it is "
-                       "judged");
-}
-
 // An object that is judged: the decision for this request, then the checked bytes.
 Task<void> serve_known(Visit& visit, Ask ask, Described what,
                        std::shared_ptr<const Outcome> outcome, std::optional<std::string> range,
@@ -215,6 +182,69 @@ Task<void> serve_known(Visit& visit, Ask ask, Described what,
   add_verdict(headers, decision, context);
   co_await relay_checked(visit, std::move(ask), std::move(outcome), wanted, std::move(headers),
                          std::move(body));
+}
+
+// The flight for a range of an object without a record. Null: the client has been told why not.
+Task<std::shared_ptr<Flight>> start_for_range(Visit& visit, Ask ask, const Described& what) {
+  std::string error;
+  bool busy = false;
+  std::unique_ptr<BodySource> source = co_await cached_source(visit, what);
+  if (!source && visit.gate.flights.count(what.key) == 0) {
+    ask.fetch.method = "GET";
+    ask.fetch.stop_at_border = false;
+    ask.fetch.headers.remove("Range");
+    Fetched got = co_await visit.gate.upstream.follow(ask.fetch);
+    if (!got.last || got.last->head.status != 200) {
+      if (got.error.empty()) got.error = "the upstream gave no bytes";
+      co_await reply_error(visit, 502, got.error);
+      co_return nullptr;
+    }
+    const Described again = describe(visit.gate, got, ask);
+    if (again.key != what.key || is_encoded(got.last->head)) {
+      co_await reply_error(visit, 502, "the upstream's answers contradict each other");
+      co_return nullptr;
+    }
+    source = std::move(got.last);
+  }
+  std::shared_ptr<Flight> flight = flight_for(visit, what, std::move(source), error, busy);
+  if (flight) co_return flight;
+  int status = 502;
+  if (busy) status = 429;
+  co_await reply_error(visit, status, error);
+  co_return nullptr;
+}
+
+// A range of an object without a record: nothing of it leaves before the whole is judged. The scan
+// starts, and the client waits for it, or is asked to come again.
+Task<void> serve_range_when_judged(Visit& visit, Ask ask, Described what, std::string range) {
+  const std::shared_ptr<Flight> flight = co_await start_for_range(visit, ask, what);
+  if (!flight) co_return;
+  Duration patience = k_patience;
+  if (visit.client == Client::python) patience = k_patience_python;
+  const TimePoint until = Clock::now() + patience;
+  flight->join();
+  ++visit.gate.metrics.waiting;
+  while (flight->state() == Flight::State::running && !visit.connection.stream().gone() &&
+         Clock::now() < until)
+    co_await flight->changed().wait(std::chrono::milliseconds(500));
+  --visit.gate.metrics.waiting;
+  const bool running = flight->state() == Flight::State::running;
+  if (running) flight->linger(k_linger);
+  flight->leave();
+  const std::shared_ptr<const Outcome> outcome = flight->outcome();
+  if (running) {
+    co_await reply_error(visit, 429,
+                         "this object is being scanned; ranges of it are served when it is "
+                         "judged");
+  } else if (!outcome) {
+    int status = 502;
+    if (flight->over_quota()) status = 429;
+    co_await reply_error(visit, status, flight->failure());
+  } else {
+    std::optional<std::string> wanted = std::move(range);
+    co_await serve_known(visit, std::move(ask), std::move(what), outcome, std::move(wanted),
+                         nullptr);
+  }
 }
 
 } // namespace
@@ -245,6 +275,10 @@ Described describe(const Gate& gate, const Fetched& fetched, const Ask& ask) {
     out.size = ask.size;
   } else if (const auto linked = fields.get("x-linked-size"); linked && parse_decimal(*linked)) {
     out.size = parse_decimal(*linked);
+  } else if (fetched.last && fetched.last->head.status == 206) {
+    const auto field = fetched.last->head.headers.get("content-range");
+    const auto part = field ? parse_content_range(*field) : std::nullopt;
+    if (part) out.size = part->total;
   } else if (fetched.last && fetched.last->head.status == 200) {
     const auto length = fetched.last->head.headers.get("content-length");
     if (length && (final_at_home || fetched.last->head.framing == Framing::length))
@@ -507,12 +541,16 @@ Task<bool> serve_unknown_range(Visit& visit, const Ask& ask, const Described& wh
   if (!what.size) co_return false;
   const Wanted wanted = parse_range(range, *what.size);
   if (wanted.kind == RangeKind::whole) co_return false;
-  if (wanted.kind == RangeKind::unsatisfiable)
+  if (wanted.kind == RangeKind::unsatisfiable) {
     co_await reply_unsatisfiable(visit, *what.size);
-  else if (wanted.range == ByteRange{0, 0})
+    co_return true;
+  }
+  // All of it: sent like any first download, behind the scan.
+  if (wanted.range.length() == *what.size && *what.size > 1) co_return false;
+  if (wanted.range == ByteRange{0, 0})
     co_await serve_first_byte(visit, ask, what);
   else
-    co_await start_and_put_off(visit, ask, what);
+    co_await serve_range_when_judged(visit, ask, what, range);
   co_return true;
 }
 
@@ -632,8 +670,14 @@ Task<void> serve_object(Visit& visit, Ask ask) {
   const bool here = remembered && remembered->on_disk;
   ask.fetch.method = "HEAD";
   if (whole_get && !here) ask.fetch.method = "GET";
+  const bool by_first_byte = range && ask.signed_link; // it says what the answer to a HEAD would
+  if (by_first_byte) {
+    ask.fetch.method = "GET";
+    ask.fetch.headers.set("Range", "bytes=0-0");
+  }
   ask.fetch.stop_at_border = true;
   Fetched got = co_await gate.upstream.follow(ask.fetch);
+  if (by_first_byte) ask.fetch.headers.remove("Range");
   if (ask.road == Road::hub && hub_is_away(visit, got)) {
     const bool served = co_await serve_remembered(visit, ask, remembered, range);
     if (served) co_return;
@@ -652,7 +696,7 @@ Task<void> serve_object(Visit& visit, Ask ask) {
   Described what = describe(visit.gate, got, ask);
   if (!what.size) {
     // The size is only in the answer to a GET, perhaps another host's.
-    if (ask.fetch.method == "HEAD") {
+    if (ask.fetch.method == "HEAD" || by_first_byte) {
       Fetch fetch = ask.fetch;
       fetch.method = "GET";
       got.last.reset();

@@ -31,6 +31,8 @@ struct Ask {
   std::optional<std::uint64_t> size;
   /// Whether an ETag that looks like a sha256 is one: not on other hosts than hubs.
   bool trusts_etag = true;
+  /// A signed link answers the method that it was signed for: GET, and no HEAD.
+  bool signed_link = false;
   TimePoint until = TimePoint::max(); ///< how long judge_object() waits
   /// What the road has to say before anything leaves, once the upstream has said yes. False: the
   /// client has been told. May add to what is passed.

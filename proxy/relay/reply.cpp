@@ -14,6 +14,7 @@ namespace hubgate::proxy {
 namespace {
 
 constexpr std::size_t k_message_max = 400;
+constexpr std::size_t k_page_max = 4000;
 
 // Fit for a header: printable ASCII in one line.
 std::string header_text(std::string_view text) {
@@ -81,6 +82,52 @@ std::string error_type(const Visit& visit) {
   }
 }
 
+std::string escaped_html(std::string_view text) {
+  std::string out;
+  for (const char c: text) {
+    switch (c) {
+    case '&':
+      out += "&amp;";
+      break;
+    case '<':
+      out += "&lt;";
+      break;
+    case '>':
+      out += "&gt;";
+      break;
+    case '"':
+      out += "&quot;";
+      break;
+    case '\'':
+      out += "&#39;";
+      break;
+    default:
+      out += c;
+    }
+  }
+  return out;
+}
+
+// A person has followed a link: everybody else takes anything, or JSON.
+bool is_browser(const Visit& visit) {
+  const auto accept = visit.request.headers.get("accept");
+  return visit.client == Client::other && visit.envelope == nullptr && accept &&
+         lower(*accept).starts_with("text/html");
+}
+
+// Shown in the hub's own origin: it may do nothing there.
+std::string page_for(Headers& headers, int status, const std::string& message,
+                     const std::string& id) {
+  headers.set("Content-Type", "text/html; charset=utf-8");
+  headers.set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox");
+  headers.set("X-Content-Type-Options", "nosniff");
+  return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>hubgate: " +
+         std::string(status == 403 ? "refused" : "no answer") + "</title></head>\n<body><h1>" +
+         (status == 403 ? "This does not pass the gate" : "The gate has no answer") + "</h1>\n<p>" +
+         escaped_html(message) + "</p>\n<p>Reference: <code>" + escaped_html(id) +
+         "</code></p></body></html>\n";
+}
+
 bool is_git(const Visit& visit) {
   return visit.asked.route == Route::git_refs || visit.asked.route == Route::git_pack ||
          visit.asked.route == Route::git_push;
@@ -115,6 +162,8 @@ Task<void> reply_message(Visit& visit, int status, Headers headers, std::string 
   if (is_git(visit)) { // git shows text/plain answers to people, and nothing else
     headers.set("Content-Type", "text/plain; charset=utf-8");
     body = message + "\n";
+  } else if (is_browser(visit)) {
+    body = page_for(headers, status, printable(message, k_page_max), id);
   } else {
     headers.set("Content-Type", error_type(visit));
     body = error_body(visit, message, id);

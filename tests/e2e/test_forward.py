@@ -55,9 +55,9 @@ class NamedHub:
         self.trust = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
         self.trust.check_hostname = False
 
-    def control(self, path, method="GET"):
+    def control(self, path, method="GET", value=None):
         connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=self.trust, timeout=30)
-        connection.request(method, f"/_hub/{path}")
+        connection.request(method, f"/_hub/{path}", json.dumps(value) if value is not None else None)
         answer = connection.getresponse().read()
         connection.close()
         return json.loads(answer)

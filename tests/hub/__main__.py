@@ -32,6 +32,7 @@ context = None
 if arguments.tls_cert:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
+    context.set_alpn_protocols(["h2", "http/1.1"])  # whoever takes h2 gets no answer that it understands
 hub = Hub(store, arguments.port, arguments.cdn_port, arguments.page_size, not arguments.no_xet,
           host=arguments.host, tls=context, known_as=arguments.known_as,
           part_size=arguments.part_size,

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Optional
 from urllib.parse import parse_qs, quote, unquote, urlencode
 
-from . import changes, multipart, upload, xet_write
+from . import changes, multipart, pages, upload, xet_write
 from .faults import Faults, Log
 from .store import KINDS, Entry, Repository, Store
 from .wire import Handler, Reply, Server, ProcessBody, json_reply, ranged, serve_in_thread
 
 SECRET = b"hub stand-in"
 XET_MEDIA_TYPE = "application/vnd.xet-fileinfo+json"
+ALT_SVC = 'h3=":443"; ma=86400'
 FILE_VERBS = ("resolve", "raw", "blob", "tree")
 GIT_VERBS = ("info", "git-upload-pack", "git-receive-pack")
 
@@ -104,6 +105,8 @@ class CdnHandler(Handler):
             return Reply(403, {"Content-Type": "application/xml"}, b"<Error><Code>AccessDenied</Code></Error>")
         oid = self.raw_path.rsplit("/", 1)[-1]
         path = self.hub.store.lfs_path(oid)
+        if method == "HEAD":  # a link is signed for its method
+            return Reply(403, {"Content-Type": "application/xml"}, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
         if self.raw_path.startswith("/parts/") and method == "PUT":
             return multipart.put_part(self)
         if method == "PUT":
@@ -138,8 +141,11 @@ class HubHandler(Handler):
                     return self.git(kind, name, [verb, *rest], method)
                 return self.file(kind, name, verb, rest)
         name = "/".join(parts)
+        if parts[:1] == ["front"] and parts[-1] in pages.PARTS:
+            return Reply(200, {"Content-Type": pages.PARTS[parts[-1]][0], "Alt-Svc": ALT_SVC}, pages.PARTS[parts[-1]][1])
         if not parts or self.hub.store.repository(kind, name):
-            return Reply(200, {"Content-Type": "text/html; charset=utf-8"}, b"<!doctype html><title>hub</title>")
+            return Reply(200, {"Content-Type": "text/html; charset=utf-8", "Alt-Svc": ALT_SVC, "Content-Security-Policy": "object-src 'none'"},
+                         pages.page(name))
         return error(404, "RepoNotFound", "Repository not found")
 
     # who asks
