@@ -1,6 +1,7 @@
 #include "proxy/git/pack_check.hpp"
 
 #include "policy/gatekeeper.hpp"
+#include "policy/judge/analyst.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/git/tree_check.hpp"
 
@@ -380,7 +381,24 @@ Result<void> PackCheck::decide(std::vector<PushCase> more,
   };
   std::stable_sort(blocked_.begin(), blocked_.end(), worse);
   std::stable_sort(annotated_.begin(), annotated_.end(), worse);
+  keep_quarantined();
   return {};
+}
+
+// Bytes of quarantined blobs are read once more. The decision stands whether they can be kept or
+// not.
+void PackCheck::keep_quarantined() {
+  std::unordered_set<git::Oid> kept;
+  for (const Item* item: blocked_) {
+    if (item->decision.action != Action::quarantine || item->decision.id.empty()) continue;
+    if (item->whole_tree || !blob_index_.contains(item->oid)) continue; // no blob is what was found
+    if (item->context.road != Road::git || !go_on() || !kept.insert(item->oid).second) continue;
+    auto file = unlinked_file(world_.scratch.string());
+    if (!file) return;
+    const auto read = objects_->stream_blob(
+        item->oid, [&file](Bytes bytes) { return write_bytes(file->get(), bytes); });
+    if (read) (void)authority_.quarantine(item->decision, item->context, std::move(*file));
+  }
 }
 
 std::string PackCheck::text() const {

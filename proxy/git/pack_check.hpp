@@ -152,6 +152,7 @@ private:
                      std::vector<Step>& stack);
   Result<void> count_path(const git::TreeEntry& entry, const std::string& path, bool& seen);
   std::vector<std::string> terms() const;
+  void keep_quarantined();
   bool go_on() const { return !progress_.stop; }
 
   World world_;
