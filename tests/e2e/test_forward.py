@@ -45,12 +45,12 @@ def make_certificates(folder):
 class NamedHub:
     """The stand-in as https://hub.test, and as https://cdn.hub.test."""
 
-    def __init__(self, folder, certificates):
+    def __init__(self, folder, certificates, *options):
         self.port, self.cdn_port = free_port(), free_port()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "hub", "--root", str(folder / "root"), "--port", str(self.port), "--cdn-port", str(self.cdn_port),
              "--tls-cert", str(certificates / "hub.pem"), "--tls-key", str(certificates / "hub.key"),
-             "--known-as", "https://hub.test", "https://cdn.hub.test"], cwd=TESTS, stdout=subprocess.PIPE, text=True)
+             "--known-as", "https://hub.test", "https://cdn.hub.test", *options], cwd=TESTS, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout.readline().startswith("hub https://hub.test"), "the hub did not start"
         self.trust = ssl.create_default_context(cafile=str(certificates / "ca.pem"))
         self.trust.check_hostname = False
@@ -107,9 +107,9 @@ class Other:
 class World:
     """Hub, another server, and what gates are told of them."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *options):
         self.certificates = make_certificates(folder / "certificates")
-        self.hub = NamedHub(folder, self.certificates)
+        self.hub = NamedHub(folder, self.certificates, *options)
         self.other = Other(self.certificates)
 
     def config(self, proxy="", top=""):

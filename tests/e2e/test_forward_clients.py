@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from clients import PYTHON, WORK, tree_of
+from clients import CAS, PYTHON, WORK, tree_of
 from hub.pages import PARTS, page
-from hub.samples import safetensors
+from hub.samples import COMMAND, call, pickle_of, safetensors
 from test_forward import SYSTEM_PYTHON, ProxyGate, World, ask, inside, signed_link
 from test_pull_clean import with_attributes
 from test_pull_poisoned import assert_refused
@@ -207,6 +207,61 @@ def test_datasets(clients, samples, tmp_path):
     assert run.ok and run.output.split()[-2:] == [str(sum(range(100)))] * 2, run.output
     run = clients.python("import datasets; datasets.load_dataset('demo/poisoned-data', data_files='test.csv')")
     assert_refused(run, "test.csv")
+
+
+def test_hf_xet(tmp_path):
+    """Both directions over Xet, a real CAS behind the hub; what one gate lets in another refuses."""
+    world = World(tmp_path / "world", "--no-samples", "--cas", str(CAS))
+    gates = []
+    try:
+        files = {"model.safetensors": safetensors({"a": 700_000}), "model.pkl": pickle_of(call("os", "system", COMMAND), 2)}
+        (tmp_path / "up").mkdir()
+        for name, data in files.items():
+            (tmp_path / "up" / name).write_bytes(data)
+        upload = f"""
+            import huggingface_hub
+            huggingface_hub.create_repo("alice/xet", exist_ok=True)
+            huggingface_hub.upload_folder(repo_id="alice/xet", folder_path={str(tmp_path / "up")!r})
+        """
+        for name, top in (("records", "xet: terminate\npolicy: audit\n"), ("blocks", "xet: terminate\n")):
+            gates.append(ProxyGate(tmp_path / name, world, top=top))
+        run = gates[0].clients(tmp_path / "home").python(upload)
+        assert run.ok, run.output
+        assert any(record["path"].endswith("/v2/shards") for record in world.hub.log())
+        clients = gates[1].clients(tmp_path / "second")
+        run = clients.hub_download("alice/xet", "model.safetensors", tmp_path / "out")
+        assert run.ok and (tmp_path / "out").read_bytes() == files["model.safetensors"], run.output
+        assert any("/reconstructions/" in record["path"] for record in world.hub.log())
+        assert_refused(clients.hub_download("alice/xet", "model.pkl", tmp_path / "bad"), "model.pkl")
+        run = clients.python(upload.replace("alice/xet", "alice/other"))
+        assert not run.ok and "hubgate: blocked model.pkl: pickle-dangerous-call: os.system" in run.output, run.output
+        assert any(line.get("decision") == "block" and line["direction"] == "push" for line in gates[1].audit_lines())
+    finally:
+        for gate in gates:
+            gate.stop()
+        world.stop()
+
+
+def test_the_cache_serves_others_than_python_when_the_hub_is_away(tmp_path, samples):
+    world = World(tmp_path / "world")
+    gate = ProxyGate(tmp_path / "gate", world, top="cache: {size: 1GiB, offline: true}\n")
+    try:
+        for home, away in (("online", False), ("offline", True)):
+            if away:
+                world.hub.stop()
+            clients = gate.clients(tmp_path / home)
+            out = tmp_path / f"{home}.out"
+            assert clients.js_file("demo/clean", "model.safetensors", out).ok
+            assert out.read_bytes() == samples["demo/clean"]["model.safetensors"]
+            run = clients.rust_file("demo/clean", "model.safetensors")
+            assert run.ok and Path(run.output.strip().splitlines()[-1]).read_bytes() == out.read_bytes(), run.output
+            run = clients.curl("demo/clean/resolve/main/model.safetensors", out)
+            assert "status 200" in run.output and out.read_bytes() == samples["demo/clean"]["model.safetensors"], run.output
+            run = clients.js_file("demo/poisoned-pickle", "model.pkl", tmp_path / "bad")
+            assert not run.ok and "hubgate: " in run.output, run.output  # such bytes are never kept
+    finally:
+        gate.stop()
+        world.stop()
 
 
 def test_rust_snapshot(clients, samples):
