@@ -12,6 +12,7 @@
 #include "proxy/hub/tree.hpp"
 #include "proxy/icap/icap.hpp"
 #include "proxy/lfs/lfs.hpp"
+#include "proxy/lfs/locks.hpp"
 #include "proxy/relay/object.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -570,8 +571,7 @@ Task<void> Server::dispatch(Visit& visit) {
     co_await serve_file(visit);
     break;
   case Route::lfs_locks:
-    co_await refuse(visit, Road::lfs, "upload-refused",
-                    "locks and pushes do not pass through this gate");
+    co_await serve_lfs_locks(visit);
     break;
   case Route::refused:
     co_await refuse(visit, Road::hub, "upload-refused",

@@ -52,13 +52,27 @@ def web(tmp_path_factory):
     server.stop()
 
 
+def gate_at(web: HttpServer, folder: Path, *options: str, **texts: str) -> Gate:
+    return Gate(folder, f"http://127.0.0.1:{web.port}", *options, **texts)
+
+
+def new_repository(web: HttpServer) -> BareRepository:
+    """An empty one on the upstream, without a hook."""
+    folder = web.root / f"team{next(counter)}"
+    folder.mkdir()
+    made = BareRepository(folder)
+    made.set_hook("exit 0")
+    made.git("config", "uploadpack.allowFilter", "true")
+    return made
+
+
 @pytest.fixture
 def start(web, tmp_path):
     """Starts gates of a test's own."""
     gates = []
 
     def make(*options: str, **texts: str) -> Gate:
-        made = Gate(tmp_path / f"gate{next(counter)}", f"http://127.0.0.1:{web.port}", *options, **texts)
+        made = gate_at(web, tmp_path / f"gate{next(counter)}", *options, **texts)
         gates.append(made)
         return made
 
@@ -69,20 +83,14 @@ def start(web, tmp_path):
 
 @pytest.fixture(scope="module")
 def gate(web, tmp_path_factory):
-    made = Gate(tmp_path_factory.mktemp("gate"), f"http://127.0.0.1:{web.port}")
+    made = gate_at(web, tmp_path_factory.mktemp("gate"))
     yield made
     made.stop()
 
 
 @pytest.fixture
 def server(web) -> BareRepository:
-    """An empty repository on the upstream, without a hook."""
-    folder = web.root / f"team{next(counter)}"
-    folder.mkdir()
-    made = BareRepository(folder)
-    made.set_hook("exit 0")
-    made.git("config", "uploadpack.allowFilter", "true")
-    return made
+    return new_repository(web)
 
 
 @pytest.fixture

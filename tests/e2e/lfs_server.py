@@ -2,12 +2,15 @@
 servers that exist. Plain HTTP on loopback."""
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from hub.locks import Locks
 
 JSON = "application/vnd.git-lfs+json"
 
@@ -43,6 +46,7 @@ class LfsServer:
     redirect: str = ""       # what a GET of an object is answered with
     fault: str = ""          # "500", "403", "hang", "short", "large", "garbage", "silent"
     seen: list[Request] = field(default_factory=list)
+    locks: Locks = field(default_factory=Locks)
 
     def __post_init__(self):
         server = self
@@ -90,8 +94,12 @@ class LfsServer:
             return self.answer(request, 401, b"{}")
         if not found:
             return self.answer(request, 404, b"not here")
-        if rest == "locks/verify":
-            return self.answer(request, 200, b'{"ours": [], "theirs": []}')
+        if rest.startswith("locks"):
+            path, _, query = rest.partition("?")
+            scheme, _, word = (request.headers.get("Authorization") or "").partition(" ")
+            user = base64.b64decode(word).decode().partition(":")[0] if scheme == "Basic" else ""
+            status, value = self.locks.answer(repo, request.command, path[len("locks"):].strip("/"), query, body, user or "anonymous")
+            return self.answer(request, status, json.dumps(value).encode())
         if rest == "objects/batch":
             return self.batch(request, repo, json.loads(body))
         if rest == "verify":
@@ -123,7 +131,7 @@ class LfsServer:
             link = {"href": f"{self.link or self.url}/{repo}.git/info/lfs/objects/{oid}", "header": {"X-Wanted": "yes"}}
             if wanted["operation"] == "upload":
                 if not there:
-                    one["actions"] = {"upload": link, "verify": {"href": f"{self.url}/{repo}.git/info/lfs/verify"}}
+                    one["actions"] = {"upload": link, "verify": {"href": f"{self.link or self.url}/{repo}.git/info/lfs/verify"}}
             elif there:
                 one["actions"] = {"download": link}
             else:

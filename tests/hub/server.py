@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, quote, unquote, urlencode
 
 from . import changes, multipart, pages, upload, xet_write
 from .faults import Faults, Log
+from .locks import Locks
 from .store import KINDS, Entry, Repository, Store
 from .wire import Handler, Reply, Server, ProcessBody, json_reply, ranged, serve_in_thread
 
@@ -46,6 +47,7 @@ class Hub:
     def __post_init__(self) -> None:
         self.faults = Faults()
         self.log = Log()
+        self.locks = Locks()
 
     def start(self) -> None:
         for role, port, base in (("hub", self.port, HubHandler), ("cdn", self.cdn_port, CdnHandler)):

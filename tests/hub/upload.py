@@ -26,10 +26,10 @@ def lfs_reply(value, status: int = 200) -> Reply:
 
 def lfs(handler: "HubHandler", repo: Repository, rest: list[str], method: str) -> Reply:
     """{repo}.git/info/lfs/…: batch, locks, verify."""
-    if rest == ["locks", "verify"]:
-        return lfs_reply({"ours": [], "theirs": []})
-    if rest == ["locks"]:
-        return lfs_reply({"locks": []})
+    if rest[:1] == ["locks"]:
+        body = handler.read_body() if method == "POST" else b""
+        status, value = handler.hub.locks.answer(repo.name, method, "/".join(rest[1:]), handler.query, body, handler.user() or "anonymous")
+        return lfs_reply(value, status)
     if method != "POST":
         return lfs_reply({"message": "Not found"}, 404)
     request = json.loads(handler.read_body())
