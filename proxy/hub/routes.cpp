@@ -36,6 +36,12 @@ bool reads(std::string_view method) {
   return method == "GET" || method == "HEAD";
 }
 
+// A revision is one segment, but for "refs/pr/1", which hubs take as it is too. What else has
+// slashes must have them encoded: nobody could tell it from a path.
+std::size_t behind_revision(const std::vector<std::string>& parts, std::size_t at) {
+  return parts[at] == "refs" && at + 2 < parts.size() ? at + 3 : at + 1;
+}
+
 // [kind/]ns/name/WORD/REV/PATH or [kind/]name/WORD/REV/PATH, from segment `from` on.
 bool file_route(Asked& asked, std::size_t from, std::span<const std::string_view> words) {
   const auto& parts = asked.target.segments;
@@ -45,8 +51,10 @@ bool file_route(Asked& asked, std::size_t from, std::span<const std::string_view
     const std::size_t word = from + length;
     if (word + 2 >= parts.size() || !one_of(parts[word], words)) continue;
     asked.repo = canonical(kind, joined(parts, from, word));
-    asked.revision = parts[word + 1];
-    asked.path = joined(parts, word + 2, parts.size());
+    const std::size_t path = behind_revision(parts, word + 1);
+    if (path >= parts.size()) continue;
+    asked.revision = joined(parts, word + 1, path);
+    asked.path = joined(parts, path, parts.size());
     return true;
   }
   return false;
@@ -149,7 +157,7 @@ Route git_route(const Asked& asked, std::string_view method, std::size_t rest) {
   if (tail == "git-upload-pack") return method == "POST" ? Route::git_pack : Route::refused;
   if (tail == "git-receive-pack") return Route::git_push;
   if (tail == "info/lfs/objects/batch") return method == "POST" ? Route::lfs_batch : Route::refused;
-  if (tail.rfind("info/lfs/locks", 0) == 0) return Route::lfs_locks;
+  if (tail == "info/lfs/locks" || tail.starts_with("info/lfs/locks/")) return Route::lfs_locks;
   // Dumb transport and everything else would carry unscanned objects.
   return Route::refused;
 }
@@ -210,17 +218,19 @@ Asked classify(std::string_view method, Target target) {
   }
   if (const std::size_t rest = api_repo(asked)) {
     const std::string_view word = rest < parts.size() ? std::string_view(parts[rest]) : "";
-    if (rest + 1 < parts.size()) asked.revision = parts[rest + 1];
-    if (rest + 2 < parts.size()) asked.path = joined(parts, rest + 2, parts.size());
+    const std::size_t path =
+        rest + 1 < parts.size() ? behind_revision(parts, rest + 1) : parts.size();
+    asked.revision = joined(parts, rest + 1, path);
+    asked.path = joined(parts, path, parts.size());
     if (word == "xet-read-token" || word == "xet-write-token")
       asked.route = Route::xet_token;
     else if (reads(method))
       asked.route = Route::listing;
     else if (method == "POST" && word == "paths-info")
       asked.route = Route::paths_info;
-    else if (method == "POST" && word == "preupload" && rest + 2 == parts.size())
+    else if (method == "POST" && word == "preupload" && path == parts.size() && rest + 1 < path)
       asked.route = Route::preupload;
-    else if (method == "POST" && word == "commit" && rest + 2 == parts.size())
+    else if (method == "POST" && word == "commit" && path == parts.size() && rest + 1 < path)
       asked.route = Route::commit;
     if (asked.route == Route::refused && rest < parts.size()) {
       asked.change = repo_change(method, word, std::span(parts).subspan(rest + 1));

@@ -25,6 +25,17 @@ TEST(Routes, know_the_spellings_of_an_object) {
   EXPECT_EQ(asked("GET", "/gpt2/resolve/main/a").repo, "gpt2");
   EXPECT_EQ(asked("HEAD", "/ns/name/resolve/refs%2Fpr%2F2/a").revision, "refs/pr/2");
   EXPECT_EQ(asked("PUT", "/ns/name/resolve/main/a").route, Route::refused);
+  for (const char* text:
+       {"/ns/name/resolve/feature%2Fx/d/a.bin", "/name/raw/feature%2Fx/d/a.bin"}) {
+    const Asked object = asked("GET", text);
+    EXPECT_EQ(object.revision, "feature/x") << text;
+    EXPECT_EQ(object.path, "d/a.bin") << text;
+  }
+  const Asked raw = asked("GET", "/ns/name/resolve/refs/pr/1/d/a.bin");
+  EXPECT_EQ(raw.revision, "refs/pr/1");
+  EXPECT_EQ(raw.path, "d/a.bin");
+  // Without its encoding a slash begins the path, as on the hub.
+  EXPECT_EQ(asked("GET", "/ns/name/resolve/feature/x/a.bin").revision, "feature");
 }
 
 TEST(Routes, know_the_api) {
@@ -38,6 +49,10 @@ TEST(Routes, know_the_api) {
   EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main").route, Route::commit);
   EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main").revision, "main");
   EXPECT_EQ(asked("POST", "/api/datasets/ns/name/preupload/refs%2Fpr%2F1").route, Route::preupload);
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/feature%2Fx").revision, "feature/x");
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/refs/pr/1").revision, "refs/pr/1");
+  EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/refs/pr/1").route, Route::commit);
+  EXPECT_EQ(asked("GET", "/api/models/ns/name/tree/refs/pr/1/folder").path, "folder");
   EXPECT_EQ(asked("POST", "/api/models/ns/name/commit").route, Route::refused);
   EXPECT_EQ(asked("POST", "/api/models/ns/name/commit/main/more").route, Route::refused);
   EXPECT_EQ(asked("POST", "/api/validate-yaml").route, Route::json_post);
@@ -96,6 +111,8 @@ TEST(Routes, know_git) {
   EXPECT_EQ(batch.route, Route::lfs_batch);
   EXPECT_EQ(batch.repo, "datasets/ns/name");
   EXPECT_EQ(asked("POST", "/ns/name.git/info/lfs/locks/verify").route, Route::lfs_locks);
+  EXPECT_EQ(asked("GET", "/ns/name.git/info/lfs/locks?path=a").route, Route::lfs_locks);
+  EXPECT_EQ(asked("GET", "/ns/name.git/info/lfs/locksmith").route, Route::refused);
 }
 
 } // namespace

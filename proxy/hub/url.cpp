@@ -3,6 +3,7 @@
 #include "proxy/http/head.hpp"
 
 #include <algorithm>
+#include <array>
 
 namespace hubgate::proxy {
 
@@ -65,9 +66,8 @@ bool is_dots(std::string_view segment) {
   return segment == "." || segment == "..";
 }
 
-// "refs/pr/1": what a revision with slashes may look like.
-bool is_ref(std::string_view text) {
-  if (text.substr(0, 5) != "refs/") return false;
+// "refs/pr/1", "feature/x": what a revision with slashes may look like.
+bool is_revision(std::string_view text) {
   std::size_t begin = 0;
   while (begin <= text.size()) {
     const std::size_t end = std::min(text.find('/', begin), text.size());
@@ -76,6 +76,15 @@ bool is_ref(std::string_view text) {
     begin = end + 1;
   }
   return true;
+}
+
+// Behind the first of these words a hub's URLs have a revision, or the name of one.
+bool comes_before_revision(std::string_view segment) {
+  static constexpr std::array<std::string_view, 17> k_words = {
+      "resolve", "raw",     "blob",         "media",          "tree",           "revision",
+      "commit",  "commits", "compare",      "preupload",      "paths-info",     "treesize",
+      "branch",  "tag",     "super-squash", "xet-read-token", "xet-write-token"};
+  return std::find(k_words.begin(), k_words.end(), segment) != k_words.end();
 }
 
 bool is_host_char(char c) {
@@ -188,6 +197,8 @@ Result<Target> parse_target(std::string_view text) {
   std::string_view path = text.substr(1, question - 1);
   if (!path.empty() && path.back() == '/') path.remove_suffix(1);
   if (path.empty()) return out;
+  bool word_seen = false;
+  bool revision_next = false; ///< the segment before says so
   std::size_t begin = 0;
   while (begin <= path.size()) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
@@ -200,8 +211,12 @@ Result<Target> parse_target(std::string_view text) {
     if (is_dots(*segment)) return Error{"a dot segment in the path"};
     if (segment->find('\\') != std::string::npos) return Error{"a backslash in the path"};
     if (encoded_twice(*segment)) return Error{"a path that is encoded twice"};
-    if (segment->find('/') != std::string::npos && !is_ref(*segment))
+    const bool may_have_slash =
+        segment->starts_with("refs/") || (revision_next && out.segments.size() > 1);
+    if (segment->find('/') != std::string::npos && !(may_have_slash && is_revision(*segment)))
       return Error{"an encoded slash in the path"};
+    revision_next = !word_seen && comes_before_revision(*segment);
+    word_seen = word_seen || revision_next;
     out.segments.push_back(std::move(*segment));
     out.raw.emplace_back(raw);
   }

@@ -52,8 +52,9 @@ struct Target {
 };
 
 /// What a request line asks for; the error says what is wrong. One exception to "no encoded slash":
-/// a revision is one segment and may be refs%2F... ; only a segment whose decoded text begins with
-/// "refs/" and is otherwise a clean path is taken.
+/// a revision is one segment and may be feature%2Fx. It is taken behind the first word that a
+/// revision follows (resolve, tree, commit…), and anywhere when its text begins with "refs/"; it
+/// must be a clean path otherwise.
 Result<Target> parse_target(std::string_view target);
 
 /// The value of a query parameter, decoded once.

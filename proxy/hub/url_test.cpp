@@ -60,6 +60,18 @@ TEST(Target, may_name_a_revision_with_slashes) {
   const auto target = parse_target("/ns/name/resolve/refs%2Fpr%2F1/a.bin");
   ASSERT_TRUE(target);
   EXPECT_EQ(target->segments[3], "refs/pr/1");
+  for (const char* text: {"/ns/name/resolve/feature%2Fx/a.bin", "/name/raw/feature%2fx/a.bin",
+                          "/datasets/ns/name/tree/a%2Fb%2Fc", "/api/models/ns/name/commit/a%2Fb",
+                          "/api/models/ns/name/branch/a%2Fb"})
+    EXPECT_TRUE(parse_target(text)) << text;
+  EXPECT_EQ(parse_target("/ns/name/resolve/feature%2Fx/a.bin")->segments[3], "feature/x");
+  // Only there, and only what is a path.
+  for (const char* text: {"/ns/name/resolve/main/a%2Fb", "/ns%2Fname/resolve/main/a",
+                          "/ns/name/resolve/main/resolve/a%2Fb", "/ns/name/resolve/a%2F..%2Fb/c",
+                          "/ns/name/resolve/%2Fa/c", "/ns/name/resolve/a%2F/c", "/resolve/a%2Fb",
+                          "/ns/name/resolve/a%2F%2Fb/c", "/ns/name/resolve/a%252Fb/c",
+                          "/ns/name/resolve/..%2Fb/c", "/ns/name/info/a%2Fb"})
+    EXPECT_FALSE(parse_target(text)) << text;
 }
 
 TEST(Url, has_one_origin) {

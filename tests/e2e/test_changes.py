@@ -131,6 +131,36 @@ def test_branches_and_tags_of_honest_files(hub, clients, around):
     assert around.head("next") == around.head() != around.head("older")
 
 
+def test_names_with_slashes(hub, clients, gate, around):
+    run = clients.python(f"""
+        import os
+        os.environ["HF_HUB_DISABLE_XET"] = "1"
+        import huggingface_hub
+        api, repo = huggingface_hub.HfApi(), {around.repo!r}
+        api.create_branch(repo, branch="feature/x")
+        add = huggingface_hub.CommitOperationAdd("sub/notes.md", b"# of a branch\\n")
+        api.create_commit(repo, [add], commit_message="x", revision="feature/x")
+        api.create_tag(repo, tag="v/1", revision="feature/x")
+        for revision in ("feature/x", "v/1"):
+            assert open(huggingface_hub.hf_hub_download(repo, "sub/notes.md", revision=revision)).read() == "# of a branch\\n"
+        assert "sub/notes.md" in api.list_repo_files(repo, revision="feature/x")
+        api.delete_tag(repo, tag="v/1")
+        api.delete_branch(repo, branch="feature/x")
+        api.create_branch(repo, branch="team/next")
+    """)
+    assert run.ok, run.output
+    assert around.branches() == {"main", "team/next"} and around.tags() == set()
+    config = f"/{around.repo}/resolve/team%2Fnext/config.json"
+    assert gate.get(config).body == b"{}\n" and gate.get(config.replace("%2F", "%2f")).status == 200
+    # Without its encoding the slash begins the path, on the hub as here.
+    raw = gate.get(f"/{around.repo}/resolve/team/next/config.json")
+    assert raw.status == 404 and raw.headers["X-Error-Code"] == "RevisionNotFound"
+    assert gate.get(f"/{around.repo}/resolve/team%2F..%2Fmain/config.json").status == 400
+    around.commit({"evil.pkl": EVIL}, revision="team%2Fnext")
+    refused = gate.get(f"/{around.repo}/resolve/team%2Fnext/evil.pkl")
+    assert refused.status == 403 and "os.system" in refused.text, refused.everything
+
+
 @pytest.mark.parametrize("path, value", [
     ("branch/next", {}), ("branch/next", {"startingPoint": "main"}), ("branch/next", {"startingPoint": "main", "overwrite": True}),
     ("tag/main", {"tag": "v1"}), ("super-squash/main", {}), ("discussions", {"title": "x", "description": "x", "pullRequest": True}),
