@@ -16,6 +16,7 @@ public:
   /// Where a chunk begins in the file; of size(): the end of the file.
   std::uint64_t begin_of(std::size_t chunk) const { return chunk == 0 ? 0 : ends_[chunk - 1]; }
   std::uint64_t bytes_of(std::size_t chunk) const { return ends_[chunk] - begin_of(chunk); }
+  const xet::Hash& hash_of(std::size_t chunk) const { return hashes_[chunk]; }
   /// The chunk that byte `offset` of the file lies in; size() behind the end.
   std::size_t at(std::uint64_t offset) const;
   /// Whether these are the bytes of that chunk.

@@ -54,8 +54,36 @@ std::uint64_t Pulls::kept_bytes() const {
 
 Pulls& pulls_of(Gate& gate) {
   Shelf& shelf = shelf_of(gate);
-  if (!shelf.pulls) shelf.pulls = std::make_shared<Pulls>();
+  if (!shelf.pulls) {
+    const std::filesystem::path spool = gate.spool_directory; // of the folder with all data
+    shelf.pulls = std::make_shared<Pulls>(spool.parent_path() / "xet");
+  }
   return *shelf.pulls;
+}
+
+Task<std::shared_ptr<const KnownChunks>> known_chunks(Gate& gate, const CasTicket& ticket,
+                                                      const ObjectDigest& digest) {
+  Pulls& pulls = pulls_of(gate);
+  const std::string key = pull_key(ticket);
+  if (const auto* known = pulls.chunks.find(key)) co_return *known;
+  const auto file = xet::Hash::from_text(ticket.file);
+  if (!file) co_return nullptr;
+  const ChunkLists& lists = pulls.lists;
+  std::shared_ptr<const KnownChunks> chunks =
+      co_await gate.loop.offload([&] { return lists.load(digest.sha256, *file); });
+  if (!chunks || chunks->begin_of(chunks->size()) != digest.size) co_return nullptr;
+  pulls.chunks.put(key, chunks, chunks->weight());
+  co_return chunks;
+}
+
+Task<void> remember_chunks(Gate& gate, const CasTicket& ticket, Sha256 sha256,
+                           std::shared_ptr<const KnownChunks> chunks) {
+  Pulls& pulls = pulls_of(gate);
+  pulls.chunks.put(pull_key(ticket), chunks, chunks->weight());
+  const auto file = xet::Hash::from_text(ticket.file);
+  if (!file) co_return;
+  const ChunkLists& lists = pulls.lists;
+  co_await gate.loop.offload([&] { return lists.save(sha256, *file, *chunks); });
 }
 
 std::string pull_key(const CasTicket& ticket) {

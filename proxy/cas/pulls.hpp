@@ -2,6 +2,7 @@
 // Pulls: what the gate remembers of files that it has fetched over Xet: their chunks, how they are
 // offered just now, and for a short while the bytes of a first pull, so that who waited for the
 // scan does not make the CAS send everything twice.
+#include "proxy/cas/chunk_lists.hpp"
 #include "proxy/cas/mirror.hpp"
 #include "proxy/cas/part_file.hpp"
 #include "proxy/cas/ticket.hpp"
@@ -10,8 +11,11 @@ namespace hubgate::proxy {
 
 class Pulls {
 public:
-  /// By pull_key().
+  explicit Pulls(std::filesystem::path folder) : lists(std::move(folder)) {}
+
+  /// By pull_key(); a few of those in `lists`.
   Recent<std::shared_ptr<const KnownChunks>> chunks{std::size_t{64} << 20};
+  const ChunkLists lists;
   /// By session and range, as in addresses.
   Recent<std::shared_ptr<const Mirror>> mirrors{std::size_t{32} << 20};
 
@@ -40,6 +44,13 @@ private:
 };
 
 Pulls& pulls_of(Gate& gate);
+
+/// The chunks of a file with this digest, if they are known.
+Task<std::shared_ptr<const KnownChunks>> known_chunks(Gate& gate, const CasTicket& ticket,
+                                                      const ObjectDigest& digest);
+/// From now on they are.
+Task<void> remember_chunks(Gate& gate, const CasTicket& ticket, Sha256 sha256,
+                           std::shared_ptr<const KnownChunks> chunks);
 
 /// Which bytes, cut how: the file's id and its sha256.
 std::string pull_key(const CasTicket& ticket);

@@ -68,21 +68,26 @@ CasAsk ask_of(const Visit& visit, const CasTicket& ticket) {
   return out;
 }
 
+Task<void> tidy_copy(Gate& gate, std::string key) {
+  while (pulls_of(gate).tidy(key))
+    co_await gate.loop.sleep(k_tidy);
+}
+
 // What a flight leaves behind is of use once its bytes are known to have the sha256.
 Task<void> remember_pull(Gate& gate, std::shared_ptr<Flight> flight,
-                         std::shared_ptr<const CasCopy> copy, std::string key) {
+                         std::shared_ptr<const CasCopy> copy, CasTicket ticket) {
   while (flight->state() == Flight::State::running)
     co_await flight->changed().wait(k_look);
   const auto outcome = flight->outcome();
   flight.reset();
   if (!outcome || outcome->mismatch || !copy->chunks) co_return;
   Pulls& pulls = pulls_of(gate);
-  pulls.chunks.put(key, copy->chunks, copy->chunks->weight());
-  if (!copy->parts) co_return;
-  pulls.keep(key, copy->parts, outcome->digest.size);
-  copy.reset();
-  while (pulls.tidy(key))
-    co_await gate.loop.sleep(k_tidy);
+  if (copy->parts) {
+    const std::string key = pull_key(ticket);
+    pulls.keep(key, copy->parts, outcome->digest.size);
+    gate.loop.spawn([&gate, key] { return tidy_copy(gate, key); });
+  }
+  co_await remember_chunks(gate, ticket, outcome->digest.sha256, copy->chunks);
 }
 
 // The flight for the file: the running one, or a new one out of the CAS.
@@ -101,9 +106,8 @@ Task<std::shared_ptr<Flight>> start_flight(Visit& visit, const CasTicket& ticket
   const bool fetches = source && !cached;
   const auto flight = flight_for(visit, what, std::move(source), error, busy);
   if (flight && fetches)
-    gate.loop.spawn([&gate, flight, copy, key = pull_key(ticket)] {
-      return remember_pull(gate, flight, copy, key);
-    });
+    gate.loop.spawn(
+        [&gate, flight, copy, ticket] { return remember_pull(gate, flight, copy, ticket); });
   co_return flight;
 }
 
@@ -240,8 +244,7 @@ Task<std::shared_ptr<const Mirror>> mirror_of(Visit& visit, const CasTicket& tic
   Gate& gate = visit.gate;
   Pulls& pulls = pulls_of(gate);
   const std::string key = pull_key(ticket);
-  const auto* const known = pulls.chunks.find(key);
-  const std::shared_ptr<const KnownChunks> chunks = known ? *known : nullptr;
+  const auto chunks = co_await known_chunks(gate, ticket, digest);
   const bool cached = co_await in_cache(gate, digest);
   if (!chunks || cached) co_return nullptr;
   std::optional<Mirror> made;

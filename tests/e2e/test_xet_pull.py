@@ -250,6 +250,37 @@ def test_a_cas_that_stalls_or_breaks_off_is_asked_again(hub, make_gate, make_cli
     assert (tmp_path / "out").read_bytes() == FILES["alice/honest"]["large.pkl"]
 
 
+def fetched(hub) -> int:
+    """Requests for ranges of xorbs."""
+    return len([record for record in hub.log() if record["path"].startswith(DATA)])
+
+
+def test_the_gate_asks_the_cas_no_more_often_than_its_client_does(hub, make_gate, make_clients, tmp_path):
+    direct = Clients(hub.url, tmp_path / "home").hub_download("alice/honest", "large.pkl", tmp_path / "direct")
+    assert direct.ok, direct.output
+    needed = fetched(hub)
+    assert needed
+    gate = make_gate(config=CONFIG)
+    for name in ("first", "second", "after a restart", "without the list"):
+        if name == "after a restart":
+            gate.stop()
+            gate.start()
+        if name == "without the list":
+            gate.stop()
+            (chunks,) = (gate.data / "xet").iterdir()
+            damaged = bytearray(chunks.read_bytes())
+            damaged[60] ^= 1
+            chunks.write_bytes(damaged)
+            gate.start()
+        hub.reset()
+        run = make_clients(gate).hub_download("alice/honest", "large.pkl", tmp_path / name)
+        assert run.ok, run.output
+        assert (tmp_path / name).read_bytes() == FILES["alice/honest"]["large.pkl"]
+        # A first pull is fetched once, and kept for who waits. Without the list it goes by blocks.
+        assert fetched(hub) == needed or name == "without the list", name
+    assert not list((gate.data / "xet").iterdir())
+
+
 def test_a_cache_serves_the_second_pull(hub, make_gate, make_clients, tmp_path):
     gate = make_gate(config=CONFIG + "cache: {size: 1GiB}\n")
     data = FILES["alice/honest"]["large.pkl"]
