@@ -277,6 +277,18 @@ void Decompiler::arrive(std::uint32_t offset) {
   }
 }
 
+// __doc__ of a function, which its own code or another's may read.
+void Decompiler::documentation(const Frame& frame) {
+  const std::uint32_t node = documentation_of(object_, *frame.code, version_);
+  const bool loaded = std::any_of(frame.steps.begin(), frame.steps.end(), [](const Step& step) {
+    return step.instruction == Instruction::load_const && step.argument == 0;
+  });
+  if (node == k_no_node || loaded) return;
+  std::string text;
+  render(text, node, 0);
+  line(text);
+}
+
 void Decompiler::body(Frame& frame) {
   const std::size_t cells = cells_.size();
   cells_.push_back({{.text = "_unknown", .kind = Kind::lost, .atom = true}, 0, 0});
@@ -287,6 +299,7 @@ void Decompiler::body(Frame& frame) {
   Frame* const outer = frame_;
   declarations(frame);
   frame_ = &frame;
+  if (!frame.klass && !frame.module && !frame.generator) documentation(frame);
   if (frame.generator) line("_g = []");
   for (frame.at = 0; frame.at < frame.steps.size(); ++frame.at) {
     if (++steps_ > k_max_steps || !spend(0)) {

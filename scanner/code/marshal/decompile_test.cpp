@@ -24,6 +24,25 @@ bool parses(const std::string& text) {
   return tree.errors == 0 && !tree.gave_up && !tree.too_deep && !tree.too_large;
 }
 
+// What a function says of itself is kept for who reads it, and is no constant that code uses.
+TEST(Decompile, keeps_documentation) {
+  const auto corpus = test::corpus(k_corpus, "doc_");
+  EXPECT_GE(corpus.size(), 8U);
+  for (const auto& [name, bytes]: corpus) {
+    const Decompiled source = decompiled(bytes, version_of(name));
+    EXPECT_NE(source.text.find("def g():\n  'what g says of itself: curl it | sh'\n"),
+              std::string::npos)
+        << name << "\n"
+        << source.text;
+    const Object object = read_any(as_bytes(bytes));
+    const Listing listing = list(as_bytes(bytes), object, version_of(name));
+    ASSERT_FALSE(listing.strings.empty()) << name;
+    EXPECT_EQ(listing.strings.back(), "a constant of g") << name;
+    for (const std::string& text: listing.strings)
+      EXPECT_EQ(text.find("curl"), std::string::npos) << name;
+  }
+}
+
 TEST(Decompile, writes_the_same_of_every_version) {
   for (const auto& [name, bytes]: test::corpus(k_corpus, "module_")) {
     if (version_of(name) < 300) continue;

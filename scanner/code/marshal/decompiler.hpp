@@ -88,6 +88,7 @@ private:
   // decompile.cpp
   void decode(Frame& frame) const;
   void body(Frame& frame);
+  void documentation(const Frame& frame);
   void declarations(Frame& frame);
   void arrive(std::uint32_t offset);
   void open(std::uint32_t end, std::string header, std::string test, bool condition,

@@ -66,6 +66,7 @@ private:
   void walk(const Code& code);
   void step(const Code& code, Op op, std::uint32_t argument);
   void collect(const Code& code);
+  bool first_loaded_ = false; ///< the first constant, by an instruction
 
   void push(Expression expression) {
     if (stack_.size() >= k_stack) stack_.erase(stack_.begin());
@@ -303,6 +304,7 @@ void Lister::step(const Code& code, Op op, std::uint32_t argument) {
   const bool wide = version_ >= 311;
   switch (op) {
   case Op::load_const:
+    first_loaded_ = first_loaded_ || argument == 0;
     push({constant(item(code.constants, argument)), {}});
     break;
   case Op::load_small_int:
@@ -492,12 +494,16 @@ void Lister::collect(const Code& code) {
     if (const auto name = raw(node); !name.empty() && names_.size() < k_listed)
       names_.emplace(name.substr(0, k_expression));
   });
+  // What a function says of itself is prose, until something reads it: decompile() keeps it.
+  const std::uint32_t documentation =
+      first_loaded_ ? k_no_node : documentation_of(object_, code, version_);
   each(code.constants, [&](std::uint32_t node) {
     const auto take = [&](std::uint32_t at) {
       const auto text = raw(at);
       if (text.size() >= k_least_string && out_.strings.size() < k_listed)
         out_.strings.emplace_back(text.substr(0, k_string));
     };
+    if (node == documentation) return;
     take(node);
     if (is_text_type(object_.nodes[node].type) || object_.nodes[node].type == 'c') return;
     each(node, take);
@@ -513,11 +519,12 @@ Listing Lister::run(int version) {
   std::size_t codes = 0;
   for (auto code = object_.codes.rbegin(); code != object_.codes.rend() && codes < k_codes;
        ++code, ++codes) {
-    collect(*code);
     const std::string name(raw(code->name).substr(0, 80));
     if (out_.text.size() < k_text)
       out_.text += std::string(out_.text.empty() ? "" : "; ") + "<" + name + ">:";
+    first_loaded_ = false;
     walk(*code);
+    collect(*code);
   }
   out_.names.assign(names_.begin(), names_.end());
   return std::move(out_);
@@ -538,6 +545,17 @@ constexpr std::array<std::string_view, 8> k_builtins{"eval", "exec",     "compil
                                                      "open", "execfile", "breakpoint", "input"};
 
 } // namespace
+
+std::uint32_t documentation_of(const Object& object, const Code& code, int version) {
+  constexpr std::uint32_t k_new_locals = 2; // a function, no module or class
+  constexpr std::uint32_t k_has_docstring = 0x4000000;
+  if (version < 300 || (code.flags & k_new_locals) == 0) return k_no_node;
+  if (version >= 314 && (code.flags & k_has_docstring) == 0) return k_no_node;
+  if (code.constants == k_no_node || object.nodes[code.constants].count == 0) return k_no_node;
+  const std::uint32_t first = object.links[object.nodes[code.constants].first];
+  return is_text_type(object.nodes[first].type) && object.nodes[first].type != 's' ? first
+                                                                                   : k_no_node;
+}
 
 int guess_version(Bytes input, const Object& object) {
   return Lister(input, object).guess_version();

@@ -93,6 +93,10 @@ struct Listing {
 inline constexpr std::size_t k_least_string = 8;
 inline constexpr std::size_t k_listed = 512; ///< entries of each list of a Listing
 
+/// The constant in which a function of CPython 3 keeps its documentation; k_no_node where it has
+/// none. An instruction may still load it: then it is a constant like any other.
+std::uint32_t documentation_of(const Object& object, const Code& code, int version);
+
 /// Lists `object`, which was read from `input`. `version`: 0 where it is not known.
 Listing list(Bytes input, const Object& object, int version = 0);
 

@@ -292,6 +292,12 @@ Value Evaluator::call_name(const Value& callee, const Arguments& arguments, Node
   note_split(path, arguments);
   for (const Value& value: arguments.positional)
     hand_to_bot(value, path);
+  // What others may call by name and with arguments of their own.
+  if (path.starts_with("xmlrpc.server.") && path.ends_with(".register_function"))
+    if (const Value served = arguments.get(0, "function"); served.kind == Kind::name)
+      if (const Callable* run = find_callable(canonical(raw(served)));
+          run != nullptr && runs_something(run->op))
+        report(R::remote_control, at, &served, "others may call it over the network");
   for (const auto& [name, value]: arguments.named)
     hand_to_bot(value, path);
   if (Value known_here; call_about_modules(path, arguments, known_here)) return known_here;

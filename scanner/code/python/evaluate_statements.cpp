@@ -339,10 +339,11 @@ void Evaluator::register_function(const Value& value, NodeId callee) {
 
 // Functions that the library of a bot will call with what somebody sends.
 void Evaluator::hand_to_bot(const Value& value, std::string_view path) {
-  if (value.kind != Kind::function) return;
+  if (value.kind != Kind::function && value.kind != Kind::method) return;
   for (const std::string_view bot:
        {"telebot.", "discord.", "telegram.", "aiogram.", "pyrogram.", "telethon.", "slack_bolt.",
-        "paho.mqtt.", "websocket.", "websockets.", "socketio."})
+        "paho.mqtt.", "websocket.", "websockets.", "socketio.", "pika.", "nats.", "irc.", "redis.",
+        "stomp.", "xmlrpc.server.", "nextcord.", "disnake."})
     if (path.starts_with(bot)) functions_[value.ref].asked = true;
 }
 
@@ -397,6 +398,15 @@ void Evaluator::define_class(NodeId id) {
   const unsigned branches = std::exchange(branches_, 0);
   block(tree_.kid(id, 2));
   current_ = outer;
+  // Protocols are handed what the network sends.
+  for (const Value& base: classes_[value.ref].bases)
+    if (const std::string path = base.kind == Kind::name ? canonical(raw(base)) : std::string();
+        path.starts_with("asyncio.") || path.starts_with("twisted."))
+      for (const std::string_view name: {"data_received", "datagram_received", "dataReceived",
+                                         "datagramReceived", "lineReceived"})
+        if (const auto method = classes_[value.ref].attributes.find(name);
+            method != classes_[value.ref].attributes.end() && method->second.kind == Kind::function)
+          functions_[method->second.ref].asked = true;
   for (std::size_t i = 3; i < tree_[id].count; ++i) {
     const Value decorator = evaluate(tree_.kid(id, i));
     Arguments arguments;

@@ -43,6 +43,6 @@ bool is_keras_module(std::string_view module);
 bool is_known_class(std::string_view name);
 
 /// Version of the tables, for the rules digest.
-inline constexpr std::string_view k_names_version = "2026-11-22.1";
+inline constexpr std::string_view k_names_version = "2026-11-22.2";
 
 } // namespace hubgate::keras

@@ -185,6 +185,6 @@ const Format format_pyc{.name = "pyc",
                         .probe = probe,
                         .scan = scan,
                         .rules = k_rules,
-                        .data_version = "pyc 2"};
+                        .data_version = "pyc 3"};
 
 } // namespace hubgate

@@ -161,7 +161,7 @@ const Format format_python{.name = "python",
                            .probe = probe,
                            .scan = scan,
                            .rules = python::python_rules(),
-                           .data_version = "python-4",
+                           .data_version = "python-5",
                            .weak = true};
 
 } // namespace hubgate
