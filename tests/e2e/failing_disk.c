@@ -1,4 +1,4 @@
-/* A disk that fails under the files whose path holds $FAILING_PATH, for the hook's tests (LD_PRELOAD).
+/* A disk that fails under the files whose path holds $FAILING_PATH (LD_PRELOAD), while $FAILING_WHILE exists, if it is set.
    FAILING_HOW: "read", "write" and "open" answer EIO; "map" maps what is gone when it is touched (SIGBUS). In the first
    process only: the sandbox of its children would take the look at /proc for an attack. */
 #define _GNU_SOURCE
@@ -22,8 +22,10 @@ __attribute__((constructor)) static void begin(void) { pthread_atfork(NULL, NULL
 static int fails(int fd, const char *how) {
   if (child) return 0;
   const char *path = getenv("FAILING_PATH"), *wanted = getenv("FAILING_HOW");
+  const char *while_there = getenv("FAILING_WHILE");
   char link[64], name[4096];
   if (fd < 0 || path == NULL || wanted == NULL || strcmp(wanted, how) != 0) return 0;
+  if (while_there != NULL && access(while_there, F_OK) != 0) return 0;
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   ssize_t n = readlink(link, name, sizeof name - 1);
   if (n <= 0) return 0;

@@ -47,7 +47,8 @@ class Answer:
 class Gate:
     """A gate in front of `upstream` with its own data folder. `config` is the text of hubgate.yaml."""
 
-    def __init__(self, folder: Path, upstream: str, *options: str, config: str = "", policy: str = ""):
+    def __init__(self, folder: Path, upstream: str, *options: str, config: str = "", policy: str = "", **environment: str):
+        self.environment = {**os.environ, **environment}
         self.data = folder / "data"
         self.folder = folder
         self.port = free_port()
@@ -74,7 +75,8 @@ class Gate:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command(HUBGATE, *self.arguments), stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen(self.command(HUBGATE, *self.arguments), stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                            env=self.environment)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
