@@ -67,13 +67,13 @@ HUBGATE_WIDE inline __m256i groups_of(__m256i bytes, const std::uint8_t* low,
 } // namespace
 
 // Whole blocks from `at` on; each reads two bytes beyond its end.
-HUBGATE_WIDE std::size_t WordStarts::wide(const char* text, std::size_t blocks,
+HUBGATE_WIDE std::size_t WordStarts::wide(std::string_view text, std::size_t blocks,
                                           std::size_t at) const {
   for (std::size_t block = 0; block < blocks; ++block, at += k_block) {
     __m256i fits = _mm256_set1_epi8(-1);
     for (std::size_t i = 0; i < k_letters; ++i)
       fits = _mm256_and_si256(
-          fits, groups_of(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(text + at + i)),
+          fits, groups_of(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(&text[at + i])),
                           masks_[i].low.data(), masks_[i].high.data()));
     const auto none = static_cast<std::uint32_t>(
         _mm256_movemask_epi8(_mm256_cmpeq_epi8(fits, _mm256_setzero_si256())));
@@ -86,7 +86,7 @@ HUBGATE_WIDE std::size_t WordStarts::wide(const char* text, std::size_t blocks,
 }
 #undef HUBGATE_WIDE
 #else
-std::size_t WordStarts::wide(const char*, std::size_t, std::size_t) const {
+std::size_t WordStarts::wide(std::string_view, std::size_t, std::size_t) const {
   return std::string_view::npos;
 }
 #endif
@@ -100,7 +100,7 @@ std::size_t WordStarts::next(std::string_view text, std::size_t at) const {
   constexpr std::size_t k_beyond = k_letters - 1;
   if (at < text.size() && text.size() - at >= k_block + k_beyond) {
     const std::size_t blocks = (text.size() - at - k_beyond) / k_block;
-    const std::size_t found = wide(text.data(), blocks, at);
+    const std::size_t found = wide(text, blocks, at);
     if (found != std::string_view::npos) return found;
     at += blocks * k_block;
   }
@@ -109,7 +109,7 @@ std::size_t WordStarts::next(std::string_view text, std::size_t at) const {
     std::array<char, 2 * k_block> rest{};
     const std::size_t length = std::min(text.size() - at, k_block + k_beyond);
     std::memcpy(rest.data(), text.data() + at, length);
-    const std::size_t found = wide(rest.data(), 1, 0);
+    const std::size_t found = wide({rest.data(), rest.size()}, 1, 0);
     if (found != std::string_view::npos) return at + found;
     at += k_block;
   }

@@ -35,7 +35,7 @@ private:
     return std::size_t{static_cast<unsigned char>(lower_ascii(a))} << 8 |
            static_cast<unsigned char>(lower_ascii(b));
   }
-  std::size_t wide(const char* text, std::size_t blocks, std::size_t at) const;
+  std::size_t wide(std::string_view text, std::size_t blocks, std::size_t at) const;
 
   std::bitset<65536> pairs_;
   std::array<Letter, k_letters> masks_{};
