@@ -188,7 +188,7 @@ adaptation_access scan allow all""")
         deadline = time.monotonic() + 30
         while not self.authority.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        done = subprocess.run(["curl", "-sS", "--noproxy", "", "--proxy", f"http://127.0.0.1:{self.port}", "--cacert", self.authority, "-o", "/dev/null",
+        done = subprocess.run(["curl", "-sS", "--max-time", "300", "--noproxy", "", "--proxy", f"http://127.0.0.1:{self.port}", "--cacert", self.authority, "-o", "/dev/null",
                                "-w", "%{time_total} %{time_starttransfer} %{http_code}", f"https://localhost:{self.hub_port}{url}"],
                               capture_output=True, text=True, check=False)
         total, first, status = done.stdout.split()
@@ -227,6 +227,9 @@ def measure(names: list[str], hub_port: int, shim: Path, size: int, rounds: int)
                 before = proxy.cpu()
                 seconds, first, status, whole = proxy.pull(MODEL)
                 time.sleep(0.3)
+                if name == "clamav" and not whole:  # nothing is measured of a road that does not pass the file
+                    print(f"  clamav did not pass {size >> 20} MiB: {status}, {seconds:.0f} s")
+                    continue
                 if status != 200 or not whole:
                     raise SystemExit(f"{name}: {status} for the large file, whole: {whole}")
                 found["cpu"].append((proxy.cpu() - before) / (size / 1e9))
@@ -271,7 +274,7 @@ def main() -> int:
     rows = [[name, found["speed"], found["cpu"], found["first"], found["memory"], f"{found['rate']:.0f}"] for name, found in middle.items()]
     table(f"{size / (1 << 30):g} GiB safetensors, and 1 KiB of JSON over 32 connections, through HTTPS_PROXY; median of {arguments.rounds}",
           ["", "GB/s", "CPU s/GB", "first byte ms", "PSS MB", "requests/s"], rows)
-    if "clamav" in results:
+    if "clamav" in results and results["clamav"]["bad"]:
         print(f"  clamav, a file of this size that ends in its marker: {'blocked' if middle['clamav']['bad'] else 'LET THROUGH'}")
     if not {"gate", "squid"} <= set(middle):
         return 0
