@@ -49,7 +49,8 @@ def squid(gate, tmp_path):
     folder.chmod(0o777)
     tmp_path.chmod(0o755)
     (folder / "squid.conf").write_text(SQUID.format(folder=folder, port=port, icap=gate.icap_port, user="proxy" if os.geteuid() == 0 else "nobody"))
-    process = subprocess.Popen(["/usr/sbin/squid", "-N", "-f", str(folder / "squid.conf")], stdin=subprocess.DEVNULL,
+    # A name of its own: what squid shares between processes is called after it.
+    process = subprocess.Popen(["/usr/sbin/squid", "-N", "-n", f"icap{port}", "-f", str(folder / "squid.conf")], stdin=subprocess.DEVNULL,
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for _ in range(400):
         with socket.socket() as sock:
@@ -58,8 +59,12 @@ def squid(gate, tmp_path):
         assert process.poll() is None, (folder / "squid.log").read_text()[-2000:]
         time.sleep(0.05)
     yield f"http://127.0.0.1:{port}"
-    process.kill()
-    process.wait()
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture
