@@ -76,6 +76,15 @@ Result<TlsContext> load_server_tls(const ServeConfig& config, const std::filesys
   return server_context(made->cert_file, made->key_file);
 }
 
+// Of the forward proxy's own port.
+Result<TlsContext> load_proxy_tls(const ServeConfig& config) {
+  if (!config.proxy || config.proxy->tls_cert.empty()) return TlsContext{};
+  const ForwardConfig& proxy = *config.proxy;
+  if (proxy.certificates.ca.empty()) return server_context(proxy.tls_cert, proxy.tls_key);
+  return asking_context(proxy.tls_cert, proxy.tls_key, proxy.certificates.ca,
+                        proxy.certificates.crl);
+}
+
 // Accounts by name or number.
 Result<std::vector<uid_t>> accounts(const std::vector<std::string>& users) {
   std::vector<uid_t> out;
@@ -165,10 +174,11 @@ void say_hello(const ServeConfig& config, const Server& server, const Gatekeeper
     text += "hubgate: takes what the network redirects to " + server.transparent_address() +
             (tproxy ? " (REDIRECT, TPROXY)\n" : " (REDIRECT; TPROXY would need CAP_NET_ADMIN)\n") +
             "hubgate: machines behind it trust its authority: hubgate ca export\n";
+  const std::string scheme = config.proxy && !config.proxy->tls_cert.empty() ? "https" : "http";
   if (config.proxy_listen)
-    text += "hubgate: proxy on http://" + server.proxy_address() + ", opens " + upstream +
+    text += "hubgate: proxy on " + scheme + "://" + server.proxy_address() + ", opens " + upstream +
             (config.proxy->hubs.empty() ? "" : " and others") + "\n" +
-            "hubgate: clients: export HTTPS_PROXY=http://" + server.proxy_address() +
+            "hubgate: clients: export HTTPS_PROXY=" + scheme + "://" + server.proxy_address() +
             ", and trust its authority: hubgate ca export\n";
   if (config.admin) text += "hubgate: admin pages on http://" + server.admin_address() + "\n";
   if (config.icap)
@@ -224,7 +234,9 @@ Task<void> obey_signals(Running& running, Loop& loop, Gate* gate, Server* server
         server != nullptr ? load_server_tls(config, running.data, own) : Result(TlsContext{});
     auto policy = co_await loop.offload([&] { return Policy::named(config.policy); });
     boost::json::object fields;
+    auto proxy_tls = load_proxy_tls(config);
     std::string failure = !tls ? tls.error().message : !policy ? policy.error().message : "";
+    if (!proxy_tls) failure = proxy_tls.error().message;
     if (failure.empty()) {
       fields["policy"] = policy->name();
       fields["digest"] = policy->digest();
@@ -239,7 +251,10 @@ Task<void> obey_signals(Running& running, Loop& loop, Gate* gate, Server* server
     }
     if (gate != nullptr) gate->rules = keeper.store().rules();
     if (running.hooks) running.hooks->policy_changed();
-    if (server != nullptr) server->replace_tls(std::move(*tls));
+    if (server != nullptr) {
+      server->replace_tls(std::move(*tls));
+      server->replace_proxy_tls(std::move(*proxy_tls));
+    }
     const bool noted =
         co_await loop.offload([&] { return keeper.event("policy-reloaded", fields).ok(); });
     std::cerr << (server != nullptr ? "hubgate: reloaded policy and certificate"
@@ -323,6 +338,9 @@ int run_proxy(Running& running) {
     if (auto ready = server.intercept(*running.signer, std::move(chain)); !ready)
       return complain(ready.error().message, exit_usage);
   }
+  auto proxy_tls = load_proxy_tls(config);
+  if (!proxy_tls) return complain(proxy_tls.error().message, exit_usage);
+  server.replace_proxy_tls(std::move(*proxy_tls));
   const bool tproxy = running.capture.tproxy;
   server.capture(std::move(running.capture));
   if (auto bound = server.bind(); !bound) return complain(bound.error().message, exit_error);

@@ -91,6 +91,37 @@ TEST(Config, says_in_one_line_what_is_wrong) {
   }
 }
 
+TEST(Config, listens_for_what_it_is_told_to) {
+  const auto given = [](const char* text, const ServeFlags& more = {}) {
+    auto config = config_from(text, "hubgate.yaml", more);
+    EXPECT_TRUE(config) << config.error().message;
+    return std::pair(config->proxy_listen ? config->proxy_listen->port : 0,
+                     config->transparent_listen ? config->transparent_listen->port : 0);
+  };
+  EXPECT_EQ(given("proxy: {default: refuse}\n"), std::pair(3128, 0));
+  EXPECT_EQ(given("proxy: {transparent: '[::]:3129'}\n"), std::pair(0, 3129));
+  EXPECT_EQ(given("proxy: {listen: ':1', transparent: ':2'}\n"), std::pair(1, 2));
+  ServeFlags more;
+  more.transparent = "[::]:7";
+  EXPECT_EQ(given("{}\n", more), std::pair(0, 7));
+  EXPECT_EQ(given("proxy: {listen: ':1', transparent: ':2'}\n", more), std::pair(1, 7));
+  EXPECT_THAT(problem("proxy: {transparent: nowhere}\n"), HasSubstr("transparent"));
+}
+
+TEST(Config, asks_for_certificates_under_tls_only) {
+  const std::string tls = "  tls: {cert: a, key: b}\n";
+  const std::string auth = "  auth: {certificates: {ca: c, user: email, groups: o}}\n";
+  const auto config = config_from("proxy:\n" + tls + auth, "hubgate.yaml", {});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->proxy->certificates.user, CertificateRules::User::email);
+  EXPECT_EQ(config->proxy->certificates.groups, CertificateRules::Groups::o);
+  EXPECT_THAT(problem("proxy:\n" + auth), HasSubstr("tls"));
+  EXPECT_THAT(problem("proxy:\n  tls: {cert: a}\n"), HasSubstr("key"));
+  EXPECT_THAT(problem("proxy:\n" + tls + "  auth: {certificates: {user: cn}}\n"),
+              HasSubstr("authorities"));
+  EXPECT_THAT(problem("proxy:\n" + tls + "  auth: {}\n"), HasSubstr("certificates"));
+}
+
 TEST(Config, keeps_plain_http_on_loopback) {
   ServeFlags given = flags();
   given.tls = "off";

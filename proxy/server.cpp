@@ -401,8 +401,9 @@ Task<void> Server::converse(std::shared_ptr<asio::ip::tcp::socket> socket, Kind 
       co_return;
     }
   }
-  if (tls_ && !proxied) {
-    plain->secure(tls_.get(), early);
+  ssl_ctx_st* const tls = proxied ? proxy_tls_.get() : tls_.get();
+  if (tls != nullptr) {
+    plain->secure(tls, early);
     early = {};
   }
   Connection connection(std::move(plain), std::move(early));
@@ -410,6 +411,7 @@ Task<void> Server::converse(std::shared_ptr<asio::ip::tcp::socket> socket, Kind 
   const bool shaken = co_await stream.accept();
   if (!shaken) {
     ++gate_.metrics.tls_failures;
+    if (proxied) co_await forward_->note_no_tls(guest.from, stream.error());
     co_return;
   }
   if (proxied)

@@ -40,6 +40,8 @@ public:
   /// answered, or after `grace`.
   void drain(Duration grace);
   void replace_tls(TlsContext tls) { tls_ = std::move(tls); }
+  /// Of the forward proxy's own port; null: plain HTTP.
+  void replace_proxy_tls(TlsContext tls) { proxy_tls_ = std::move(tls); }
 
 private:
   struct Listener;
@@ -59,7 +61,7 @@ private:
   Task<void> wait_for_end(Duration grace);
 
   Gate& gate_;
-  TlsContext tls_;
+  TlsContext tls_, proxy_tls_;
   std::unique_ptr<Listener> listener_;
   std::unique_ptr<Forward> forward_;
   CaptureSocket capture_;

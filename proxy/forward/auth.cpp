@@ -27,6 +27,13 @@ namespace hubgate::proxy {
 namespace {
 
 constexpr auto k_remember = std::chrono::minutes(1);
+/// Shorter: who has just been entered need not wait long.
+constexpr auto k_remember_wrong = std::chrono::seconds(10);
+constexpr std::size_t k_checks = 2; ///< at once; other work wants a thread, too
+constexpr auto k_longest_turn = std::chrono::seconds(20);
+constexpr unsigned k_failures = 10; ///< of an address at once, then one each
+constexpr auto k_failure_each = std::chrono::seconds(6);
+constexpr auto k_tell_each = std::chrono::minutes(1);
 constexpr std::uintmax_t k_max_file = std::uintmax_t{4} << 20;
 constexpr std::size_t k_max_field = 4096;
 constexpr int k_helper_wait_ms = 10'000;
@@ -221,7 +228,9 @@ struct Doorkeeper::Helper {
   pid_t pid = -1;
 };
 
-Doorkeeper::Doorkeeper(Loop& loop, const ForwardConfig& config) : loop_(loop), config_(config) {
+Doorkeeper::Doorkeeper(Loop& loop, const ForwardConfig& config)
+    : loop_(loop), config_(config), failures_(k_failures, k_failure_each), told_(1, k_tell_each),
+      checked_(loop) {
   std::array<unsigned char, 32> salt{};
   RAND_bytes(salt.data(), salt.size());
   salt_.assign(reinterpret_cast<const char*>(salt.data()), salt.size());
@@ -258,21 +267,62 @@ std::optional<Person> Doorkeeper::check(const std::string& name, const std::stri
   return Person{name, std::move(*groups)};
 }
 
-Task<std::optional<Person>> Doorkeeper::ask(std::string field) {
+struct Doorkeeper::Turn {
+  Turn(Doorkeeper& door_, const std::string& key_) : door(door_), key(key_) {
+    door.checking_.insert(key);
+  }
+  ~Turn() {
+    door.checking_.erase(key);
+    door.checked_.notify();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+  Doorkeeper& door;
+  const std::string& key;
+};
+
+Task<Admission> Doorkeeper::ask(std::string field, std::string from) {
+  Admission out;
   const auto credentials = basic_credentials(field);
-  if (!credentials) co_return std::nullopt;
+  if (!credentials) co_return out;
   const std::string key = hex(sha256(as_bytes(salt_ + field)));
-  if (const Known* known = known_.find(key); known && Clock::now() - known->since < k_remember)
-    co_return known->person;
-  auto person =
-      co_await loop_.offload([&] { return check(credentials->first, credentials->second); });
-  if (person) {
+  const std::string who = neighbourhood(from);
+  const TimePoint until = Clock::now() + k_longest_turn;
+  for (;;) {
+    const TimePoint now = Clock::now();
+    if (const Known* known = known_.find(key); known && now - known->since < k_remember) {
+      out.person = known->person;
+      co_return out;
+    }
+    if (const TimePoint* wrong = wrong_.find(key); wrong && now - *wrong < k_remember_wrong)
+      co_return out;
+    Duration wait = failures_.wait(who, now);
+    const bool turn = checking_.size() < k_checks && !checking_.contains(key);
+    if (!turn && now >= until) wait = std::chrono::seconds(1);
+    if (wait > Duration::zero()) {
+      out.retry_after = std::chrono::ceil<std::chrono::seconds>(wait);
+      out.tell = told_.take(who, now);
+      co_return out;
+    }
+    if (turn) break;
+    co_await checked_.wait(until - now);
+  }
+  {
+    const Turn turn(*this, key);
+    out.person =
+        co_await loop_.offload([&] { return check(credentials->first, credentials->second); });
+  }
+  if (out.person) {
     Known known;
-    known.person = *person;
+    known.person = *out.person;
     known.since = Clock::now();
     known_.put(key, std::move(known));
+  } else {
+    wrong_.put(key, Clock::now());
+    failures_.count(who, Clock::now());
+    out.tell = true;
   }
-  co_return person;
+  co_return out;
 }
 
 } // namespace hubgate::proxy

@@ -2,11 +2,11 @@
 // Who may use the forward proxy: Basic credentials (RFC 7617) against a file of hashes, or against
 // a program that speaks the protocol of squid's basic authentication helpers.
 #include "proxy/forward/config.hpp"
-#include "proxy/net/loop.hpp"
-#include "proxy/relay/recent.hpp"
+#include "proxy/relay/pace.hpp"
 
 #include <filesystem>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 
 namespace hubgate::proxy {
@@ -14,6 +14,12 @@ namespace hubgate::proxy {
 struct Person {
   std::string name;
   std::vector<std::string> groups;
+};
+
+struct Admission {
+  std::optional<Person> person;        ///< nothing: not let in
+  std::chrono::seconds retry_after{0}; ///< not zero: not even looked at before then
+  bool tell = false;                   ///< worth a line in the audit log
 };
 
 /// NAME:HASH[:GROUP,GROUP…] a line, as crypt(5) writes hashes: yescrypt ($y$), SHA-512 ($6$),
@@ -48,11 +54,14 @@ public:
   Result<void> open();
   /// Whether anybody is asked who they are.
   bool asks() const { return !config_.users.empty() || !config_.helper.empty(); }
-  /// `field`: the value of Proxy-Authorization. Nothing: not let in.
-  Task<std::optional<Person>> ask(std::string field);
+  /// `field`: the value of Proxy-Authorization; `from`: the client's address. What costs a hash is
+  /// done for few at a time, once for the same credentials, and not for an address that was wrong
+  /// too often; credentials that were right within the last minute are never held up.
+  Task<Admission> ask(std::string field, std::string from);
 
 private:
   struct Helper;
+  struct Turn;
   std::optional<Person> check(const std::string& name, const std::string& password);
   std::shared_ptr<const Users> users();
 
@@ -67,7 +76,12 @@ private:
     TimePoint since;
   };
   std::string salt_;
-  Recent<Known> known_{4096}; ///< by a keyed hash of the credentials
+  Recent<Known> known_{4096};      ///< by a keyed hash of the credentials
+  Recent<TimePoint> wrong_{4096};  ///< the same, when they were found wrong
+  Pace failures_;                  ///< by address
+  Pace told_;                      ///< by address, that it is held up
+  std::set<std::string> checking_; ///< by a keyed hash of the credentials
+  Event checked_;
 };
 
 } // namespace hubgate::proxy

@@ -135,7 +135,8 @@ Task<void> Forward::capture_tls(Visit& visit, Guest guest, Captured captured, Au
     co_return;
   }
   std::string error;
-  const std::shared_ptr<ssl_ctx_st> context = co_await leaf_for(visit, where, error);
+  bool too_many = false;
+  const std::shared_ptr<ssl_ctx_st> context = co_await leaf_for(visit, where, error, too_many);
   if (!context) {
     co_await end_with_alert(stream, k_internal_error);
     co_return;

@@ -1,5 +1,6 @@
 #include "proxy/forward/forward.hpp"
 
+#include "proxy/forward/certificates.hpp"
 #include "proxy/relay/reply.hpp"
 #include "scanner/core/evidence.hpp"
 
@@ -159,14 +160,32 @@ Forward::Way Forward::way_of(const Authority& where) const {
 }
 
 Task<void> Forward::serve(Connection& connection, Guest guest) {
+  std::string unnamed;
+  if (x509_st* shown = connection.stream().peer_certificate()) {
+    auto person = person_of(shown, config_.certificates);
+    if (person) {
+      guest.user = std::move(person->name);
+      guest.groups = std::move(person->groups);
+    } else {
+      unnamed = person.error().message;
+    }
+  }
   bool more = true;
   while (more) {
     connection.stream().set_deadline(Clock::now() + gate_.config.limits.idle);
-    more = co_await serve_one(connection, guest);
+    more = co_await serve_one(connection, guest, unnamed);
   }
 }
 
-Task<bool> Forward::serve_one(Connection& connection, Guest& guest) {
+Task<void> Forward::note_no_tls(std::string from, std::string reason) {
+  boost::json::object fields;
+  fields["from"] = from;
+  fields["reason"] = printable(reason);
+  Gatekeeper& keeper = gate_.keeper;
+  co_await gate_.loop.offload([&] { return keeper.event("proxy-tls-failed", fields).ok(); });
+}
+
+Task<bool> Forward::serve_one(Connection& connection, Guest& guest, const std::string& unnamed) {
   std::string text;
   const auto got = co_await connection.read_head(text);
   if (got == Connection::Got::nothing || got == Connection::Got::failed) co_return false;
@@ -192,7 +211,7 @@ Task<bool> Forward::serve_one(Connection& connection, Guest& guest) {
   visit.client = client_of(visit.agent);
   visit.user = "anonymous";
   ++gate_.metrics.requests["connect"];
-  const bool known = co_await let_in(visit, guest);
+  const bool known = co_await let_in(visit, guest, unnamed);
   if (!known) co_return visit.keep_alive;
   if (visit.request.method != "CONNECT") {
     co_await refuse(visit, Road::hub, "plain-http",
@@ -225,27 +244,46 @@ Task<bool> Forward::serve_one(Connection& connection, Guest& guest) {
   co_return false;
 }
 
-// Whether the client is somebody who may use the proxy. False: it has been asked who it is.
-Task<bool> Forward::let_in(Visit& visit, Guest& guest) {
-  if (!door_.asks()) co_return true;
+// Whether the client is somebody who may use the proxy. False: it has been told what is missing.
+Task<bool> Forward::let_in(Visit& visit, Guest& guest, const std::string& unnamed) {
   const std::string field(visit.request.headers.get("proxy-authorization").value_or(""));
   visit.request.headers.remove("proxy-authorization");
-  std::optional<Person> person;
-  if (!field.empty()) person = co_await door_.ask(field);
-  if (person) {
-    guest.user = person->name;
-    guest.groups = person->groups;
+  Admission admission;
+  if (!guest.user.empty()) { // by certificate
+    admission.person = Person{guest.user, guest.groups};
+  } else if (door_.asks()) {
+    if (!field.empty()) admission = co_await door_.ask(field, guest.from);
+  } else if (config_.certificates.ca.empty()) {
+    co_return true;
+  } else {
+    const std::string why = unnamed.empty() ? "none was shown" : unnamed;
+    co_await refuse(visit, Road::hub, "proxy-certificate",
+                    "this proxy wants to know its clients by certificate: " + why);
+    visit.keep_alive = false;
+    co_return false;
+  }
+  if (admission.person) {
+    guest.user = admission.person->name;
+    guest.groups = admission.person->groups;
     visit.user = guest.user;
     visit.groups = guest.groups;
     co_return true;
   }
-  if (!field.empty()) co_await note_refusal(visit, "proxy-authentication", "wrong credentials");
+  const bool held_up = admission.retry_after.count() > 0;
+  if (admission.tell)
+    co_await note_refusal(visit, "proxy-authentication",
+                          held_up ? "too many wrong credentials" : "wrong credentials");
   // git asks without credentials first, and again on the same connection.
   visit.keep_alive = visit.request.keep_alive && visit.request.framing == Framing::none;
   Headers headers;
   headers.set("Proxy-Authenticate", "Basic realm=\"hubgate\", charset=\"UTF-8\"");
   headers.set("Content-Type", "text/plain; charset=utf-8");
   std::string body = "hubgate: this proxy wants a user name and a password\n";
+  if (held_up) {
+    const std::string seconds = std::to_string(admission.retry_after.count());
+    headers.set("Retry-After", seconds);
+    body = "hubgate: too many wrong passwords from this address; again in " + seconds + " s\n";
+  }
   co_await reply(visit, 407, std::move(headers), std::move(body));
   co_return false;
 }
@@ -309,14 +347,18 @@ Task<bool> say_established(Visit& visit) {
 } // namespace
 
 Task<std::shared_ptr<ssl_ctx_st>> Forward::leaf_for(Visit& visit, const Authority& where,
-                                                    std::string& error) {
-  std::string why;
-  auto context = co_await leaves_.context_for(where.host, why);
-  if (!context) {
-    error = "no certificate for " + where.host + ": " + why;
-    if (visit.gate.loop.on_error) visit.gate.loop.on_error(error);
+                                                    std::string& error, bool& too_many) {
+  Leaves::Answer answer = co_await leaves_.context_for(where.host, neighbourhood(visit.from));
+  too_many = answer.too_many;
+  if (!answer.context) error = "no certificate for " + where.host + ": " + answer.error;
+  if (answer.too_many) {
+    ++gate_.metrics.refused["too-many-names"];
+    if (told_.take(neighbourhood(visit.from), Clock::now()))
+      co_await note_refusal(visit, "too-many-names", error);
+  } else if (!answer.context && gate_.loop.on_error) {
+    gate_.loop.on_error(error);
   }
-  co_return context;
+  co_return answer.context;
 }
 
 // A client that does not accept what the gate's authority has signed.
@@ -336,9 +378,11 @@ Task<void> Forward::note_distrust(Visit& visit, std::string host, std::string wh
 
 Task<void> Forward::open_host(Visit& visit, Guest guest, Authority where, Way way) {
   std::string error;
-  const std::shared_ptr<ssl_ctx_st> context = co_await leaf_for(visit, where, error);
+  bool too_many = false;
+  const std::shared_ptr<ssl_ctx_st> context = co_await leaf_for(visit, where, error, too_many);
   if (!context) {
-    co_await reply_error(visit, 502, std::move(error));
+    const int status = too_many ? 429 : 502;
+    co_await reply_error(visit, status, std::move(error));
     co_return;
   }
   const bool said = co_await say_established(visit);

@@ -7,6 +7,7 @@
 #include "proxy/forward/hello.hpp"
 #include "proxy/forward/original.hpp"
 #include "proxy/relay/gate.hpp"
+#include "proxy/relay/pace.hpp"
 #include "proxy/tls/leaves.hpp"
 
 namespace hubgate::proxy {
@@ -28,6 +29,8 @@ public:
   Result<void> open() { return door_.open(); }
   /// One client's connection, from its first byte.
   Task<void> serve(Connection& connection, Guest guest);
+  /// The proxy's own TLS did not come about.
+  Task<void> note_no_tls(std::string from, std::string reason);
   /// One that the network redirected.
   Task<void> capture(Connection& connection, Guest guest, Captured captured);
 
@@ -48,8 +51,9 @@ private:
   Way way_of(const Authority& where) const;
   Way way_to(const Authority& where) const;
   /// True: another request may follow on this connection.
-  Task<bool> serve_one(Connection& connection, Guest& guest);
-  Task<bool> let_in(Visit& visit, Guest& guest);
+  /// `unnamed`: why a certificate that was shown names nobody.
+  Task<bool> serve_one(Connection& connection, Guest& guest, const std::string& unnamed);
+  Task<bool> let_in(Visit& visit, Guest& guest, const std::string& unnamed);
   Task<void> note_distrust(Visit& visit, std::string host, std::string why);
   Task<void> open_host(Visit& visit, Guest guest, Authority where, Way way);
   Task<void> tunnel(Visit& visit, Authority where);
@@ -57,9 +61,10 @@ private:
   Task<Hello> read_hello_from(Visit& visit, std::vector<std::uint8_t>& first);
   /// The same. False: it does not name `where`, and the connection has been ended.
   Task<bool> read_first(Visit& visit, const Authority& where, std::vector<std::uint8_t>& first);
-  /// Null with a line in `error`, which has been told to the administrator.
+  /// Null with a line in `error`, which has been told to the administrator. `too_many`: this client
+  /// has asked for too many names.
   Task<std::shared_ptr<ssl_ctx_st>> leaf_for(Visit& visit, const Authority& where,
-                                             std::string& error);
+                                             std::string& error, bool& too_many);
   /// TLS as `where`, and HTTP inside. `first`: what the client has sent of it.
   Task<void> speak(Visit& visit, Guest guest, Authority where, Way way,
                    std::shared_ptr<ssl_ctx_st> context, std::vector<std::uint8_t> first);
@@ -79,6 +84,7 @@ private:
   Leaves leaves_;
   Doorkeeper door_;
   Talk talk_;
+  Pace told_{1, std::chrono::minutes(1)}; ///< of names, to the audit log, by address
 };
 
 /// Patterns of all hosts that are opened: what the authority must be good for.

@@ -92,6 +92,29 @@ Result<TlsContext> server_context(const std::string& cert_file, const std::strin
   return context;
 }
 
+Result<TlsContext> asking_context(const std::string& cert_file, const std::string& key_file,
+                                  const std::string& client_ca, const std::string& crl) {
+  TlsContext context = HUBGATE_TRY(server_context(cert_file, key_file));
+  SSL_CTX* const asking = context.get();
+  STACK_OF(X509_NAME)* names = SSL_load_client_CA_file(client_ca.c_str());
+  if (names == nullptr || SSL_CTX_load_verify_file(asking, client_ca.c_str()) != 1) {
+    sk_X509_NAME_pop_free(names, X509_NAME_free);
+    return Error{client_ca + ": no certificates in PEM form: " + openssl_error()};
+  }
+  SSL_CTX_set_client_CA_list(asking, names);
+  SSL_CTX_set_verify(asking, SSL_VERIFY_PEER, nullptr);
+  // Nobody resumes: a certificate that was withdrawn is not let in by an old session.
+  SSL_CTX_set_options(asking, SSL_OP_NO_TICKET);
+  SSL_CTX_set_num_tickets(asking, 0);
+  if (crl.empty()) return context;
+  X509_STORE* store = SSL_CTX_get_cert_store(asking);
+  X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+  if (lookup == nullptr || X509_load_crl_file(lookup, crl.c_str(), X509_FILETYPE_PEM) < 1)
+    return Error{crl + ": no revocation lists in PEM form: " + openssl_error()};
+  X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+  return context;
+}
+
 Result<TlsContext> leaf_context(x509_st* leaf, evp_pkey_st* key,
                                 const std::vector<x509_st*>& chain) {
   TlsContext context(SSL_CTX_new(TLS_server_method()));

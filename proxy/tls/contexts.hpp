@@ -21,6 +21,11 @@ struct ContextDeleter {
 using TlsContext = std::unique_ptr<ssl_ctx_st, ContextDeleter>;
 
 Result<TlsContext> server_context(const std::string& cert_file, const std::string& key_file);
+/// The same, and clients are asked for a certificate by `client_ca` (PEM file), which is not in
+/// `crl` (PEM file; "": none). Those who have none get in: whether they may is for the caller to
+/// say.
+Result<TlsContext> asking_context(const std::string& cert_file, const std::string& key_file,
+                                  const std::string& client_ca, const std::string& crl);
 /// For a certificate that was minted; `chain`: what lies between it and a root. Takes references.
 Result<TlsContext> leaf_context(x509_st* leaf, evp_pkey_st* key,
                                 const std::vector<x509_st*>& chain);

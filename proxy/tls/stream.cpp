@@ -20,6 +20,8 @@ namespace {
 constexpr std::size_t k_batch = std::size_t{256} << 10;
 /// Beyond this an emptied buffer gives its memory back.
 constexpr std::size_t k_idle_buffer = std::size_t{16} << 10;
+/// The plain text of a record at most.
+constexpr std::size_t k_record = std::size_t{16} << 10;
 /// A receive of less than this has most likely taken all there was: trying again is in vain.
 constexpr std::size_t k_short_read = std::size_t{16} << 10;
 
@@ -91,6 +93,18 @@ std::size_t Wire::take(std::span<std::uint8_t> into) {
   return n;
 }
 
+/// TLS whose plain text is the TLS of the stream itself.
+struct Stream::Outer {
+  Outer(ssl_st* ssl_, Wire&& wire_) : ssl(ssl_), wire(std::move(wire_)) {
+    BIO_set_data(SSL_get_rbio(ssl), &wire);
+  }
+  ~Outer() { SSL_free(ssl); }
+  Outer(const Outer&) = delete;
+  Outer& operator=(const Outer&) = delete;
+  ssl_st* ssl;
+  Wire wire;
+};
+
 void Wire::keep() {
   if (fresh.empty()) return;
   kept.insert(kept.end(), fresh.begin(), fresh.end());
@@ -107,6 +121,10 @@ Stream::Stream(Loop& loop, asio::ip::tcp::socket socket, ssl_ctx_st* context)
 }
 
 void Stream::secure(ssl_ctx_st* context, Bytes received) {
+  if (ssl_) {
+    outer_ = std::make_unique<Outer>(ssl_, std::move(wire_));
+    wire_ = {};
+  }
   ssl_ = SSL_new(context);
   BIO* bio = BIO_new(wire_method());
   BIO_set_data(bio, &wire_);
@@ -169,7 +187,67 @@ Task<bool> Stream::wait(bool for_reading) {
   co_return !error && !expired_ && !closed_;
 }
 
-Task<int> Stream::fill() {
+x509_st* Stream::peer_certificate() const {
+  return ssl_ ? SSL_get0_peer_certificate(ssl_) : nullptr;
+}
+
+std::optional<int> Stream::decrypt_outer() {
+  std::size_t total = 0;
+  int why = SSL_ERROR_NONE;
+  while (total < k_batch) {
+    ERR_clear_error();
+    const std::size_t before = wire_.kept.size();
+    wire_.kept.resize(before + k_record);
+    std::size_t n = 0;
+    const int result = SSL_read_ex(outer_->ssl, wire_.kept.data() + before, k_record, &n);
+    wire_.kept.resize(before + (result == 1 ? n : 0));
+    if (result != 1) {
+      why = SSL_get_error(outer_->ssl, result);
+      break;
+    }
+    total += n;
+  }
+  outer_->wire.keep();
+  if (total > 0) return 1;
+  if (why == SSL_ERROR_ZERO_RETURN) return 0;
+  if (why == SSL_ERROR_WANT_READ) return std::nullopt;
+  ERR_clear_error();
+  fail("TLS to the proxy broke");
+  return -1;
+}
+
+Task<int> Stream::fill_through_outer() {
+  for (;;) {
+    const auto got = decrypt_outer();
+    if (got) co_return *got;
+    const int received = co_await receive(outer_->wire);
+    if (received <= 0) co_return received;
+  }
+}
+
+Task<bool> Stream::send_through_outer(Bytes bytes) {
+  while (!bytes.empty()) {
+    ERR_clear_error();
+    std::size_t n = 0;
+    const std::size_t wanted = std::min(bytes.size(), k_batch);
+    if (SSL_write_ex(outer_->ssl, bytes.data(), wanted, &n) != 1) {
+      ERR_clear_error();
+      co_return fail("TLS to the proxy broke");
+    }
+    bytes = bytes.subspan(n);
+  }
+  const bool sent = co_await flush_outer();
+  co_return sent;
+}
+
+Task<bool> Stream::flush_outer() {
+  std::vector<std::uint8_t> out;
+  out.swap(outer_->wire.out); // the reader may add to it meanwhile
+  const bool sent = co_await send_all(out, {});
+  co_return sent;
+}
+
+Task<int> Stream::receive(Wire& wire) {
   for (;;) {
     if (drained_) {
       drained_ = false;
@@ -181,7 +259,7 @@ Task<int> Stream::fill() {
     const ssize_t n = ::recv(socket_.native_handle(), scratch.data(), scratch.size(), 0);
     if (n > 0) {
       busy_ = true;
-      wire_.fresh = scratch.first(static_cast<std::size_t>(n));
+      wire.fresh = scratch.first(static_cast<std::size_t>(n));
       drained_ = static_cast<std::size_t>(n) < k_short_read;
       co_return 1;
     }
@@ -226,7 +304,7 @@ Task<bool> Stream::flush() {
   writing_ = true;
   busy_ = true;
   sending_.swap(wire_.out);
-  const bool sent = co_await send_all(sending_, {});
+  const bool sent = co_await send_wire(sending_);
   sending_.clear();
   if (wire_.out.empty()) wire_.out.swap(sending_); // one warm buffer, not two
   writing_ = false;
@@ -256,6 +334,10 @@ void Stream::relax() {
   shrink(wire_.out);
   if (!writing_) shrink(sending_);
   SSL_free_buffers(ssl_); // does nothing while a record is on its way
+  if (!outer_) return;
+  shrink(outer_->wire.kept);
+  shrink(outer_->wire.out);
+  SSL_free_buffers(outer_->ssl);
 }
 
 Task<bool> Stream::accept() {
@@ -361,6 +443,11 @@ Task<void> Stream::shutdown() {
     ERR_clear_error();
     SSL_shutdown(ssl_);
     if (!writing_) co_await flush();
+  }
+  if (outer_ && !writing_) {
+    ERR_clear_error();
+    SSL_shutdown(outer_->ssl);
+    co_await flush_outer();
   }
   boost::system::error_code ignored;
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);

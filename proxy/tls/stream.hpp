@@ -8,11 +8,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 struct ssl_ctx_st;
 struct ssl_st;
+struct x509_st;
 
 namespace hubgate::proxy {
 
@@ -38,8 +40,9 @@ public:
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  /// Goes over to TLS on a stream that began without; accept() or connect() must follow. `received`
-  /// is what was read of the peer's TLS already.
+  /// Goes over to TLS on a stream that began without, or to TLS inside of the TLS that it has
+  /// (once); accept() or connect() must follow. `received` is what was read of the peer's TLS
+  /// already.
   void secure(ssl_ctx_st* context, Bytes received = {});
   /// TLS handshake; true at once without TLS. False: see error().
   Task<bool> accept();
@@ -73,6 +76,8 @@ public:
   /// attacker's cut.
   bool ended_cleanly() const { return ended_cleanly_; }
   bool is_tls() const { return ssl_ != nullptr; }
+  /// The certificate that the peer has shown; borrowed. Null: none.
+  x509_st* peer_certificate() const;
   const std::string& error() const { return error_; }
   std::string peer_address() const;
   asio::ip::address peer_ip() const;
@@ -83,9 +88,20 @@ private:
   void relax();
   Task<bool> handshake();
   Task<bool> wait(bool for_reading);
-  /// Receives once into the scratch memory and hands it to TLS. 1 got some, 0 end, -1 error.
-  Task<int> fill();
+  /// Gets something for TLS to decrypt. 1 got some, 0 end, -1 error.
+  Task<int> fill() { return outer_ ? fill_through_outer() : receive(wire_); }
+  /// Receives once into the scratch memory.
+  Task<int> receive(Wire& wire);
+  Task<int> fill_through_outer();
+  /// What the outer layer has for the inner one now: as fill(), or nothing yet.
+  std::optional<int> decrypt_outer();
   Task<bool> flush();
+  /// What TLS has made, to the peer.
+  Task<bool> send_wire(Bytes bytes) {
+    return outer_ ? send_through_outer(bytes) : send_all(bytes, {});
+  }
+  Task<bool> send_through_outer(Bytes bytes);
+  Task<bool> flush_outer();
   Task<bool> send_all(Bytes first, Bytes second);
   bool fail(std::string message);
   void fail_from_ssl(const char* doing);
@@ -93,6 +109,8 @@ private:
   Loop& loop_;
   asio::ip::tcp::socket socket_;
   std::shared_ptr<const void> held_;
+  struct Outer;
+  std::unique_ptr<Outer> outer_; ///< around ssl_; mostly null
   ssl_st* ssl_ = nullptr;
   Wire wire_;
   std::vector<std::uint8_t> sending_; ///< what flush() sends; `wire_.out` takes more meanwhile

@@ -116,6 +116,68 @@ TEST_F(StreamTest, carries_bytes_without_tls) {
       [&] { return connect_and_read(*client_, data); });
 }
 
+// The outer layer is TLS to a proxy; the peer's first bytes of the inner one may come with its
+// last.
+Task<void> accept_twice_and_send(Stream& stream, ssl_ctx_st* inner,
+                                 const std::vector<std::uint8_t>& data) {
+  const bool shaken = co_await stream.accept();
+  EXPECT_TRUE(shaken) << stream.error();
+  std::vector<std::uint8_t> first(700);
+  const std::int64_t n = co_await stream.read(std::span(first).first(1));
+  EXPECT_EQ(n, 1);
+  stream.secure(inner, Bytes(first).first(1));
+  co_await accept_and_send(stream, data);
+}
+
+Task<void> connect_twice_and_read(Stream& stream, ssl_ctx_st* inner,
+                                  const std::vector<std::uint8_t>& data) {
+  const bool shaken = co_await stream.connect("gate.example");
+  EXPECT_TRUE(shaken) << stream.error();
+  stream.secure(inner);
+  co_await connect_and_read(stream, data);
+}
+
+TEST_F(StreamTest, carries_bytes_under_tls_inside_tls) {
+  connect(true);
+  const auto data = pattern(k_size);
+  run([&] { return accept_twice_and_send(*server_, server_tls_.get(), data); },
+      [&] { return connect_twice_and_read(*client_, client_tls_.get(), data); });
+}
+
+Task<void> accept_twice_and_read(Stream& stream, ssl_ctx_st* inner,
+                                 const std::vector<std::uint8_t>& data) {
+  const bool shaken = co_await stream.accept();
+  EXPECT_TRUE(shaken) << stream.error();
+  stream.secure(inner);
+  co_await stream.accept();
+  std::vector<std::uint8_t> got;
+  std::vector<std::uint8_t> buffer(100'000);
+  std::int64_t n = 1;
+  while (n > 0) {
+    n = co_await stream.read(buffer);
+    if (n > 0) got.insert(got.end(), buffer.begin(), buffer.begin() + n);
+  }
+  EXPECT_EQ(n, 0) << stream.error();
+  EXPECT_TRUE(stream.ended_cleanly());
+  EXPECT_EQ(got, data);
+}
+
+Task<void> connect_twice_and_send(Stream& stream, ssl_ctx_st* inner,
+                                  const std::vector<std::uint8_t>& data) {
+  co_await stream.connect("gate.example");
+  stream.secure(inner);
+  co_await stream.connect("gate.example");
+  co_await stream.write(data);
+  co_await stream.shutdown();
+}
+
+TEST_F(StreamTest, takes_bytes_under_tls_inside_tls) {
+  connect(true);
+  const auto data = pattern(k_size);
+  run([&] { return accept_twice_and_read(*server_, server_tls_.get(), data); },
+      [&] { return connect_twice_and_send(*client_, client_tls_.get(), data); });
+}
+
 Task<void> accept_only(Stream& stream) {
   co_await stream.accept();
 }
