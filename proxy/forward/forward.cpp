@@ -365,7 +365,7 @@ Task<std::shared_ptr<ssl_ctx_st>> Forward::leaf_for(Visit& visit, const Authorit
 Task<void> Forward::note_distrust(Visit& visit, std::string host, std::string why) {
   ++gate_.metrics.tls_failures;
   boost::json::object fields;
-  fields["host"] = std::move(host);
+  fields["host"] = host;
   fields["from"] = visit.from;
   fields["user"] = visit.user;
   fields["client"] = visit.agent;
