@@ -156,6 +156,14 @@ Task<std::string> PushOutside::look_at_files() {
   co_return "";
 }
 
+// A record names the waivers of its own pack only: what rests on those of another one is judged
+// again.
+bool PushOutside::all_judged() const {
+  return !rests_on_ref_ && std::none_of(fetched_.begin(), fetched_.end(), [](const auto& check) {
+    return check->leans_on_waivers();
+  });
+}
+
 Result<void> PushOutside::remember() {
   if (!history_) return {};
   return history_->remember(history_->tips());

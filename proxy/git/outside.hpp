@@ -22,7 +22,7 @@ public:
   /// What came and was read; its LFS objects are not told and nothing is decided yet.
   const std::vector<std::shared_ptr<PackCheck>>& fetched() const { return fetched_; }
   /// Whether everything behind the pushed commits is judged when all passes: they may be recorded.
-  bool all_judged() const { return !rests_on_ref_; }
+  bool all_judged() const;
   /// The trees of parents outside of the pack; null when they were not needed.
   const std::shared_ptr<PackedTrees>& parents() const { return parents_; }
   HubGit& hub() { return hub_; }

@@ -401,6 +401,11 @@ void PackCheck::keep_quarantined() {
   }
 }
 
+bool PackCheck::leans_on_waivers() const {
+  return std::any_of(items_.begin(), items_.end(),
+                     [](const Item& item) { return item.decision.waiver.has_value(); });
+}
+
 std::string PackCheck::text() const {
   const std::size_t looked_at = items_.size() + allowed_;
   if (context_.direction == Direction::push)

@@ -86,6 +86,8 @@ public:
                       const std::function<void(PushCase&)>& account = {});
 
   bool passes() const { return blocked_.empty(); }
+  /// Whether it would not without waivers.
+  bool leans_on_waivers() const;
   /// Behind decide(): what a person reads of a refusal or of warnings, lines ending in '\n'.
   std::string text() const;
   const Item* worst() const { return blocked_.empty() ? nullptr : blocked_.front(); }

@@ -140,3 +140,16 @@ def test_the_object_of_a_pushed_pointer(case, gate, web, server, lfs, work):
     assert done.returncode != 0 and "deep/model.pkl" in done.stderr and "remote rejected" in done.stderr, done.stderr
     assert {"absent": "not on the server", "poisoned": "os.system", "other bytes": "sha256", "other size": ""}[case] in done.stderr, done.stderr
     assert server.refs() == {}
+
+
+def test_a_clone_says_nothing_of_its_pointers(gate, web, server, lfs, work, tmp_path):
+    """Poison that came by another road: who clones only its pointer has not had it judged."""
+    lfs.put(name_of(web, server), POISON)
+    work.commit({"README.md": b"# hi\n", "deep/model.pkl": pointer(POISON)})
+    work.git("push", "-q", str(server.path), "HEAD:hidden")
+    done = subprocess.run(["git", "clone", "-q", "-b", "hidden", url(gate, web, server), str(tmp_path / "out")], env=ENVIRONMENT,
+                          capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    done = Work(tmp_path / "out").run("push", "origin", "hidden:main")
+    assert done.returncode != 0 and "deep/model.pkl" in done.stderr and "os.system" in done.stderr, done.stderr
+    assert set(server.refs()) == {"refs/heads/hidden"}
