@@ -5,6 +5,7 @@
 #include "scanner/core/glob.hpp"
 
 #include <openssl/rand.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -83,6 +84,10 @@ bool waives(const Waiver& waiver, const Decision& decision, const Report& report
          std::all_of(decision.blockers.begin(), decision.blockers.end(), named);
 }
 
+namespace {
+constexpr const char* k_service_data = "/var/lib/hubgate";
+} // namespace
+
 std::filesystem::path default_data_dir() {
   const auto variable = [](const char* name) -> std::string {
     const char* value = std::getenv(name);
@@ -90,11 +95,14 @@ std::filesystem::path default_data_dir() {
   };
   if (auto dir = variable("HUBGATE_DATA"); !dir.empty()) return dir;
   if (auto dir = variable("STATE_DIRECTORY"); !dir.empty()) return dir.substr(0, dir.find(':'));
+  // An administrator means the service of this machine, where there is one.
+  std::error_code ignored;
+  if (geteuid() == 0 && std::filesystem::exists(k_service_data, ignored)) return k_service_data;
   if (auto dir = variable("XDG_STATE_HOME"); !dir.empty())
     return std::filesystem::path(dir) / "hubgate";
   if (auto home = variable("HOME"); !home.empty())
     return std::filesystem::path(home) / ".local/state/hubgate";
-  return "/var/lib/hubgate";
+  return k_service_data;
 }
 
 Result<std::unique_ptr<Gatekeeper>> Gatekeeper::open(Options options) {

@@ -2,6 +2,7 @@
 
 #include "scanner/core/evidence.hpp"
 
+#include <grp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +31,20 @@ Result<void> make_private_dir(const std::filesystem::path& dir, std::string_view
   const bool ours =
       std::filesystem::exists(dir / marker, error) || std::filesystem::is_empty(dir, error);
   if (ours && chmod(dir.c_str(), 0700) != 0) return failed("can't be made private");
+  return {};
+}
+
+Result<void> act_as_owner_of(const std::filesystem::path& dir) {
+  if (geteuid() != 0) return {};
+  std::filesystem::path at = std::filesystem::absolute(dir);
+  struct stat info{};
+  while (stat(at.c_str(), &info) != 0 && at.has_relative_path())
+    at = at.parent_path();
+  // A folder that others may write to (/tmp) says nothing about who shall own what is made in it.
+  if (info.st_uid == 0 || (info.st_mode & 0022) != 0) return {};
+  if (setgroups(0, nullptr) != 0 || setgid(info.st_gid) != 0 || setuid(info.st_uid) != 0)
+    return Error{printable(at.string(), 300) + ": can't become its owner (uid " +
+                 std::to_string(info.st_uid) + "): " + std::strerror(errno)};
   return {};
 }
 

@@ -89,6 +89,7 @@ int purge(const Purge& flags) {
     for (const auto& record: *records)
       expired += record.expires <= now() ? 1 : 0;
   }
+  const std::string by = operating_user();
   // Opening for changes removes what is expired.
   auto gatekeeper = open_for_changes(flags.data);
   if (!gatekeeper) return complain(gatekeeper.error().message, exit_error);
@@ -104,7 +105,7 @@ int purge(const Purge& flags) {
     doomed.push_back(*record);
   }
   for (const auto& record: doomed)
-    if (auto done = (*gatekeeper)->purge(record.sha256, operating_user()); !done)
+    if (auto done = (*gatekeeper)->purge(record.sha256, by); !done)
       return complain(done.error().message, exit_error);
   std::cout << doomed.size() + expired << " removed\n";
   return exit_ok;

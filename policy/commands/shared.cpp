@@ -1,5 +1,6 @@
 #include "policy/commands/shared.hpp"
 
+#include "policy/private_dir.hpp"
 #include "scanner/core/evidence.hpp"
 #include "scanner/core/format.hpp"
 
@@ -31,6 +32,7 @@ Result<std::unique_ptr<Store>> open_for_reading(const std::filesystem::path& dat
 }
 
 Result<std::unique_ptr<Gatekeeper>> open_for_changes(const std::filesystem::path& data) {
+  if (const auto owner = act_as_owner_of(data); !owner) return owner.error();
   Gatekeeper::Options options{.data_dir = data, .policy = HUBGATE_TRY(Policy::named(""))};
   options.rules = rules_digest(all_formats());
   return Gatekeeper::open(std::move(options));

@@ -14,7 +14,8 @@ void add_data_flag(CLI::App& app, std::filesystem::path& data);
 
 /// The store for reading; an error says that there is nothing at `data`.
 Result<std::unique_ptr<Store>> open_for_reading(const std::filesystem::path& data);
-/// The gatekeeper for changes; it decides nothing, so its policy is the default.
+/// The gatekeeper for changes; it decides nothing, so its policy is the default. Run by root, the
+/// process becomes the folder's owner: ask for operating_user() before.
 Result<std::unique_ptr<Gatekeeper>> open_for_changes(const std::filesystem::path& data);
 
 /// The user who runs the program: $SUDO_USER or the name of the user id.

@@ -129,11 +129,11 @@ struct Revoke {
 };
 
 int revoke(const Revoke& flags) {
+  const std::string by = flags.by.empty() ? operating_user() : printable(flags.by, 100);
   if (auto store = open_for_reading(flags.data); !store)
     return complain(store.error().message, exit_error);
   auto gatekeeper = open_for_changes(flags.data);
   if (!gatekeeper) return complain(gatekeeper.error().message, exit_error);
-  const std::string by = flags.by.empty() ? operating_user() : printable(flags.by, 100);
   const auto done = (*gatekeeper)->revoke_waiver(flags.id, by);
   if (!done) return complain(done.error().message, exit_error);
   if (!*done)

@@ -2,6 +2,7 @@
 // and looked for on the machines of people.
 #include "policy/commands/verb.hpp"
 #include "policy/gatekeeper.hpp"
+#include "policy/private_dir.hpp"
 #include "proxy/forward/ca_check.hpp"
 #include "proxy/forward/forward.hpp"
 #include "proxy/tls/ca_key.hpp"
@@ -74,6 +75,7 @@ using Make = Result<void> (*)(const CaFiles&, const std::vector<std::string>&, c
 Result<Place> make(const CaFlags& flags, Make how) {
   Place place = HUBGATE_TRY(place_of(flags));
   const auto token = HUBGATE_TRY(token_of(flags));
+  if (auto owner = act_as_owner_of(place.files.dir); !owner) return owner.error();
   KeyWish wish;
   wish.token = token ? &*token : nullptr;
   const char* pin = std::getenv("HUBGATE_PKCS11_PIN");

@@ -1,7 +1,9 @@
 """What a person starts with: the demo, and the installed files."""
 import os
+import pwd
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -93,3 +95,24 @@ def test_python_client_over_tls(make_gate, make_clients, samples, tmp_path):
     assert (tmp_path / "out").read_bytes() == samples["demo/clean"]["model.safetensors"]
     refused = clients.hub_download("demo/poisoned-pickle", "model.pkl", tmp_path / "bad")
     assert not refused.ok and "hubgate: " in refused.output
+
+
+def test_root_changes_a_services_folder_as_the_service():
+    """What an administrator does with sudo leaves nothing that the service can't read."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as name:  # others may enter: pytest's own folder is closed
+        Path(name).chmod(0o755)
+        data = Path(name) / "data"
+        data.mkdir(mode=0o700)
+        owner = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        os.chown(data, owner.pw_uid, owner.pw_gid)
+        sha256 = "ab" * 32
+        environment = {"PATH": "/usr/bin:/bin", "HUBGATE_DATA": str(data), "SUDO_USER": "alice"}
+        for arguments in (["waiver", "add", sha256, "--rules", "*", "--reason", "looked at", "--expires", "5d"], ["waiver", "revoke", "1"],
+                          ["ca", "init"], ["ca", "rotate"]):
+            done = subprocess.run([HUBGATE, *arguments], capture_output=True, text=True, env=environment, check=False)
+            assert done.returncode == 0, (arguments, done.stderr)
+        made = [data, *data.rglob("*")]
+        assert {"hubgate.db", "audit", "ca.key", "ca.pem"} <= {path.name for path in made}
+        assert {(path.lstat().st_uid, path.lstat().st_gid) for path in made} == {(owner.pw_uid, owner.pw_gid)}
+        log = subprocess.run([HUBGATE, "audit", "show"], capture_output=True, text=True, env=environment, check=False)
+        assert "alice" in log.stdout, log.stdout + log.stderr
