@@ -40,8 +40,7 @@ std::optional<json::object> parsed(std::string_view text) {
 }
 
 void copy_text(const json::object& from, json::object& to, std::string_view name) {
-  if (auto text = text_of(from, name))
-    to[json::string_view(name.data(), name.size())] = std::move(*text);
+  if (auto text = text_of(from, name)) to[json::string_view(name.data(), name.size())] = *text;
 }
 
 std::optional<json::object> lock_of(const json::value& value) {

@@ -33,7 +33,7 @@ def test_gzip_requests_of_pulls(gate, web, server, work, tmp_path):
     out = tmp_path / "out"
     assert clone(gate, web, server, out).returncode == 0
     mine = Work(out)
-    for number in range(30):
+    for number in range(60):
         mine.git("commit", "-q", "--allow-empty", "-m", str(number))
         mine.git("branch", f"b{number}")
     fill(work, server, {"more.json": b"[]\n"})
