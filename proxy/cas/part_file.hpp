@@ -56,7 +56,6 @@ private:
   Event changed_;
   std::size_t wanted_ = 0;  ///< the part that is being read
   std::size_t started_ = 0; ///< parts before this one have been asked for
-  std::uint32_t running_ = 0;
   bool keep_ = false;
   bool closed_ = false;
 };
