@@ -69,6 +69,14 @@ protected:
     out.error = reader_->error();
     loop_->stop();
   }
+  Task<void> leave_one_then_read(Slices& first, Slices& second, Outcome& out) {
+    const bool begun = co_await reader_->begin(first);
+    EXPECT_TRUE(begun);
+    Bytes raw;
+    const ChunkReader::Got got = co_await reader_->next(raw);
+    EXPECT_EQ(got, ChunkReader::Got::chunk);
+    co_await read_all(second, out);
+  }
   Outcome run(const std::string& bytes, std::size_t step = 70'000, bool breaks = false) {
     Slices source(bytes, step, breaks);
     Outcome out;
@@ -133,15 +141,7 @@ TEST_F(ChunkReaderProcess, BeginsAnewWhereverTheLastOneWasLeft) {
   Slices first(packed, packed.size());
   Slices second(packed, packed.size());
   Outcome out;
-  const auto body = [&]() -> Task<void> {
-    const bool begun = co_await reader_->begin(first);
-    EXPECT_TRUE(begun);
-    Bytes raw;
-    const ChunkReader::Got got = co_await reader_->next(raw);
-    EXPECT_EQ(got, ChunkReader::Got::chunk);
-    co_await read_all(second, out);
-  };
-  loop_->spawn(body);
+  loop_->spawn([&] { return leave_one_then_read(first, second, out); });
   loop_->context().restart();
   loop_->context().run();
   EXPECT_EQ(out.error, "");
