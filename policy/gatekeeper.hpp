@@ -19,7 +19,8 @@ namespace hubgate {
 class WorkerPool;
 
 /// Where the data lies when --data is not given: $HUBGATE_DATA, else $STATE_DIRECTORY (systemd),
-/// else $XDG_STATE_HOME/hubgate, else ~/.local/state/hubgate.
+/// else, for root, the service's /var/lib/hubgate where it is there, else $XDG_STATE_HOME/hubgate,
+/// else ~/.local/state/hubgate.
 std::filesystem::path default_data_dir();
 
 class Gatekeeper {
