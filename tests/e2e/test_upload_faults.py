@@ -1,5 +1,6 @@
 """Faults on every leg of an upload: a clean retry or a clean refusal. Never a committed reference without
 bytes, never bytes without a verdict behind a reference."""
+import json
 import random
 import socket
 import time
@@ -8,7 +9,7 @@ import uuid
 import pytest
 
 from hub.samples import call, honest_items, large_pickle, pickle_of
-from test_upload import batch, commit, create, linked, put, sha, stored
+from test_upload import batch, commit, create, inline, linked, put, sha, stored
 
 
 def honest():
@@ -75,6 +76,30 @@ def test_a_gate_that_ends(hub, fresh_gate, repo, how):
     fresh_gate.start()
     assert_nothing_came(hub, fresh_gate, repo, data)
     assert_it_can_be_sent_again(hub, fresh_gate, repo, data)
+
+
+@pytest.mark.parametrize("ends", ["client", "gate killed", "gate ended"])
+def test_a_commit_that_breaks_off(hub, fresh_gate, repo, ends):
+    """Half of a commit is no commit, however it ends; the whole one is taken afterwards."""
+    data = random.randbytes(1 << 20)
+    create(fresh_gate, repo)
+    line = json.dumps({"key": "header", "value": {"summary": "x", "description": ""}}) + "\n" + json.dumps(inline("data.bin", data))
+    sock = socket.create_connection(("127.0.0.1", fresh_gate.port), timeout=30)
+    sock.sendall(f"POST /api/models/{repo}/commit/main HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer hf_alice\r\n"
+                 f"Content-Type: application/x-ndjson\r\nContent-Length: {len(line)}\r\n\r\n{line[:len(line) // 2]}".encode())
+    if ends == "gate killed":
+        fresh_gate.stop(9)
+    sock.close()
+    if ends == "gate ended":
+        fresh_gate.stop(15)
+    if ends != "client":
+        fresh_gate.start()
+    wait_until(lambda: spool_bytes(fresh_gate) == 0)
+    assert stored(hub, repo, "data.bin") is None
+    text = random.randbytes(1000).hex().encode()
+    answer = commit(fresh_gate, repo, inline("notes.txt", text))
+    assert answer.status == 200, answer.text
+    assert stored(hub, repo, "notes.txt") == text and stored(hub, repo, "data.bin") is None
 
 
 def test_a_gate_that_ends_between_put_and_commit(hub, fresh_gate, repo):
