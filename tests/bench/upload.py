@@ -71,7 +71,7 @@ def link(port: int, repo: str, oid: str, size: int) -> str:
 
 
 def put(port: int, path: str, file: Path, *options: str) -> float:
-    done = subprocess.run(["curl", "-sS", "-f", "--cacert", WORK / "cert.pem", "-o", "/dev/null", "-w", "%{time_total}", "-T", file,
+    done = subprocess.run(["curl", "-sS", "-f", "--http1.1", "--cacert", WORK / "cert.pem", "-o", "/dev/null", "-w", "%{time_total}", "-T", file,
                            "-H", "Expect:", *options, f"https://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"curl failed: {done.stderr}{done.stdout}")
